@@ -1,0 +1,57 @@
+"""render3d: differentiable rendering in which the renderer is a part that can be swapped.
+
+``image = renderer(scene, cameras)`` has one meaning whatever stands behind ``renderer``. Names are imported when first
+used, so that ``import render3d`` is instant and ``render3d doctor`` can diagnose a broken installation.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from render3d import conventions as conventions
+    from render3d import estimators as estimators
+    from render3d import fitting as fitting
+    from render3d import renderers as renderers
+    from render3d import views as views
+    from render3d.cameras import Cameras as Cameras
+    from render3d.collation import collate as collate
+    from render3d.estimators import check_gradient as check_gradient
+    from render3d.estimators import differentiable as differentiable
+    from render3d.estimators import expected_loss as expected_loss
+    from render3d.images import Rendering as Rendering
+    from render3d.randomness import Key as Key
+    from render3d.renderers import DirectionalLight as DirectionalLight
+    from render3d.renderers import Shading as Shading
+    from render3d.scenes import Mesh as Mesh
+    from render3d.scenes import Texture as Texture
+
+_MODULES = ("conventions", "errors", "estimators", "fitting", "renderers", "views")
+_HOMES = {
+    "Cameras": "cameras",
+    "DirectionalLight": "renderers",
+    "Key": "randomness",
+    "Mesh": "scenes",
+    "Rendering": "images",
+    "Shading": "renderers",
+    "Texture": "scenes",
+    "check_gradient": "estimators",
+    "collate": "collation",
+    "differentiable": "estimators",
+    "expected_loss": "estimators",
+}
+
+__all__ = [*_MODULES, *_HOMES, "__version__"]  # noqa: PLE0604  # names are strings, put together from the two tables
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"render3d.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"render3d.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'render3d' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

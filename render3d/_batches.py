@@ -1,0 +1,158 @@
+"""What the nouns have in common: tensors that share leading batch dimensions.
+
+A noun is a frozen dataclass. Its ``_event_dims`` say, for each tensor field that has a batch, how many trailing
+dimensions belong to one element; what stands before them is the batch. Every other field is shared by the batch: all
+elements must agree on it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from render3d.errors import DeviceError, ShapeError
+
+
+def check_shape(tensor: Tensor, pattern: str, *, name: str) -> Tensor:
+    """Raise `ShapeError` unless ``tensor`` ends in the sizes of ``pattern``, such as ``"*batch V 3"``.
+
+    Words stand for any size, numbers for themselves; a leading ``*word`` stands for any number of dimensions.
+    """
+    words = pattern.split()
+    open_ended = words[0].startswith("*")
+    sizes = words[1:] if open_ended else words
+    shape = tuple(tensor.shape)
+    fits = len(shape) >= len(sizes) if open_ended else len(shape) == len(sizes)
+    tail = shape[len(shape) - len(sizes) :]
+    if not fits or any(word.isdigit() and int(word) != size for word, size in zip(sizes, tail, strict=True)):
+        raise ShapeError(f"{name} must have shape [{', '.join(words)}]; got {list(shape)}.")
+    return tensor
+
+
+def broadcast_shapes(first: Sequence[int], second: Sequence[int], *, names: tuple[str, str]) -> torch.Size:
+    """The shape both broadcast to, or a `ShapeError` that names them."""
+    try:
+        return torch.broadcast_shapes(torch.Size(first), torch.Size(second))  # type: ignore[no-any-return, no-untyped-call]
+    except RuntimeError:
+        raise ShapeError(
+            f"{names[0]} has batch shape {list(first)} and {names[1]} has batch shape {list(second)}, which do not "
+            "broadcast. Batch dimensions follow the usual rules and views come last: B meshes each seen by a camera "
+            "of its own are cameras[:, None]."
+        ) from None
+
+
+def index_leading(tensor: Tensor, event_dims: int, index: Any) -> Tensor:
+    """``tensor[index]`` that cannot reach the last ``event_dims`` dimensions, not even by ``...`` or a mask."""
+    leading = tensor.shape[: tensor.dim() - event_dims]
+    # A stand-in of element numbers is indexed in the tensor's place.
+    numbers = torch.arange(leading.numel(), device=tensor.device).reshape(leading)[index]
+    flat = tensor.reshape(leading.numel(), *tensor.shape[tensor.dim() - event_dims :])
+    return flat[numbers.reshape(-1)].reshape(*numbers.shape, *flat.shape[1:])
+
+
+def cat_leading(tensors: Sequence[Tensor], event_dims: int, dim: int) -> Tensor:
+    """Concatenate along leading dimension ``dim``, counted among those before the last ``event_dims``."""
+    rank = tensors[0].dim() - event_dims
+    if not -rank <= dim < rank:
+        raise ShapeError(f"cat along dim={dim} needs that leading dimension; the items have {rank} of them.")
+    return torch.cat(list(tensors), dim % rank)
+
+
+class Batched:
+    """Mixin of the nouns: ``.to``, ``.detach``, indexing of the batch, ``cat``, ``stack`` and a ``repr`` of shapes."""
+
+    _event_dims: ClassVar[dict[str, int]]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {name: getattr(self, name) for name in self._event_dims}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Apply ``function`` to every tensor, those of nested nouns and shared ones included."""
+        changes: dict[str, Any] = {}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                changes[field.name] = function(value)
+            elif isinstance(value, Batched):
+                changes[field.name] = value._map(function)
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    @property
+    def leading_shape(self) -> torch.Size:
+        """Every dimension before those of one element."""
+        name, tensor = next(iter(self._tensors().items()))
+        return tensor.shape[: tensor.dim() - self._event_dims[name]]
+
+    @property
+    def device(self) -> torch.device:
+        """The device all tensors live on."""
+        return next(iter(self._tensors().values())).device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether any tensor takes part in autograd."""
+        return any(tensor.requires_grad for tensor in self._tensors().values())
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on another device."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    def detach(self) -> Self:
+        """The same values, cut from the autograd graph."""
+        return self._map(lambda tensor: tensor.detach())
+
+    def __getitem__(self, index: Any) -> Self:
+        """Index the leading dimensions; an integer, slice, ``None``, ``...``, mask or tuple of these, as in torch."""
+        changes = {name: index_leading(value, self._event_dims[name], index) for name, value in self._tensors().items()}
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    @classmethod
+    def cat(cls, items: Sequence[Self], dim: int = -1) -> Self:
+        """Join along a leading dimension; ``dim`` counts leading dimensions only. The default is the last."""
+        return cls._join(items, lambda tensors, event_dims: cat_leading(tensors, event_dims, dim))
+
+    @classmethod
+    def stack(cls, items: Sequence[Self]) -> Self:
+        """Join along a new first dimension."""
+        return cls._join(items, lambda tensors, event_dims: torch.stack(list(tensors)))
+
+    @classmethod
+    def _join(cls, items: Sequence[Self], join: Callable[[Sequence[Tensor], int], Tensor]) -> Self:
+        if not items:
+            raise ShapeError(f"{cls.__name__}: nothing to join; got an empty list.")
+        changes: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            values = [getattr(item, field.name) for item in items]
+            if field.name in cls._event_dims and all(isinstance(value, Tensor) for value in values):
+                changes[field.name] = join(values, cls._event_dims[field.name])
+            elif not all(_same(values[0], value) for value in values[1:]):
+                raise ShapeError(
+                    f"{cls.__name__}: items to be joined must agree on {field.name!r}, and they differ. Pass a list "
+                    "of them instead, or change that field first."
+                )
+        return dataclasses.replace(items[0], **changes)  # type: ignore[type-var]
+
+    def __repr__(self) -> str:
+        parts = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if value is not None:
+                parts.append(f"{field.name}={list(value.shape) if isinstance(value, Tensor) else value!r}")
+        return f"{type(self).__name__}({', '.join(parts)}, device={str(self.device)!r})"
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return first is second or (first.shape == second.shape and bool((first == second).all()))
+    return type(first) is type(second) and first == second
+
+
+def check_same_device(**tensors: Tensor) -> None:
+    """Raise `DeviceError` unless all ``tensors``, given by name, live on one device."""
+    places = {name: tensor.device for name, tensor in tensors.items()}
+    if len(set(places.values())) > 1:
+        listing = ", ".join(f"{name} on {device}" for name, device in places.items())
+        raise DeviceError(f"All must live on one device; got {listing}. Move one of them with .to(device).")

@@ -1,0 +1,143 @@
+"""OpenGL, glTF, pyrender and trimesh: x right, y up, z backward; poses are camera to world."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from render3d._batches import check_shape
+from render3d.cameras import Cameras
+from render3d.conventions._common import (
+    OPENGL_AXES,
+    focal_lengths,
+    intrinsics_matrix,
+    invert_rigid,
+    matrix_of_rows,
+    principal_point,
+)
+from render3d.errors import CameraError
+
+
+class OpenGLCameras(NamedTuple):
+    """Cameras as OpenGL, glTF, pyrender and trimesh have them.
+
+    Attributes:
+        camera_to_world: ``[*batch, views, 4, 4]`` float: the matrix of the node in glTF, the pose in pyrender,
+            ``camera_transform`` in trimesh. Its columns are right, up, backward and the position.
+        projection_matrix: ``[*batch, views, 4, 4]`` float, as `opengl_projection` gives it.
+        image_size: ``(height, width)`` in pixels.
+        near: The distance in scene units that ``projection_matrix`` takes to -1.
+        far: The distance that it takes to 1.
+    """
+
+    camera_to_world: Tensor
+    projection_matrix: Tensor
+    image_size: tuple[int, int]
+    near: float
+    far: float
+
+
+def to_opengl(cameras: Cameras) -> OpenGLCameras:
+    """Cameras as OpenGL, glTF, pyrender and trimesh have them.
+
+    ``camera_to_world = inverse(world_to_camera) @ diag(1, -1, -1, 1)``. Differentiable in pose and intrinsics.
+
+    pyrender takes ``camera_to_world`` as the pose, and fx, fy, cx, cy of ``cameras.intrinsics`` in its
+    ``IntrinsicsCamera`` as they are: it, too, has the origin at the corner of the image. glTF has
+    ``yfov = 2 atan(1 / P11)`` or, for orthographic cameras, ``xmag = 1 / P00`` and ``ymag = 1 / P11``, half the extent
+    each; it knows centred principal points only.
+
+    Source: glTF 2.0 specification, section "Cameras"; pyrender, camera.py.
+    """
+    axes = OPENGL_AXES.to(cameras.world_to_camera)
+    matrix = opengl_projection(cameras)
+    return OpenGLCameras(cameras.camera_to_world @ axes, matrix, cameras.image_size, cameras.near, cameras.far)
+
+
+def from_opengl(opengl: OpenGLCameras) -> Cameras:
+    """The inverse of `to_opengl`. Differentiable in both matrices.
+
+    Raises:
+        ShapeError: Matrices of another shape.
+        CameraError: A pose that is not rigid, or a projection matrix that `opengl_projection` never gives: with skew,
+            transposed, of another near or far, of infinite or reversed depth, or perspective in some views only.
+    """
+    matrix = check_shape(opengl.projection_matrix, "*views 4 4", name="projection_matrix")
+    orthographic = bool((matrix[..., 3, 3] != 0).all())
+    offset_x, offset_y = (matrix[..., :2, 3] if orthographic else -matrix[..., :2, 2]).unbind(-1)
+    height, width = opengl.image_size
+    cameras = Cameras(
+        OPENGL_AXES.to(matrix) @ invert_rigid(opengl.camera_to_world, name="camera_to_world"),
+        intrinsics_matrix(
+            matrix[..., 0, 0] * (width / 2),
+            matrix[..., 1, 1] * (height / 2),
+            (1 + offset_x) * (width / 2),
+            (1 - offset_y) * (height / 2),
+        ),
+        opengl.image_size,
+        opengl.near,
+        opengl.far,
+        "orthographic" if orthographic else "perspective",
+    )
+    check_same_clip_space(matrix, opengl_projection(cameras), name="projection_matrix")
+    return cameras
+
+
+def opengl_projection(cameras: Cameras) -> Tensor:
+    """The matrices ``[*batch, views, 4, 4]`` from camera space in OpenGL axes to clip space, for column vectors.
+
+    With n and f for near and far, W and H for the width and height of the image, they have the rows
+
+    * perspective: ``[2 fx / W, 0, 1 - 2 cx / W, 0]``, ``[0, 2 fy / H, 2 cy / H - 1, 0]``,
+      ``[0, 0, -(f + n) / (f - n), -2 f n / (f - n)]``, ``[0, 0, -1, 0]``;
+    * orthographic: ``[2 fx / W, 0, 0, 2 cx / W - 1]``, ``[0, 2 fy / H, 0, 1 - 2 cy / H]``,
+      ``[0, 0, -2 / (f - n), -(f + n) / (f - n)]``, ``[0, 0, 0, 1]``.
+
+    In the normalised coordinates that result x is right, y is up, depth runs from -1 at near to 1 at far, and the top
+    edge of the image is at y = 1. Differentiable in the intrinsics.
+    """
+    (fx, fy), (cx, cy) = focal_lengths(cameras), principal_point(cameras)
+    (height, width), near, far = cameras.image_size, cameras.near, cameras.far
+    zero, one = torch.zeros_like(fx), torch.ones_like(fx)
+    scale_x, scale_y = 2 * fx / width, 2 * fy / height
+    offset_x, offset_y = 2 * cx / width - 1, 1 - 2 * cy / height
+    middle, extent = (far + near) / (far - near), 2 / (far - near)
+    if cameras.projection == "orthographic":
+        return matrix_of_rows(
+            [
+                [scale_x, zero, zero, offset_x],
+                [zero, scale_y, zero, offset_y],
+                [zero, zero, -extent * one, -middle * one],
+                [zero, zero, zero, one],
+            ]
+        )
+    return matrix_of_rows(
+        [
+            [scale_x, zero, -offset_x, zero],
+            [zero, scale_y, -offset_y, zero],
+            [zero, zero, -middle * one, -extent * far * near * one],
+            [zero, zero, -one, zero],
+        ]
+    )
+
+
+def opengl_depth(ndc_depth: Tensor, cameras: Cameras) -> Tensor:
+    """Depth along the camera's z axis, in scene units, of normalised depths of any shape, -1 (near) to 1 (far).
+
+    Perspective: ``2 n f / (f + n - d (f - n))``; orthographic: ``(d (f - n) + f + n) / 2``, both the inverse of the
+    third row of `opengl_projection`. A depth buffer holds ``(d + 1) / 2``. Differentiable.
+    """
+    near, far = cameras.near, cameras.far
+    if cameras.projection == "orthographic":
+        return (ndc_depth * (far - near) + (far + near)) / 2
+    return 2 * near * far / (far + near - ndc_depth * (far - near))
+
+
+def check_same_clip_space(given: Tensor, expected: Tensor, *, name: str) -> None:
+    """Raise `CameraError` unless a matrix from outside is the one that its own cameras give."""
+    if not torch.allclose(given.detach(), expected.detach(), rtol=1e-4, atol=1e-4):
+        raise CameraError(
+            f"{name} must act on column vectors, without skew, and take the given near and far to -1 and 1, in all "
+            f"views alike; got\n{given.detach().flatten(0, -3)[0]}\nwhere\n{expected.detach().flatten(0, -3)[0]}\nwas "
+            "expected in the first view. Transpose it if it acts on rows, and give the near and far it was made with."
+        )

@@ -1,0 +1,53 @@
+"""Every error the package raises on purpose, in one tree.
+
+Render3DError
+├── ShapeError(ValueError)        a tensor of the wrong shape, or shapes that do not broadcast
+├── DeviceError(ValueError)       tensors that must share a device do not
+├── CameraError(ValueError)       cameras that no image could come from, or that a convention cannot express
+├── CapabilityError               a renderer or estimator was asked for what it lacks
+├── GradientError(RuntimeError)   a gradient was asked for and none would come
+├── GraphicsError(RuntimeError)   no usable OpenGL, or a context used where it must not be
+├── MeshError(ValueError)         a mesh, or the file it came from, that cannot be used
+├── ViewsError(ValueError)        posed images on disk that cannot be read or written
+└── FitError(RuntimeError)        a fit that cannot start or go on
+"""
+
+
+class Render3DError(Exception):
+    """Root of the package's errors."""
+
+
+class ShapeError(Render3DError, ValueError):
+    """A tensor has the wrong shape, or two shapes do not broadcast."""
+
+
+class DeviceError(Render3DError, ValueError):
+    """Tensors that must live on one device do not."""
+
+
+class CameraError(Render3DError, ValueError):
+    """Cameras that no image could come from, or that a convention cannot express."""
+
+
+class CapabilityError(Render3DError):
+    """A renderer or an estimator was asked for something it cannot do."""
+
+
+class GradientError(Render3DError, RuntimeError):
+    """A gradient was asked for where none would come."""
+
+
+class GraphicsError(Render3DError, RuntimeError):
+    """No usable OpenGL, or a context used where it must not be."""
+
+
+class MeshError(Render3DError, ValueError):
+    """A mesh, or the file it came from, that cannot be used."""
+
+
+class ViewsError(Render3DError, ValueError):
+    """Posed images on disk that cannot be read or written."""
+
+
+class FitError(Render3DError, RuntimeError):
+    """A fit that cannot start or go on."""

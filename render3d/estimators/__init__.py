@@ -1,0 +1,19 @@
+"""Estimators: how a gradient is had through a renderer that gives none.
+
+An `Estimator` is noise (what is perturbed), support (which pixels are credited to which vertex) and signal (how losses
+become credit). Two ways to use one: `Smoothed`, which is a renderer, and `expected_loss`, which is a loss.
+`check_gradient` compares any of them with an independent reference.
+"""
+
+from render3d.estimators.checks import GradientReport as GradientReport
+from render3d.estimators.checks import check_gradient as check_gradient
+from render3d.estimators.estimator import Estimator as Estimator
+from render3d.estimators.estimator import leave_one_out as leave_one_out
+from render3d.estimators.estimator import reinforce as reinforce
+from render3d.estimators.expected import expected_loss as expected_loss
+from render3d.estimators.noise import Gaussian as Gaussian
+from render3d.estimators.signal import LeaveOneOut as LeaveOneOut
+from render3d.estimators.signal import Plain as Plain
+from render3d.estimators.smoothed import Smoothed as Smoothed
+from render3d.estimators.smoothed import differentiable as differentiable
+from render3d.estimators.support import Everywhere as Everywhere

@@ -1,0 +1,241 @@
+"""Is the gradient right? An estimator compared with an independent reference."""
+
+import dataclasses
+import math
+from typing import final
+
+import torch
+from torch import Generator, Tensor
+
+from render3d.cameras import Cameras
+from render3d.errors import CapabilityError
+from render3d.estimators.estimator import Estimator
+from render3d.estimators.expected import PixelLoss, expected_loss
+from render3d.estimators.smoothed import Smoothed
+from render3d.images import Rendering
+from render3d.randomness import Key, as_key
+from render3d.renderers.base import Renderer
+from render3d.scenes import Mesh
+
+# Half the step of the central differences, in standard deviations of the noise, root mean square over coordinates.
+# Differencing over it smooths the reference a second time, which biases it by about a quarter of its square, relatively.
+_HALF_STEP = 0.1
+_SUSPICIOUS_Z = 3.0
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Direction:
+    """The derivative along one fixed direction of unit length, twice.
+
+    Attributes:
+        name: Which direction.
+        estimated: Mean of the estimator over its calls.
+        estimated_error: Standard error of that mean.
+        reference: Mean of the reference.
+        reference_error: Its standard error.
+    """
+
+    name: str
+    estimated: float
+    estimated_error: float
+    reference: float
+    reference_error: float
+
+    @property
+    def bias(self) -> float:
+        """Estimated less reference."""
+        return self.estimated - self.reference
+
+    @property
+    def error(self) -> float:
+        """Standard error of the bias."""
+        return math.hypot(self.estimated_error, self.reference_error)
+
+    @property
+    def z(self) -> float:
+        """The bias in standard errors; beyond 3 by chance once in 370 times."""
+        return self.bias / self.error if self.error > 0 else math.copysign(math.inf, self.bias) if self.bias else 0.0
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientReport:
+    """What `check_gradient` found; printing it says it in words.
+
+    Attributes:
+        directions: The gradient's own direction first, then random ones.
+        relative_variance: ``tr Cov / |g|^2`` of one call: its relative squared error where there is no bias.
+        calls: Calls of the estimator.
+        renders: Renderings of the mesh in all, of every view at once.
+    """
+
+    directions: tuple[Direction, ...]
+    relative_variance: float
+    calls: int
+    renders: int
+
+    @property
+    def signal_to_noise(self) -> float:
+        """``|g|^2 / tr Cov`` of one call."""
+        return 1 / self.relative_variance if self.relative_variance > 0 else math.inf
+
+    @property
+    def relative_bias(self) -> float:
+        """Bias along the gradient, as a share of the reference."""
+        return self.directions[0].bias / abs(self.directions[0].reference)
+
+    @property
+    def relative_bias_error(self) -> float:
+        """Standard error of `relative_bias`: biases of four times this are all but always found."""
+        return self.directions[0].error / abs(self.directions[0].reference)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every direction agrees with the reference to within chance (|z| < 3)."""
+        return all(abs(direction.z) < _SUSPICIOUS_Z for direction in self.directions)
+
+    def __str__(self) -> str:
+        verdict = "No bias found" if self.ok else "BIASED"
+        lines = [
+            f"{verdict}: {100 * self.relative_bias:+.2f} % +- {100 * self.relative_bias_error:.2f} % along the gradient.",
+            f"One call has relative variance {self.relative_variance:.3g}, signal-to-noise {self.signal_to_noise:.3g}.",
+            f"{self.calls} calls, {self.renders} renders.",
+        ]
+        for d in self.directions:
+            lines.append(
+                f"  {d.name:<12} estimated {d.estimated:+.5g} +- {d.estimated_error:.2g}, reference "
+                f"{d.reference:+.5g} +- {d.reference_error:.2g}, z = {d.z:+.2f}"
+            )
+        return "\n".join(lines)
+
+
+def check_gradient(
+    renderer: Renderer,
+    scene: Mesh,
+    cameras: Cameras,
+    pixel_loss: PixelLoss | None = None,
+    *,
+    calls: int = 200,
+    random_directions: int = 3,
+    generator: Generator | Key | None = None,
+) -> GradientReport:
+    """Compare a smoothed renderer's gradient in the vertices with central differences of the smoothed loss.
+
+    The reference renders the black box at both ends of a short step along fixed directions, under noise common to both
+    ends, and shares no code with the estimators but the noise's law. Directions are one estimate of the gradient, from
+    calls of its own, since one from the calls under test would look longer than it is, and random ones.
+
+    Args:
+        renderer: A `Smoothed` renderer.
+        scene: One `Mesh`; a batch counts as one objective, the sum over its elements.
+        cameras: Cameras that see it.
+        pixel_loss: As in `expected_loss`; the objective is its expectation. By default alpha times a fixed smooth
+            pattern, differentiated through the mean image, which for this linear loss has the same gradient.
+        calls: Calls of the estimator that are tested, and pairs of references per sample of the estimator.
+        random_directions: How many, besides the gradient's own. In D dimensions they see a bias only through a share
+            of about ``1 / sqrt(D)`` of it.
+        generator: Where all noise comes from: drawn from once, or a `Key`.
+
+    Returns:
+        A `GradientReport`; ``.ok`` says whether any bias was found.
+
+    Raises:
+        CapabilityError: ``renderer`` is not `Smoothed`.
+    """
+    if not isinstance(renderer, Smoothed):
+        raise CapabilityError(
+            f"check_gradient compares estimators; got {renderer.capabilities.name}, which has none. Pass "
+            "render3d.estimators.Smoothed(renderer, estimator)."
+        )
+    key = as_key(generator)
+    mesh = scene.detach()
+    check = _Check(renderer, mesh, cameras.detach(), pixel_loss)
+    pilot = torch.stack([check.gradient(key.fold_in(call)) for call in range(calls)]).mean(0)
+    directions = [pilot / pilot.norm()]
+    for number in range(random_directions):
+        noise = torch.randn(pilot.shape, generator=torch.Generator().manual_seed(key.seed % 2**31 + number))
+        directions.append((noise / noise.norm()).to(pilot))
+    gradients = torch.stack([check.gradient(key.fold_in(calls + call)) for call in range(calls)])
+    results = []
+    for number, direction in enumerate(directions):
+        along = (gradients * direction).flatten(1).sum(1)
+        differences = check.central_differences(direction, calls, key.fold_in(2 * calls + number))
+        estimated, estimated_error = _mean_and_error(along)
+        reference, reference_error = _mean_and_error(differences)
+        results.append(
+            Direction(
+                name="gradient" if number == 0 else f"random {number}",
+                estimated=estimated,
+                estimated_error=estimated_error,
+                reference=reference,
+                reference_error=reference_error,
+            )
+        )
+    variance = gradients.var(0).sum()
+    squared_norm = (gradients.mean(0).square().sum() - variance / calls).clamp(min=1e-30)
+    samples = renderer.estimator.samples
+    return GradientReport(
+        directions=tuple(results),
+        relative_variance=float(variance / squared_norm),
+        calls=calls,
+        renders=2 * calls * samples * (1 + len(directions)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Check:
+    renderer: Smoothed
+    mesh: Mesh
+    cameras: Cameras
+    pixel_loss: PixelLoss | None
+
+    @property
+    def estimator(self) -> Estimator:
+        return self.renderer.estimator
+
+    def gradient(self, key: Key) -> Tensor:
+        """One call of the estimator."""
+        vertices = self.mesh.vertices.clone().requires_grad_()
+        scene = self.mesh.with_vertices(vertices)
+        with torch.enable_grad():
+            if self.pixel_loss is None:
+                self.renderer.train()
+                loss = self.losses(self.renderer(scene, self.cameras, ("alpha",), generator=key))
+            else:
+                black_box = self.renderer.renderer
+                loss = expected_loss(black_box, scene, self.cameras, self.pixel_loss, self.estimator, generator=key)
+            (gradient,) = torch.autograd.grad(loss.sum(), vertices)
+        return gradient.double()
+
+    def losses(self, rendering: Rendering) -> Tensor:
+        """One number a pixel, ``[..., views, H, W]``."""
+        if self.pixel_loss is not None:
+            return self.pixel_loss(rendering)
+        height, width = rendering.image_size
+        y, x = torch.linspace(0, 5, height)[:, None], torch.linspace(0, 5, width)[None, :]
+        view = torch.arange(rendering.leading_shape[-1])[:, None, None]
+        pattern = torch.sin(x + 0.7 * y + view) + 0.5 * torch.cos(1.3 * y - x + 2 * view)
+        return rendering.alpha[..., 0, :, :] * pattern.to(rendering.device)
+
+    def central_differences(self, direction: Tensor, calls: int, key: Key) -> Tensor:
+        """``[calls]`` estimates of the derivative of the smoothed loss, each the mean over as many samples as a call's."""
+        noise = self.estimator.noise
+        typical = noise.draw(key, 2, self.mesh).square().mean().sqrt()
+        step = direction.to(self.mesh.vertices) * (_HALF_STEP * typical * math.sqrt(direction.numel()))
+        outputs = ("alpha",) if self.pixel_loss is None else ("rgb", "alpha")
+        missing = len(self.cameras.batch_shape) - len(self.mesh.batch_shape)
+        results = []
+        for call in range(calls):
+            displaced = self.mesh.vertices + noise.draw(key.fold_in(call), self.estimator.samples, self.mesh)
+            ends = torch.stack([displaced + step, displaced - step])
+            ends = ends.reshape(*ends.shape[:2], *[1] * max(missing, 0), *self.mesh.vertices.shape)
+            with torch.no_grad():
+                rendering = self.renderer.renderer(self.mesh.with_vertices(ends), self.cameras, outputs)
+            above, below = self.losses(rendering).double().flatten(2).sum(-1).mean(-1)
+            results.append((above - below) / (2 * step.double().norm()))
+        return torch.stack(results)
+
+
+def _mean_and_error(values: Tensor) -> tuple[float, float]:
+    return float(values.mean()), float(values.std() / math.sqrt(len(values)))

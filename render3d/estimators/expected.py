@@ -1,0 +1,73 @@
+"""The expected loss of a noisy mesh."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from render3d.cameras import Cameras
+from render3d.errors import ShapeError
+from render3d.estimators.estimator import Estimator
+from render3d.estimators.perturbation import ScoreGradient, check_scene, perturb
+from render3d.images import Rendering
+from render3d.randomness import Key
+from render3d.renderers.base import Renderer
+from render3d.scenes import Scene
+
+PixelLoss = Callable[[Rendering], Tensor]
+
+
+def expected_loss(
+    renderer: Renderer,
+    scene: Scene,
+    cameras: Cameras,
+    pixel_loss: PixelLoss,
+    estimator: Estimator,
+    *,
+    outputs: Sequence[str] = ("rgb", "alpha"),
+    generator: Generator | Key | None = None,
+) -> Tensor:
+    """The loss a noisy mesh can expect, ``E[sum of pixel_loss]``, with a gradient through a renderer that gives none.
+
+    Args:
+        renderer: Any renderer; it is called once, on all K noisy realisations.
+        scene: One `Mesh` of batch ``[*batch]``, scene units. Vertices get an estimated gradient; colours get none, and
+            are an error if they wait for one.
+        cameras: ``[*batch, views]``. Poses and intrinsics get a gradient through the camera-space vertices.
+        pixel_loss: Takes a `Rendering` of leading shape ``[K, *batch, views]`` and returns one number a pixel,
+            ``[K, *batch, views, H, W]``, unreduced; what else it depends on gets its ordinary gradient.
+        estimator: How the gradient is estimated, such as `leave_one_out`.
+        outputs: The images that ``pixel_loss`` reads.
+        generator: Where the noise comes from: drawn from once, or a `Key`.
+
+    Returns:
+        ``[*batch]``: the mean over samples of the sum over an object's views and pixels; a scalar for one object. Under
+        ``torch.no_grad()`` there is no noise: the loss of one sharp rendering.
+
+    Raises:
+        ShapeError: ``pixel_loss`` returned another shape, or batches do not broadcast.
+        GradientError: An input waits for a gradient that would not come.
+
+    A second derivative is an error of autograd. Source: supplement A.5; ``E l`` is differentiated as
+    ``E[(l - baseline) grad log p(noise)]``, exactly unbiased for any loss.
+    """
+    if not torch.is_grad_enabled():
+        sharp = renderer(check_scene(scene), cameras, outputs)
+        return _checked(pixel_loss(sharp), sharp).sum((-1, -2, -3))
+    perturbed = perturb(renderer, scene, cameras, outputs, estimator, generator)
+    losses = _checked(pixel_loss(perturbed.rendering), perturbed.rendering)
+    value = losses.mean(0).sum((-1, -2, -3))
+    if not perturbed.anchor.requires_grad:
+        return value
+    gradient = perturbed.gradient(losses.detach())
+    return value + ScoreGradient.apply(perturbed.anchor, gradient)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _checked(losses: Tensor, rendering: Rendering) -> Tensor:
+    expected = (*rendering.leading_shape, *rendering.image_size)
+    if tuple(losses.shape) != expected:
+        raise ShapeError(
+            f"pixel_loss must return one number a pixel, of shape {list(expected)}; got {list(losses.shape)}. Sum over "
+            "channels with .sum(-3), and leave samples, views, rows and columns unreduced."
+        )
+    return losses

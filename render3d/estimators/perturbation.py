@@ -1,0 +1,118 @@
+"""Noisy realisations of a scene, and the way from credit back to whatever the vertices and cameras came from."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from torch import Generator, Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from render3d._batches import broadcast_shapes
+from render3d.cameras import Cameras
+from render3d.errors import CapabilityError, GradientError
+from render3d.estimators.estimator import Estimator
+from render3d.images import Rendering
+from render3d.randomness import Key, as_key
+from render3d.renderers.base import Renderer, check_values
+from render3d.scenes import Mesh, Scene
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Perturbation:
+    """K noisy realisations of a mesh and their renderings.
+
+    Attributes:
+        rendering: Images of leading shape ``[K, *batch, views]``.
+        displacements: ``[K, *batch, V, 3]``, world axes; batch dimensions that the mesh lacks are 1.
+        anchor: ``[*batch, views, V, 3]``: the vertices without noise in the space of each camera, in the autograd graph.
+            The black box is a function of these: a gradient given to them reaches vertices, poses, intrinsics and all
+            that is upstream.
+        rotation: ``[*batch, views, 3, 3]``: from the axes of the noise to those of the anchor.
+        estimator: What turns losses into the anchor's gradient.
+    """
+
+    rendering: Rendering
+    displacements: Tensor
+    anchor: Tensor
+    rotation: Tensor
+    estimator: Estimator
+
+    def gradient(self, losses: Tensor) -> Tensor:
+        """The gradient in ``anchor``, from losses ``[K, *batch, views, H, W]`` whose sum is the objective."""
+        world = self.estimator.gradient(losses, self.displacements)
+        return world @ self.rotation.mT
+
+
+def perturb(
+    renderer: Renderer,
+    scene: Scene,
+    cameras: Cameras,
+    outputs: Sequence[str],
+    estimator: Estimator,
+    generator: Generator | Key | None,
+) -> Perturbation:
+    """Draw, render and keep what the gradient needs. Nothing is recorded by autograd but the anchor."""
+    mesh = check_scene(scene)
+    broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
+    anchor = camera_space(mesh, cameras)
+    with torch.no_grad():
+        displacements = estimator.noise.draw(as_key(generator), estimator.samples, mesh)
+        # Dimensions of the cameras' batch that the mesh lacks stand between the samples and the mesh's own batch.
+        missing = anchor.dim() - 3 - len(mesh.batch_shape)
+        displacements = displacements.reshape(estimator.samples, *[1] * missing, *mesh.vertices.shape)
+        noisy = mesh.detach().with_vertices(mesh.vertices.detach() + displacements)
+        rendering = renderer(noisy, cameras.detach(), outputs)
+    return Perturbation(rendering, displacements, anchor, cameras.rotation.detach(), estimator)
+
+
+def check_scene(scene: Scene) -> Mesh:
+    """The one mesh that estimators take, or an error; no input that waits for a gradient is left without one."""
+    if not isinstance(scene, Mesh):
+        raise CapabilityError(
+            "Estimators take one Mesh, whose batch shares a topology; got a list. Call once for each mesh of the list."
+        )
+    texture = scene.texture.image if scene.texture else None
+    waiting = {"colors": scene.colors, "face_colors": scene.face_colors, "texture.image": texture}
+    for name, tensor in waiting.items():
+        if tensor is not None and tensor.requires_grad and torch.is_grad_enabled():
+            raise GradientError(
+                f"{name} requires a gradient, and estimators carry gradients to vertices and cameras only. Detach it, "
+                "or use a renderer whose capabilities.gradients hold 'interior'."
+            )
+    check_values(scene)
+    return scene
+
+
+def camera_space(mesh: Mesh, cameras: Cameras) -> Tensor:
+    """The vertices ``[*batch, views, V, 3]`` in the space of each camera, for autograd.
+
+    New intrinsics make the picture that the old ones would make of points moved by ``inverse(old) @ new``. Their values
+    are equal here, so only the gradient is new: it is how intrinsics are reached through a black box.
+    """
+    points = cameras.to_camera_space(mesh.vertices)
+    if not cameras.intrinsics.requires_grad:
+        return points
+    change: Tensor = torch.linalg.inv(cameras.intrinsics.detach()) @ cameras.intrinsics
+    if cameras.projection == "perspective":
+        return points @ change.mT
+    flat = torch.cat([points[..., :2], torch.ones_like(points[..., :1])], dim=-1) @ change.mT
+    return torch.cat([flat[..., :2], points[..., 2:]], dim=-1)
+
+
+class ScoreGradient(torch.autograd.Function):
+    """Zero in value; hands a gradient that was estimated forwards, ``[*batch, views, V, 3]``, to the anchor."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, anchor: Tensor, gradient: Tensor) -> Tensor:
+        """Returns zeros ``[*batch]``, to be added to a loss of that shape."""
+        ctx.save_for_backward(gradient)
+        return anchor.new_zeros(gradient.shape[:-3])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        """The estimate, scaled."""
+        (gradient,) = ctx.saved_tensors
+        return grad_output[..., None, None, None] * gradient, None

@@ -1,0 +1,140 @@
+"""A black box made smooth: a renderer whose images can be differentiated."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, final
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from render3d.cameras import Cameras
+from render3d.errors import CapabilityError
+from render3d.estimators.estimator import Estimator, leave_one_out
+from render3d.estimators.perturbation import Perturbation, check_scene, perturb
+from render3d.images import Rendering, to_float
+from render3d.randomness import Key
+from render3d.renderers.base import Capabilities, GradientKind, Renderer
+from render3d.scenes import Scene
+
+_UNSMOOTHABLE = ("face_index", "barycentric")
+_WEIGHTED_BY_ALPHA = ("depth", "normal")
+
+
+def differentiable(renderer: Renderer, estimator: Estimator | None = None) -> Renderer:
+    """A renderer that carries gradients: ``renderer`` itself if it does, else smoothed by ``estimator``.
+
+    Args:
+        renderer: Any renderer.
+        estimator: For a black box; by default `leave_one_out`.
+    """
+    return renderer if renderer.capabilities.gradients else Smoothed(renderer, estimator)
+
+
+@final
+class Smoothed(nn.Module):
+    """A `Renderer` that shows the mean image of K noisy meshes and differentiates it by an estimator.
+
+    Any torch loss may follow. Given ``v``, the loss's gradient in the image, the backward pass is the estimator with the
+    per-pixel loss ``<v, I_k>``. It optimises the loss *of the mean image*, not the mean loss (that is `expected_loss`):
+    unbiased for a downstream gradient that does not depend on the samples, and biased by O(1/K) otherwise, as then ``v``
+    was computed from the same samples.
+
+    Under ``torch.no_grad()`` and after ``.eval()`` it is one sharp rendering without noise.
+
+    ``rgb`` and ``alpha`` are means, ``depth`` and ``normal`` means weighted by alpha. Gradients reach vertices, poses and
+    intrinsics. A second derivative is an error of autograd.
+
+    Args:
+        renderer: A black box.
+        estimator: Noise, support, signal and number of samples; by default `leave_one_out`.
+        shows: The image that is returned: ``"mean"``, or ``"sharp"``, the one without noise (one more rendering). The
+            gradient is that of the mean image either way.
+    """
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        estimator: Estimator | None = None,
+        *,
+        shows: Literal["mean", "sharp"] = "mean",
+    ) -> None:
+        super().__init__()
+        if shows not in ("mean", "sharp"):
+            raise ValueError(f"shows must be 'mean' or 'sharp'; got {shows!r}.")
+        self.renderer = renderer
+        self.estimator = estimator or leave_one_out()
+        self.shows = shows
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the black box, less what has no mean, plus gradients."""
+        inner = self.renderer.capabilities
+        outputs = tuple(name for name in inner.outputs if name not in _UNSMOOTHABLE)
+        gradients: frozenset[GradientKind] = frozenset({"interior", "silhouette", "pose"})
+        return dataclasses.replace(inner, name=f"Smoothed({inner.name})", outputs=outputs, gradients=gradients)
+
+    def forward(
+        self,
+        scene: Scene,
+        cameras: Cameras,
+        outputs: Sequence[str] = ("rgb", "alpha"),
+        *,
+        generator: Generator | Key | None = None,
+    ) -> Rendering:
+        """Render, as every `Renderer` does; ``generator`` is drawn from once, or is a `Key`."""
+        for name in outputs:
+            if name in _UNSMOOTHABLE:
+                raise CapabilityError(
+                    f"{name} has no mean, so {self.capabilities.name} cannot give it. Ask the black box itself: "
+                    "smoothed.renderer(scene, cameras, outputs)."
+                )
+        if not (self.training and torch.is_grad_enabled()):
+            with torch.no_grad():
+                return self.renderer(scene, cameras, outputs)
+        weighted = any(name in _WEIGHTED_BY_ALPHA for name in outputs)
+        needed = tuple(dict.fromkeys([*outputs, *(["alpha"] if weighted else [])]))
+        perturbed = perturb(self.renderer, scene, cameras, needed, self.estimator, generator)
+        images = _mean_images(perturbed, outputs)
+        if self.shows == "sharp":
+            images = self._with_values_of_sharp(images, scene, cameras, outputs)
+        return Rendering(images)
+
+    def _with_values_of_sharp(
+        self, images: Mapping[str, Tensor], scene: Scene, cameras: Cameras, outputs: Sequence[str]
+    ) -> dict[str, Tensor]:
+        with torch.no_grad():
+            sharp = self.renderer(check_scene(scene).detach(), cameras.detach(), outputs).as_dict()
+        return {name: sharp[name] + (image - image.detach()) for name, image in images.items()}
+
+
+def _mean_images(perturbed: Perturbation, outputs: Sequence[str]) -> dict[str, Tensor]:
+    """The mean of every output over the samples, in the autograd graph of the anchor."""
+    rendering = perturbed.rendering
+    samples = {
+        name: rendering.alpha * getattr(rendering, name) if name in _WEIGHTED_BY_ALPHA else rendering.stored(name)
+        for name in rendering.outputs
+    }
+    means = dict(zip(samples, _MeanImages.apply(perturbed.anchor, perturbed, *samples.values()), strict=True))  # type: ignore[no-untyped-call]
+    for name in _WEIGHTED_BY_ALPHA:
+        if name in outputs:
+            covered = means["alpha"] > 0
+            means[name] = torch.where(covered, means[name] / torch.where(covered, means["alpha"], 1.0), 0.0)
+    return {name: means[name] for name in outputs}
+
+
+class _MeanImages(torch.autograd.Function):
+    """Means over the samples; backward, the estimator with per-pixel losses ``<grad_output, sample>``."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, perturbed: Perturbation, *samples: Tensor) -> tuple[Tensor, ...]:
+        ctx.perturbed, ctx.samples = perturbed, samples
+        return tuple(to_float(images).mean(0) for images in samples)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        losses = sum(
+            (to_float(images) * gradient).sum(-3) for images, gradient in zip(ctx.samples, grad_outputs, strict=True)
+        )
+        return ctx.perturbed.gradient(losses), None, *[None] * len(ctx.samples)

@@ -1,0 +1,246 @@
+"""The seam: what a renderer is, how it is shaded, and what it can do."""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Generator, Tensor
+
+from render3d._batches import broadcast_shapes, check_same_device
+from render3d.cameras import Cameras
+from render3d.errors import CapabilityError, GradientError, MeshError, ShapeError
+from render3d.images import CHANNELS, Rendering
+from render3d.randomness import Key
+from render3d.scenes import Mesh, Scene
+
+Color = tuple[float, float, float]
+GradientKind = Literal["interior", "silhouette", "pose"]
+
+NEUTRAL_GREY: Color = (0.6, 0.6, 0.6)
+"""Reflectance of a mesh without colours, linear light."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectionalLight:
+    """Parallel light in the world.
+
+    Attributes:
+        towards: Direction from the scene to the light, world axes, of any length but zero.
+        color: Its irradiance on a surface that faces it, linear light.
+    """
+
+    towards: Color
+    color: Color = (0.7, 0.7, 0.7)
+
+    def __post_init__(self) -> None:
+        if not math.hypot(*self.towards) > 0:
+            raise ValueError(f"towards must be a direction of non-zero length; got {self.towards}.")
+
+
+_DEFAULT_LIGHTS = (
+    DirectionalLight(towards=(0.4, 0.8, 0.6)),
+    DirectionalLight(towards=(-0.7, 0.2, 0.3), color=(0.25, 0.25, 0.25)),
+    DirectionalLight(towards=(0.2, -0.4, -0.8), color=(0.2, 0.2, 0.2)),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shading:
+    """How surfaces become colours: the same object for every back end, so that a swap changes one argument.
+
+    A surface of reflectance ``c`` and unit normal ``n`` has the colour ``c * (ambient + sum_i color_i * max(0, n . l_i))``
+    (Lambert). Surfaces are two-sided: ``n`` is reversed on faces that are seen from behind. Nothing is clamped.
+
+    Attributes:
+        ambient: Light from everywhere, linear.
+        lights: Directional lights, at most eight.
+        background: Colour behind the scene, linear.
+        cull: Which faces are not drawn: ``"none"``, ``"back"`` or ``"front"`` (front: counter-clockwise on screen).
+        normals: ``"flat"``, one normal a face, or ``"smooth"``, area-weighted vertex normals, interpolated.
+        samples_per_pixel: A square number: a grid of samples that ``rgb`` and ``alpha`` average. The other outputs are
+            always those at the pixel's centre.
+    """
+
+    ambient: Color = (0.3, 0.3, 0.3)
+    lights: tuple[DirectionalLight, ...] = _DEFAULT_LIGHTS
+    background: Color = (1.0, 1.0, 1.0)
+    cull: Literal["none", "back", "front"] = "none"
+    normals: Literal["flat", "smooth"] = "flat"
+    samples_per_pixel: int = 1
+
+    def __post_init__(self) -> None:
+        if self.samples_per_pixel < 1 or math.isqrt(self.samples_per_pixel) ** 2 != self.samples_per_pixel:
+            raise ValueError(f"samples_per_pixel must be a square number (1, 4, 9, ...); got {self.samples_per_pixel}.")
+        if len(self.lights) > 8:
+            raise ValueError(f"lights must be at most eight; got {len(self.lights)}.")
+        if self.cull not in ("none", "back", "front"):
+            raise ValueError(f"cull must be 'none', 'back' or 'front'; got {self.cull!r}.")
+        if self.normals not in ("flat", "smooth"):
+            raise ValueError(f"normals must be 'flat' or 'smooth'; got {self.normals!r}.")
+
+    @classmethod
+    def unlit(cls, *, background: Color = (1.0, 1.0, 1.0)) -> "Shading":
+        """Reflectances as they are."""
+        return cls(ambient=(1.0, 1.0, 1.0), lights=(), background=background)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What a renderer can do; asking for more is a `CapabilityError`.
+
+    Attributes:
+        name: What users call it.
+        outputs: The images of `Rendering` that it makes.
+        gradients: What it carries gradients to by itself: ``"interior"`` (colours inside the silhouette),
+            ``"silhouette"`` (moving edges), ``"pose"`` (cameras). Empty for a black box.
+        batched: Whether a batch is one job for it rather than a loop.
+        device: Where it works: ``"cpu"``, ``"cuda"``, ``"opengl"``.
+        licence: SPDX name of what stands behind it.
+        scenes: The scene types it renders.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    gradients: frozenset[GradientKind] = frozenset()
+    batched: bool
+    device: str
+    licence: str
+    scenes: tuple[type, ...] = (Mesh,)
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Anything that makes a `Rendering` of a scene seen by cameras.
+
+    Batch dimensions of scene and cameras broadcast and the views come last: meshes ``[K, B]`` seen by cameras
+    ``[B, views]`` give images ``[K, B, views, C, H, W]``; B meshes each seen by its own camera are ``cameras[:, None]``;
+    a scene that differs per view is ``[B, views]`` against ``[B, views, 1]``. Images live on the device of the scene.
+    ``generator`` is drawn from by renderers that are random, once a call; others ignore it.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this renderer can do."""
+        ...
+
+    def __call__(
+        self,
+        scene: Scene,
+        cameras: Cameras,
+        outputs: Sequence[str] = ("rgb", "alpha"),
+        *,
+        generator: Generator | Key | None = None,
+    ) -> Rendering:
+        """Render ``scene`` as seen by ``cameras``."""
+        ...
+
+
+class EmptyViewWarning(UserWarning):
+    """A view covers no pixel: the scene lies outside it."""
+
+
+def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outputs: Sequence[str]) -> torch.Size:
+    """Check what every mesh renderer must refuse; returns the batch that scene and cameras broadcast to.
+
+    Raises:
+        CapabilityError: A scene or output this renderer does not do.
+        ShapeError: Batches that do not broadcast, or an empty list of meshes.
+        DeviceError: Scene and cameras on different devices.
+        MeshError: No faces, indices out of range, or vertices that are not finite.
+    """
+    _check_outputs(capabilities, outputs)
+    meshes = mesh_list(scene)
+    if not all(isinstance(mesh, capabilities.scenes) for mesh in meshes):
+        kinds = " or ".join(kind.__name__ for kind in capabilities.scenes)
+        raise CapabilityError(f"{capabilities.name} renders {kinds}; got {type(meshes[0]).__name__}.")
+    for mesh in meshes:
+        check_same_device(scene=mesh.vertices, cameras=cameras.world_to_camera)
+        check_values(mesh)
+    if isinstance(scene, Mesh):
+        batch = scene.batch_shape
+    else:
+        batch = torch.Size([len(meshes)])
+        if any(mesh.batch_shape for mesh in meshes):
+            raise ShapeError("A list of meshes is one batch dimension: each must have no batch of its own.")
+    return broadcast_shapes(batch, cameras.batch_shape, names=("scene", "cameras"))
+
+
+def _check_outputs(capabilities: Capabilities, outputs: Sequence[str]) -> None:
+    if isinstance(outputs, str) or not outputs:
+        raise CapabilityError(f"outputs must be a tuple of names such as ('rgb', 'alpha'); got {outputs!r}.")
+    for name in outputs:
+        if name not in CHANNELS:
+            raise CapabilityError(f"outputs may hold {', '.join(CHANNELS)}; got {name!r}.")
+        if name not in capabilities.outputs:
+            from render3d.renderers import renderers_with_output
+
+            others = ", ".join(renderers_with_output(name))
+            raise CapabilityError(f"{capabilities.name} has no output {name!r}. These have: {others}.")
+
+
+def mesh_list(scene: Scene) -> list[Mesh]:
+    """The meshes of a scene: itself, or those of a list."""
+    meshes = list(scene) if isinstance(scene, list | tuple) else [scene]
+    if not meshes:
+        raise ShapeError("scene is an empty list; it must hold at least one mesh.")
+    return meshes
+
+
+def check_values(mesh: Mesh) -> None:
+    """Raise `MeshError` for a mesh that no image could be made of."""
+    where = f" in {mesh.source}" if mesh.source else ""
+    if mesh.faces.shape[0] == 0:
+        raise MeshError(f"The mesh{where} has no faces: there is nothing to render.")
+    low, high = (int(bound) for bound in torch.aminmax(mesh.faces))
+    if low < 0 or high >= mesh.vertices.shape[-2]:
+        raise MeshError(
+            f"faces must index {mesh.vertices.shape[-2]} vertices{where}; got indices from {low} to {high}. "
+            "mesh.repair() drops such faces."
+        )
+    # A sum is finite only if all its terms are, and is several times cheaper than testing each.
+    if not math.isfinite(float(mesh.vertices.detach().sum(dtype=torch.float64))):
+        raise MeshError(
+            f"vertices must be finite; got NaN or infinite values{where}. mesh.report() tells where, mesh.repair() "
+            "drops the faces that use them."
+        )
+
+
+def check_no_gradient(capabilities: Capabilities, **inputs: Tensor | None) -> None:
+    """Raise `GradientError` if autograd waits for a gradient that a black box cannot give: never a silent zero."""
+    waiting = [name for name, tensor in inputs.items() if tensor is not None and tensor.requires_grad]
+    if waiting and torch.is_grad_enabled():
+        raise GradientError(
+            f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself. Wrap it: "
+            "render3d.differentiable(renderer); or render under torch.no_grad()."
+        )
+
+
+def warn_of_empty_views(rendering: Rendering) -> None:
+    """Warn if a view covers no pixel: fits that see nothing fail without a sign."""
+    if "alpha" in rendering.outputs:
+        empty = rendering.stored("alpha").flatten(-3).amax(-1) == 0
+        if bool(empty.any()):
+            warnings.warn(
+                "A view covers no pixel: the scene lies outside it, beyond near or far, or behind the camera.",
+                EmptyViewWarning,
+                stacklevel=3,
+            )
+
+
+class SoftwareRenderingWarning(UserWarning):
+    """OpenGL runs on the CPU although the tensors are on a GPU."""
+
+
+def warn_if_software(gl_renderer: str, device: torch.device) -> None:
+    """Warn if a software OpenGL answered for tensors that live on a GPU."""
+    software = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
+    if device.type != "cpu" and any(name in gl_renderer.lower() for name in software):
+        warnings.warn(
+            f"OpenGL is {gl_renderer}, which runs on the CPU, although the scene is on {device}. The GPU's driver lacks "
+            "its graphics part, or another EGL device answered; see 'render3d doctor'.",
+            SoftwareRenderingWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,3 @@
+"""The batched OpenGL mesh renderer, headless through EGL."""
+
+from render3d.renderers.opengl.renderer import OpenGL as OpenGL

@@ -1,0 +1,119 @@
+"""The framebuffer: many small images as tiles of one, and what it costs to read them back."""
+
+import dataclasses
+from typing import final
+
+import moderngl
+import numpy as np
+import numpy.typing as npt
+
+_FORMATS: dict[str, tuple[int, str, type[np.generic]]] = {
+    "color": (4, "f2", np.float16),
+    "alpha": (1, "f1", np.uint8),
+    "depth": (1, "f4", np.float32),
+    "normal": (4, "f2", np.float16),
+    "face_index": (1, "f4", np.float32),
+    "barycentric": (4, "f4", np.float32),
+}
+"""Components, moderngl type and numpy type of each attachment."""
+
+_MOST_PIXELS = 2**24
+"""The largest framebuffer of more than one column: 128 MiB of colour."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Tiles of one size in columns from the top; a column is contiguous in memory, so it is read without untiling.
+
+    Attributes:
+        tile_height: In pixels.
+        tile_width: In pixels.
+        rows: Tiles in a column.
+        columns: Number of columns.
+    """
+
+    tile_height: int
+    tile_width: int
+    rows: int
+    columns: int
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles there are room for."""
+        return self.rows * self.columns
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, OpenGL's order."""
+        return self.columns * self.tile_width, self.rows * self.tile_height
+
+    def corners(self, tiles: int) -> npt.NDArray[np.int32]:
+        """``[tiles, 2]``: x and y of each tile's first pixel."""
+        number = np.arange(tiles, dtype=np.int32)
+        return np.stack([number // self.rows * self.tile_width, number % self.rows * self.tile_height], axis=-1)
+
+
+def plan_grid(tiles: int, image_size: tuple[int, int], max_size: int) -> Grid:
+    """A grid for as many of ``tiles`` as the limits allow; at least one, whatever its size."""
+    height, width = image_size
+    rows = min(tiles, max(1, max_size // height))
+    most = max(1, min(max_size // width, _MOST_PIXELS // (rows * height * width)))
+    return Grid(height, width, rows, min(most, -(-tiles // rows)))
+
+
+@final
+class Atlas:
+    """The attachments of a context, grown when a call needs larger ones and kept for the next."""
+
+    def __init__(self, gl: moderngl.Context) -> None:
+        self._gl = gl
+        self._size = (0, 0)
+        self._textures: dict[str, moderngl.Texture] = {}
+        self._depth_buffer: moderngl.Renderbuffer | None = None
+        self._framebuffers: dict[tuple[str, ...], moderngl.Framebuffer] = {}
+
+    def framebuffer(self, targets: tuple[str, ...], size: tuple[int, int], *, depth_test: bool) -> moderngl.Framebuffer:
+        """A framebuffer of at least ``size`` with those attachments."""
+        if size[0] > self._size[0] or size[1] > self._size[1]:
+            self.release()
+            self._size = (max(size[0], self._size[0]), max(size[1], self._size[1]))
+        key = (*targets, "depth buffer") if depth_test else targets
+        if key not in self._framebuffers:
+            depth = self._depth() if depth_test else None
+            self._framebuffers[key] = self._gl.framebuffer([self._texture(name) for name in targets], depth)
+        return self._framebuffers[key]
+
+    def _texture(self, name: str) -> moderngl.Texture:
+        if name not in self._textures:
+            components, dtype, _ = _FORMATS[name]
+            self._textures[name] = self._gl.texture(self._size, components, dtype=dtype)
+        return self._textures[name]
+
+    def _depth(self) -> moderngl.Renderbuffer:
+        if self._depth_buffer is None:
+            self._depth_buffer = self._gl.depth_renderbuffer(self._size)
+        return self._depth_buffer
+
+    def release(self) -> None:
+        """Free everything."""
+        for framebuffer in self._framebuffers.values():
+            framebuffer.release()
+        for texture in self._textures.values():
+            texture.release()
+        if self._depth_buffer is not None:
+            self._depth_buffer.release()
+        self._framebuffers, self._textures, self._depth_buffer = {}, {}, None
+
+
+def read_tiles(
+    framebuffer: moderngl.Framebuffer, attachment: int, name: str, grid: Grid, tiles: int
+) -> npt.NDArray[np.generic]:
+    """``[tiles, H, W, components]`` of one attachment, in the framebuffer's own type."""
+    components, dtype, numpy_type = _FORMATS[name]
+    out = np.empty((tiles, grid.tile_height, grid.tile_width, components), numpy_type)
+    for column in range(-(-tiles // grid.rows)):
+        part = out[column * grid.rows : (column + 1) * grid.rows]
+        viewport = (column * grid.tile_width, 0, grid.tile_width, len(part) * grid.tile_height)
+        framebuffer.read_into(part, viewport, components, attachment=attachment, alignment=1, dtype=dtype)
+    return out

@@ -1,0 +1,126 @@
+"""From meshes and cameras to draws: which mesh and which camera belong to each tile."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import final
+
+import torch
+from torch import Size, Tensor
+
+from render3d.scenes import Mesh, Scene
+
+_MOST_VERTICES = 2**22
+"""Vertices that go into one upload: 128 MiB of positions and normals."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """Tiles that show meshes of one topology and colouring.
+
+    Attributes:
+        mesh: The meshes, with one flat batch dimension ``[M]``.
+        places: ``[tiles]``: where each tile's image belongs in the flattened result.
+        mesh_of_tile: ``[tiles]`` indices into ``mesh``.
+        camera_of_tile: ``[tiles]`` indices into the flattened cameras.
+    """
+
+    mesh: Mesh
+    places: Tensor
+    mesh_of_tile: Tensor
+    camera_of_tile: Tensor
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles."""
+        return len(self.places)
+
+    @property
+    def coloring(self) -> str:
+        """Where reflectance comes from, as in `ProgramKey`."""
+        mesh = self.mesh
+        kinds = {"vertex": mesh.colors, "face": mesh.face_colors, "texture": mesh.texture}
+        return next((kind for kind, value in kinds.items() if value is not None), "reflectance")
+
+    def part(self, start: int, stop: int) -> "Segment":
+        """Some of the tiles."""
+        chosen = slice(start, stop)
+        return dataclasses.replace(
+            self,
+            places=self.places[chosen],
+            mesh_of_tile=self.mesh_of_tile[chosen],
+            camera_of_tile=self.camera_of_tile[chosen],
+        )
+
+
+def plan_segments(scene: Scene, camera_shape: Size, leading: Size) -> list[Segment]:
+    """One segment a mesh of the list, or one for a `Mesh` with its whole batch.
+
+    Args:
+        scene: What is rendered.
+        camera_shape: ``[*batch, views]`` of the cameras.
+        leading: ``[*batch, views]`` of the result.
+    """
+    places = torch.arange(leading.numel()).reshape(leading)
+    camera_numbers = torch.arange(camera_shape.numel()).reshape(camera_shape).expand(leading)
+    if isinstance(scene, Mesh):
+        batch = scene.batch_shape
+        mesh_numbers = torch.arange(batch.numel()).reshape(*batch, 1).expand(leading)
+        numbers = (places, mesh_numbers, camera_numbers)
+        return [Segment(_flatten(scene), *(number.reshape(-1) for number in numbers))]
+    return [
+        Segment(
+            _flatten(mesh),
+            places[..., number, :].reshape(-1),
+            torch.zeros(places[..., number, :].numel(), dtype=torch.long),
+            camera_numbers[..., number, :].reshape(-1),
+        )
+        for number, mesh in enumerate(scene)
+    ]
+
+
+def _flatten(mesh: Mesh) -> Mesh:
+    def flat(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.detach().reshape(-1, *tensor.shape[-2:])
+
+    return Mesh(
+        flat(mesh.vertices),  # type: ignore[arg-type]  # vertices are never None
+        mesh.faces,
+        colors=flat(mesh.colors),
+        face_colors=flat(mesh.face_colors),
+        texture=mesh.texture,
+    )
+
+
+def frames(segments: list[Segment], capacity: int) -> Iterator[list[Segment]]:
+    """Cut and pack segments into lists that fit a framebuffer of ``capacity`` tiles and an upload."""
+    frame: list[Segment] = []
+    tiles = vertices = 0
+    for segment in segments:
+        count = segment.mesh.vertices.shape[-2]
+        start = 0
+        while start < segment.tiles:
+            room = min(capacity - tiles, max(_MOST_VERTICES - vertices, 0) // count)
+            if room < 1 and frame:
+                yield frame
+                frame, tiles, vertices = [], 0, 0
+                continue
+            stop = min(start + max(room, 1), segment.tiles)
+            frame.append(segment.part(start, stop))
+            tiles, vertices = tiles + stop - start, vertices + (stop - start) * count
+            start = stop
+    if frame:
+        yield frame
+
+
+def groups(frame: list[Segment]) -> Iterator[list[Segment]]:
+    """Runs of segments that one program with one set of buffers can draw."""
+    run: list[Segment] = []
+    for segment in frame:
+        same = run and segment.coloring == run[0].coloring and segment.coloring != "texture"
+        if run and not same:
+            yield run
+            run = []
+        run.append(segment)
+    if run:
+        yield run

@@ -1,0 +1,208 @@
+"""The renderer: all samples, objects and views of a call as tiles of one framebuffer."""
+
+import weakref
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self, final
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from render3d.cameras import Cameras
+from render3d.conventions import opengl_projection
+from render3d.errors import GraphicsError
+from render3d.images import Rendering
+from render3d.randomness import Key
+from render3d.renderers.base import (
+    Capabilities,
+    Shading,
+    check_call,
+    check_no_gradient,
+    mesh_list,
+    warn_if_software,
+    warn_of_empty_views,
+)
+from render3d.renderers.opengl.atlas import plan_grid
+from render3d.renderers.opengl.context import GraphicsContext, shared_context
+from render3d.renderers.opengl.devices import egl_device_of_cuda
+from render3d.renderers.opengl.draws import frames, plan_segments
+from render3d.renderers.opengl.painter import Painter
+from render3d.renderers.opengl.resources import Resources
+from render3d.scenes import Scene
+
+_GEOMETRY = ("depth", "normal", "face_index", "barycentric")
+
+_users: "weakref.WeakKeyDictionary[OpenGL, set[GraphicsContext]]" = weakref.WeakKeyDictionary()
+
+
+@final
+class OpenGL:
+    """A mesh renderer on moderngl and EGL: headless, batched, without a gradient of its own.
+
+    One call is as few draws and read-backs as the limits of OpenGL allow, whatever its batch. Images stay in the
+    framebuffer's types until read: ``uint8`` for alpha alone, half floats for colour and normals.
+
+    Where only alpha is asked for, faces turned away are left out if that provably changes no pixel: the surface has no
+    border and all of it lies inside the view. That halves the work of fitting silhouettes.
+
+    Args:
+        shading: Lights, background, culling, normals and supersampling.
+        egl_device: Which of EGL's devices renders. By default the one of the scene's CUDA device, or EGL's first for
+            scenes on the CPU.
+
+    Raises:
+        GraphicsError: When first called: no OpenGL 4.3 through EGL; a fork of a process that has used OpenGL; an image
+            larger than a framebuffer can be.
+
+    Not differentiable: inputs that require a gradient are an error outside ``torch.no_grad()``. Use
+    `render3d.differentiable`. Opaque to ``torch.compile``.
+    """
+
+    capabilities = Capabilities(
+        name="OpenGL",
+        outputs=("rgb", "alpha", "depth", "normal", "face_index", "barycentric"),
+        batched=True,
+        device="opengl",
+        licence="MIT",
+    )
+
+    def __init__(self, shading: Shading | None = None, *, egl_device: int | None = None) -> None:
+        self.shading = shading or Shading()
+        self.egl_device = egl_device
+        self._closed = False
+
+    def __call__(
+        self,
+        scene: Scene,
+        cameras: Cameras,
+        outputs: Sequence[str] = ("rgb", "alpha"),
+        *,
+        generator: Generator | Key | None = None,
+    ) -> Rendering:
+        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
+        leading = torch.Size([*check_call(self.capabilities, scene, cameras, outputs), cameras.views])
+        for mesh in mesh_list(scene):
+            colors = {"colors": mesh.colors, "face_colors": mesh.face_colors}
+            poses = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
+            check_no_gradient(self.capabilities, vertices=mesh.vertices, **colors, **poses)
+        context = self._context(cameras.device)
+        warn_if_software(context.gl_renderer, cameras.device)
+        with torch.no_grad():
+            images = self._render(context, scene, cameras, outputs, leading)
+        rendering = Rendering({name: images[name] for name in outputs})
+        warn_of_empty_views(rendering)
+        return rendering
+
+    def _render(
+        self, context: GraphicsContext, scene: Scene, cameras: Cameras, outputs: Sequence[str], leading: torch.Size
+    ) -> dict[str, Tensor]:
+        wants_color = "rgb" in outputs or "alpha" in outputs
+        color_target = ("color",) if "rgb" in outputs else ("alpha",)
+        geometry = tuple(name for name in _GEOMETRY if name in outputs)
+        oversampling = int(self.shading.samples_per_pixel**0.5)
+        if oversampling == 1 or not wants_color:
+            return self._pass(context, scene, cameras, (*(color_target if wants_color else ()), *geometry), leading)
+        height, width = cameras.image_size
+        fine = cameras.resize(height * oversampling, width * oversampling)
+        images = self._pass(context, scene, fine, color_target, leading)
+        images = {name: _average(image, oversampling) for name, image in images.items()}
+        return images | (self._pass(context, scene, cameras, geometry, leading) if geometry else {})
+
+    def _pass(
+        self,
+        context: GraphicsContext,
+        scene: Scene,
+        cameras: Cameras,
+        targets: tuple[str, ...],
+        leading: torch.Size,
+    ) -> dict[str, Tensor]:
+        """Render every tile once into ``targets``."""
+        height, width = cameras.image_size
+        if max(height, width) > context.max_size:
+            raise GraphicsError(
+                f"image_size (with supersampling) is {height} x {width}, and {context.gl_renderer} renders at most "
+                f"{context.max_size} x {context.max_size}. Render crops: cameras.crop(top, left, height, width)."
+            )
+        grid = plan_grid(leading.numel(), cameras.image_size, context.max_size)
+        matrices = clip_matrices(cameras).reshape(-1, 4, 4)
+        places: list[Tensor] = []
+        parts = []
+        with context.current() as gl:
+            context.resources = context.resources or Resources(gl)
+            painter = Painter(gl, context.resources, self.shading, targets, cameras)
+            for frame in frames(plan_segments(scene, cameras.leading_shape, leading), grid.tiles):
+                parts.append(painter.paint(frame, matrices, grid))
+                places.extend(segment.places for segment in frame)
+        images = {name: np.concatenate([part[name] for part in parts]) for name in targets}
+        order = torch.cat(places)
+        in_order = bool((order == torch.arange(len(order))).all())
+        result = {}
+        for name, image in images.items():
+            tiles = torch.from_numpy(image)
+            tiles = tiles if in_order else tiles[order.argsort()]
+            result[name] = tiles.to(cameras.device).unflatten(0, leading).movedim(-1, -3)  # type: ignore[no-untyped-call]
+        return named_outputs(result)
+
+    def _context(self, device: torch.device) -> GraphicsContext:
+        if self._closed:
+            raise GraphicsError("This renderer was closed. Make another: render3d.renderers.OpenGL(...).")
+        egl_device = self.egl_device
+        if egl_device is None:
+            egl_device = egl_device_of_cuda(device.index or 0) if device.type == "cuda" else 0
+        context = shared_context(egl_device)
+        _users.setdefault(self, set()).add(context)
+        return context
+
+    @property
+    def gl_renderer(self) -> str:
+        """Which OpenGL answers for scenes on the CPU (or on ``egl_device``): ``GL_RENDERER``."""
+        return self._context(torch.device("cpu")).gl_renderer
+
+    def close(self) -> None:
+        """Let go of OpenGL. A context is released with its last user."""
+        self._closed = True
+        for context in _users.pop(self, set()):
+            if not any(context in others for others in _users.values()):
+                context.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"OpenGL({self.shading})"
+
+
+def clip_matrices(cameras: Cameras) -> Tensor:
+    """``[*batch, views, 4, 4]`` float32: from the world to clip space with y down, so that row 0 comes first."""
+    to_camera = cameras.world_to_camera.detach().double()
+    # OpenGL's camera space is OpenCV's with y and z reversed; reversing y once more in clip space undoes the first.
+    y_down = torch.diag(torch.tensor([1.0, -1, 1, 1])).to(to_camera)
+    opencv_to_opengl = torch.diag(torch.tensor([1.0, -1, -1, 1])).to(to_camera)
+    return (y_down @ opengl_projection(cameras).detach().double() @ opencv_to_opengl @ to_camera).float()
+
+
+def named_outputs(targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The images of `Rendering` from what the framebuffer's attachments hold, ``[..., C, H, W]``."""
+    images = dict(targets)
+    if "color" in images:
+        color = images.pop("color")
+        images["rgb"], images["alpha"] = color[..., :3, :, :], color[..., 3:, :, :]
+    if "face_index" in images:
+        images["face_index"] = images["face_index"].int() - 1
+    for name in ("normal", "barycentric"):
+        if name in images:
+            images[name] = images[name][..., :3, :, :]
+    return images
+
+
+def _average(image: Tensor, oversampling: int) -> Tensor:
+    """The mean over squares of samples; exact enough in float32, whatever the framebuffer's type."""
+    values = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+    height, width = values.shape[-2] // oversampling, values.shape[-1] // oversampling
+    return values.reshape(*values.shape[:-2], height, oversampling, width, oversampling).mean((-3, -1))

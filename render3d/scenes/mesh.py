@@ -1,0 +1,243 @@
+"""Triangle meshes of one topology over a batch."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self, final
+
+import torch
+from torch import Tensor
+
+from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d.errors import MeshError, ShapeError
+
+if TYPE_CHECKING:
+    from render3d.scenes.report import MeshReport
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Texture(Batched):
+    """An image wrapped round a mesh; one for the whole batch.
+
+    Attributes:
+        image: ``[H, W, 3]`` float, linear light, 0-1; row 0 is the top row. Sampled bilinearly, repeated outside.
+        uv: ``[V, 2]`` float, one coordinate a vertex: (0, 0) is the lower left corner of the image, (1, 1) the upper
+            right one, as in OBJ files.
+    """
+
+    _event_dims: ClassVar[dict[str, int]] = {"image": 3, "uv": 2}
+
+    image: Tensor
+    uv: Tensor
+
+    def __post_init__(self) -> None:
+        check_shape(self.image, "H W 3", name="texture.image")
+        check_shape(self.uv, "V 2", name="texture.uv")
+        check_same_device(image=self.image, uv=self.uv)
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Mesh(Batched):
+    """A batch of triangle meshes that share their faces, of leading shape ``[*batch]``.
+
+    Attributes:
+        vertices: ``[*batch, V, 3]`` float, world, scene units. Differentiable.
+        faces: ``[F, 3]`` integers, indices of vertices, counter-clockwise when seen from outside.
+        colors: ``[*batch, V, 3]`` float or None: reflectance of each vertex, linear light, 0-1, interpolated.
+        face_colors: ``[*batch, F, 3]`` float or None: reflectance of each face.
+        texture: One `Texture` for the batch, or None. At most one of the three may be given; a mesh with none of them
+            is of a neutral grey.
+        to_source: ``[*batch, 4, 4]`` or None: what `normalized` undid. It takes these vertices back to the coordinates
+            of the file.
+        source: The file it was loaded from, for messages.
+        problems: What was wrong with that file and could not be kept, such as a missing material; see `report`.
+
+    Only shapes are checked here. Values (indices out of range, NaN) are checked by `report` and before rendering.
+
+    Raises:
+        ShapeError: A tensor of another shape, or batch shapes that do not broadcast.
+        DeviceError: Tensors on different devices.
+        MeshError: More than one kind of colour, or faces that are not integers.
+    """
+
+    _event_dims: ClassVar[dict[str, int]] = {"vertices": 2, "colors": 2, "face_colors": 2, "to_source": 2}
+
+    vertices: Tensor
+    faces: Tensor
+    colors: Tensor | None = None
+    face_colors: Tensor | None = None
+    texture: Texture | None = None
+    to_source: Tensor | None = None
+    source: Path | None = None
+    problems: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_shape(self.vertices, "*batch V 3", name="vertices")
+        check_shape(self.faces, "F 3", name="faces")
+        if self.faces.is_floating_point() or self.faces.dtype == torch.bool:
+            raise MeshError(f"faces must be integers; got {self.faces.dtype}.")
+        if not self.vertices.is_floating_point():
+            raise MeshError(f"vertices must be floating point; got {self.vertices.dtype}.")
+        object.__setattr__(self, "faces", self.faces.long())
+        self._check_colors()
+        check_same_device(faces=self.faces, **self._tensors())
+        batch = torch.Size([])
+        for name, tensor in self._tensors().items():
+            batch = broadcast_shapes(batch, tensor.shape[:-2], names=("the mesh", name))
+        for name, tensor in self._tensors().items():
+            object.__setattr__(self, name, tensor.expand(*batch, *tensor.shape[-2:]))
+
+    def _check_colors(self) -> None:
+        kinds = {"colors": self.colors, "face_colors": self.face_colors, "texture": self.texture}
+        given = [name for name, value in kinds.items() if value is not None]
+        if len(given) > 1:
+            raise MeshError(
+                f"A mesh takes one kind of colour; got {' and '.join(given)}. Pass one and leave out the rest."
+            )
+        for name, tensor, count in (
+            ("colors", self.colors, self.vertices.shape[-2]),
+            ("face_colors", self.face_colors, self.faces.shape[0]),
+            ("texture.uv", self.texture.uv if self.texture else None, self.vertices.shape[-2]),
+        ):
+            if tensor is not None and tensor.shape[-2] != count:
+                raise ShapeError(f"{name} must have one row for each of {count}; got shape {list(tensor.shape)}.")
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """The leading dimensions."""
+        return self.leading_shape
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a mesh from an OBJ (with MTL), OFF, PLY, STL, GLB or GLTF file.
+
+        Scenes become one mesh, each part in its place. Polygons become triangles. The colours of files are sRGB (the
+        vertex and base colours of glTF are linear); those of the mesh are linear light, float32. Materials become
+        colours of faces or, if one has an image, one texture. Vertices on the seams of a texture are split; those of
+        STL that are equal are merged; otherwise the vertices are those of the file.
+
+        What is missing, unreadable or cannot be kept does not stop it: it is told in ``problems``. Files are read only
+        from the folder of ``path`` and below.
+
+        Raises:
+            MeshError: No such file; a format that is not read; an empty, truncated or broken file; no faces.
+        """
+        from render3d.scenes.files import load_mesh
+
+        return load_mesh(Path(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write an OBJ (with MTL and PNG beside it), OFF, PLY, STL or GLB file, chosen by the suffix.
+
+        Colours become sRGB of 8 bits, except: those of an OBJ are decimals, and vertex colours of a GLB are linear as
+        glTF demands. A GLB has no colours of faces: their vertices are split. A file that cannot be written whole
+        leaves what was there before.
+
+        Raises:
+            MeshError: A suffix that is not written; colours that the format has no place for; a batch; a full disk.
+        """
+        from render3d.scenes.files import save_mesh
+
+        save_mesh(self, Path(path))
+
+    @classmethod
+    def icosphere(cls, subdivisions: int = 3, radius: float = 1.0) -> "Mesh":
+        """A sphere of ``20 * 4**subdivisions`` nearly equal triangles round the origin, vertices float32."""
+        from render3d.scenes.primitives import icosphere
+
+        return icosphere(subdivisions, radius)
+
+    def report(self) -> "MeshReport":
+        """What is wrong with this mesh; print it."""
+        from render3d.scenes.report import report_on
+
+        return report_on(self)
+
+    def repair(self) -> Self:
+        """This mesh without what `report` found, as far as that can be mended.
+
+        Faces with indices out of range, vertices that are not finite or no area are dropped, as are faces in the place
+        of an earlier one, and then vertices of no face. Faces are flipped so that neighbours agree on a side, most
+        keeping theirs, and so that closed surfaces face outwards. Colours and texture stay with what they belong to.
+        Holes stay.
+
+        Raises:
+            MeshError: Nothing that can be rendered is left.
+        """
+        from render3d.scenes.report import repair
+
+        return repair(self)
+
+    def merged(self) -> Self:
+        """This mesh with vertices that are exactly equal, in position, colour and texture coordinate, as one.
+
+        Files split vertices where faces have normals of their own; deforming such a mesh would tear it.
+        """
+        from render3d.scenes.report import merged
+
+        return merged(self)
+
+    def normalized(self) -> Self:
+        """This mesh with the centre of its bounding box at the origin and its farthest vertex at distance 1.
+
+        Each element of a batch by itself; only vertices of faces count. ``to_source`` takes it back. The shift and the
+        scale are constants to autograd.
+
+        Raises:
+            MeshError: The vertices of the faces are not finite or all in one place, or there are no faces.
+        """
+        used = self.vertices.detach()[..., self.faces.reshape(-1), :]
+        if used.shape[-2] == 0:
+            raise MeshError(f"{self._name} has no faces, so no size to normalize.")
+        low, high = used.amin(-2, keepdim=True), used.amax(-2, keepdim=True)
+        center = (low + high) / 2
+        radius = (used - center).norm(dim=-1).amax(-1)[..., None, None]
+        if not bool((radius > 0).all() and radius.isfinite().all()):
+            raise MeshError(
+                f"{self._name} cannot be normalized: its vertices are not finite or all in one place. mesh.repair() "
+                "drops such faces."
+            )
+        back = torch.eye(4, dtype=used.dtype, device=used.device) * radius
+        back[..., :3, 3:] = center.mT
+        back[..., 3, 3] = 1
+        if self.to_source is not None:
+            back = self.to_source @ back
+        return dataclasses.replace(self, vertices=(self.vertices - center) / radius, to_source=back)
+
+    def restored(self) -> Self:
+        """This mesh in the coordinates of its file: undoes `normalized`, however often it was applied."""
+        if self.to_source is None:
+            return self
+        linear, shift = self.to_source[..., :3, :3], self.to_source[..., :3, 3]
+        vertices = self.vertices @ linear.mT + shift[..., None, :]
+        return dataclasses.replace(self, vertices=vertices, to_source=None)
+
+    def without_colors(self) -> Self:
+        """The shape alone."""
+        return dataclasses.replace(self, colors=None, face_colors=None, texture=None)
+
+    @property
+    def _name(self) -> str:
+        return str(self.source or "The mesh")
+
+    def with_vertices(self, vertices: Tensor) -> Self:
+        """The same topology and colours with other vertices, ``[*batch, V, 3]``, of any batch that broadcasts."""
+        return dataclasses.replace(self, vertices=vertices)
+
+    def face_normals(self) -> Tensor:
+        """``[*batch, F, 3]``: unit normals of the faces, zero where a face has no area. Differentiable."""
+        return torch.nn.functional.normalize(self._face_cross(), dim=-1)
+
+    def vertex_normals(self) -> Tensor:
+        """``[*batch, V, 3]``: unit normals of the vertices, faces weighted by their area. Differentiable.
+
+        Vertices of no face get zero.
+        """
+        cross = self._face_cross().repeat_interleave(3, dim=-2)
+        sums = torch.zeros_like(self.vertices).index_add(-2, self.faces.reshape(-1), cross)
+        return torch.nn.functional.normalize(sums, dim=-1)
+
+    def _face_cross(self) -> Tensor:
+        a, b, c = (self.vertices[..., self.faces[:, corner], :] for corner in range(3))
+        return torch.linalg.cross(b - a, c - a)
