@@ -127,7 +127,9 @@ class Batched:
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]
             values = [getattr(item, field.name) for item in items]
             if field.name in cls._event_dims and all(isinstance(value, Tensor) for value in values):
-                changes[field.name] = join(values, cls._event_dims[field.name])
+                changes[field.name] = _join_tensors(
+                    values, cls._event_dims[field.name], join, f"{cls.__name__}.{field.name}"
+                )
             elif not all(_same(values[0], value) for value in values[1:]):
                 raise ShapeError(
                     f"{cls.__name__}: items to be joined must agree on {field.name!r}, and they differ. Pass a list "
@@ -144,10 +146,30 @@ class Batched:
         return f"{type(self).__name__}({', '.join(parts)}, device={str(self.device)!r})"
 
 
+def _join_tensors(
+    tensors: Sequence[Tensor], event_dims: int, join: Callable[[Sequence[Tensor], int], Tensor], name: str
+) -> Tensor:
+    check_same_device(**{f"{name} of item {index}": tensor for index, tensor in enumerate(tensors)})
+    try:
+        return join(tensors, event_dims)
+    except RuntimeError:
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in tensors)
+        raise ShapeError(
+            f"{name}: tensors of shapes {shapes} cannot be joined; cat wants all but the joined dimension alike, and "
+            "stack wants all alike. Pass a list of the items instead."
+        ) from None
+
+
 def _same(first: Any, second: Any) -> bool:
-    if isinstance(first, Tensor) and isinstance(second, Tensor):
-        return first is second or (first.shape == second.shape and bool((first == second).all()))
-    return type(first) is type(second) and first == second
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, Tensor):
+        alike = first.shape == second.shape and first.device == second.device
+        return first is second or (alike and bool((first == second).all()))
+    if isinstance(first, Batched):
+        names = [field.name for field in dataclasses.fields(first)]  # type: ignore[arg-type]
+        return all(_same(getattr(first, name), getattr(second, name)) for name in names)
+    return bool(first == second)
 
 
 def check_same_device(**tensors: Tensor) -> None:

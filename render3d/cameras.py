@@ -57,8 +57,8 @@ class Cameras(Batched):
     Raises:
         ShapeError: A tensor of another shape, or batch shapes that do not broadcast.
         DeviceError: The two tensors live on different devices.
-        CameraError: An image without pixels, ``near >= far``, a focal length that is not positive, skew, or values that
-            are not finite.
+        CameraError: An image without pixels, ``near >= far``, a focal length that is not positive, skew, a pose that is
+            not rigid, or values that are not finite.
 
     One camera alone is a view count of one. The number of views comes last, so B objects seen by V cameras each are
     cameras of leading shape ``[B, V]``, and B objects seen by one camera each are ``[B, 1]``.
@@ -79,7 +79,8 @@ class Cameras(Batched):
         check_same_device(world_to_camera=pose, intrinsics=matrix)
         if not pose.is_floating_point() or pose.dtype != matrix.dtype:
             raise CameraError(
-                f"world_to_camera and intrinsics must be of one floating-point dtype; got {pose.dtype} and {matrix.dtype}."
+                "world_to_camera and intrinsics must be of one floating-point dtype; got "
+                f"{pose.dtype} and {matrix.dtype}."
             )
         leading = broadcast_shapes(pose.shape[:-2], matrix.shape[:-2], names=("world_to_camera", "intrinsics"))
         leading = leading or torch.Size([1])
@@ -103,6 +104,7 @@ class Cameras(Batched):
             raise CameraError("world_to_camera and intrinsics must be finite; got NaN or infinite values.")
         if not bool((matrix[..., 0, 0] > 0).all() and (matrix[..., 1, 1] > 0).all()):
             raise CameraError("intrinsics must have positive focal lengths [0, 0] and [1, 1], in pixels.")
+        check_rigid(self.world_to_camera, name="world_to_camera")
         rest = matrix - matrix * torch.tensor([[1.0, 0, 1], [0, 1, 1], [0, 0, 1]]).to(matrix)
         if bool((rest != 0).any() or (matrix[..., 2, 2] != 1).any()):
             raise CameraError(
@@ -136,7 +138,8 @@ class Cameras(Batched):
             far: As in `Cameras`.
 
         Raises:
-            CameraError: A position that equals its target, or a field of view outside (0, 180) degrees.
+            CameraError: A position that equals its target, an ``up`` of zeros, or a field of view outside (0, 180)
+                degrees.
         """
         eye = _as_float(position)
         eye = eye if eye.dim() > 1 else eye[None]
@@ -214,6 +217,8 @@ class Cameras(Batched):
 
     def to_orthographic(self, visible_height: float) -> Self:
         """The same poses with parallel rays; the image is ``visible_height`` scene units high, centred."""
+        if not (math.isfinite(visible_height) and visible_height > 0):
+            raise CameraError(f"visible_height must be positive and finite; got {visible_height}.")
         height, width = self.image_size
         scale = height / visible_height
         matrix = torch.tensor([[scale, 0, width / 2], [0, scale, height / 2], [0, 0, 1]]).to(self.intrinsics)
@@ -326,6 +331,7 @@ class Cameras(Batched):
                 camera axes. Differentiable, at zero too; optimise this and never a free 4 x 4 matrix.
         """
         check_shape(twist, "*views 6", name="twist")
+        check_same_device(twist=twist, cameras=self.world_to_camera)
         broadcast_shapes(twist.shape[:-1], self.leading_shape, names=("twist", "cameras"))
         generator = torch.einsum("...k,kij->...ij", twist, _TWIST_BASIS.to(twist))
         moved = torch.linalg.matrix_exp(generator) @ self.world_to_camera
@@ -339,6 +345,23 @@ def rigid(rotation: Tensor, translation: Tensor) -> Tensor:
     return torch.cat([top, bottom], dim=-2)
 
 
+def check_rigid(matrix: Tensor, *, name: str) -> Tensor:
+    """Raise `CameraError` unless ``matrix``, ``[..., 4, 4]``, is a rotation and a translation.
+
+    The tolerance of 1e-3 lets matrices pass that were rounded in a text file.
+    """
+    check_shape(matrix, "*views 4 4", name=name)
+    residual = matrix.detach()[..., :3, :3] @ matrix.detach()[..., :3, :3].mT - torch.eye(3).to(matrix)
+    orthonormal = bool((residual.abs() < 1e-3).all() and (torch.linalg.det(matrix.detach()[..., :3, :3]) > 0).all())
+    if not orthonormal or bool((matrix[..., 3, :] != torch.tensor([0.0, 0, 0, 1]).to(matrix)).any()):
+        raise CameraError(
+            f"{name} must be a rotation and a translation that act on column vectors, with a last row of 0, 0, 0, 1; "
+            "got a scale, a mirror, a shear or a transpose. A scale belongs to the scene: divide the first three "
+            "columns by their length."
+        )
+    return matrix
+
+
 def _as_float(value: Vector, like: Tensor | None = None) -> Tensor:
     tensor = value if isinstance(value, Tensor) else torch.tensor(value)
     if tensor.shape[-1:] != (3,):
@@ -350,7 +373,10 @@ def _as_float(value: Vector, like: Tensor | None = None) -> Tensor:
 
 def _upwards(forward: Tensor, up: Tensor) -> Tensor:
     """``up``, or where it is parallel to ``forward`` the axis of the world least aligned with it."""
-    up = up.expand_as(forward) / up.norm(dim=-1, keepdim=True)
+    length = up.norm(dim=-1, keepdim=True)
+    if not bool((length > 0).all()):
+        raise CameraError("up must have a length: a direction of zeros points nowhere.")
+    up = up.expand_as(forward) / length
     parallel = torch.linalg.cross(forward, up).norm(dim=-1, keepdim=True) < 1e-4
     axis = torch.nn.functional.one_hot(forward.detach().abs().argmin(dim=-1), 3).to(forward)
     return torch.where(parallel, axis, up)

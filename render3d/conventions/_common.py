@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
-from render3d.cameras import Cameras, rigid
+from render3d.cameras import Cameras, check_rigid, rigid
 from render3d.errors import CameraError
 
 OPENGL_AXES = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
@@ -40,23 +39,6 @@ def invert_rigid(matrix: Tensor, *, name: str) -> Tensor:
     check_rigid(matrix, name=name)
     rotation = matrix[..., :3, :3].mT
     return rigid(rotation, -(rotation @ matrix[..., :3, 3:])[..., 0])
-
-
-def check_rigid(matrix: Tensor, *, name: str) -> Tensor:
-    """Raise `CameraError` unless ``matrix``, ``[..., 4, 4]``, is a rotation and a translation.
-
-    The tolerance of 1e-3 lets matrices pass that were rounded in a text file.
-    """
-    check_shape(matrix, "*views 4 4", name=name)
-    residual = matrix.detach()[..., :3, :3] @ matrix.detach()[..., :3, :3].mT - torch.eye(3).to(matrix)
-    orthonormal = bool((residual.abs() < 1e-3).all() and (torch.linalg.det(matrix.detach()[..., :3, :3]) > 0).all())
-    if not orthonormal or bool((matrix[..., 3, :] != torch.tensor([0.0, 0, 0, 1]).to(matrix)).any()):
-        raise CameraError(
-            f"{name} must be a rotation and a translation that act on column vectors, with a last row of 0, 0, 0, 1; "
-            "got a scale, a mirror, a shear or a transpose. A scale belongs to the scene: divide the first three "
-            "columns by their length."
-        )
-    return matrix
 
 
 def check_perspective(cameras: Cameras, *, system: str) -> None:

@@ -5,11 +5,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from render3d._batches import check_shape
-from render3d.cameras import Cameras
+from render3d.cameras import Cameras, check_rigid
 from render3d.conventions._common import (
     OPENGL_AXES,
     check_perspective,
-    check_rigid,
     focal_lengths,
     intrinsics_matrix,
     principal_point,

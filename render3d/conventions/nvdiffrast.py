@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from render3d._batches import check_shape
-from render3d.cameras import Cameras
-from render3d.conventions._common import OPENGL_AXES, check_rigid, intrinsics_matrix
+from render3d.cameras import Cameras, check_rigid
+from render3d.conventions._common import OPENGL_AXES, intrinsics_matrix
 from render3d.conventions.opengl import check_same_clip_space, opengl_projection
 
 

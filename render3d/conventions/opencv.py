@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from render3d._batches import check_shape
-from render3d.cameras import Cameras, rigid
-from render3d.conventions._common import check_perspective, check_rigid
+from render3d.cameras import Cameras, check_rigid, rigid
+from render3d.conventions._common import check_perspective
 
 
 class OpenCVCameras(NamedTuple):

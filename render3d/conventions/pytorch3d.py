@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from render3d._batches import check_shape
-from render3d.cameras import Cameras, Projection, rigid
-from render3d.conventions._common import LEFT_UP_AXES, check_rigid, intrinsics_matrix
+from render3d.cameras import Cameras, Projection, check_rigid, rigid
+from render3d.conventions._common import LEFT_UP_AXES, intrinsics_matrix
 
 
 class PyTorch3DCameras(NamedTuple):

@@ -17,9 +17,9 @@ from render3d.randomness import Key, as_key
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh
 
-# Half the step of the central differences, in standard deviations of the noise, root mean square over coordinates.
-# Differencing over it smooths the reference a second time, which biases it by about a quarter of its square, relatively.
-_HALF_STEP = 0.1
+# How far the vertex that moves most goes in the inner pair of the central differences, in standard deviations of the
+# noise. Smaller steps flip fewer pixels, so the reference gets noisier; with five points the bias left is of fourth order.
+_STEP = 0.5
 _SUSPICIOUS_Z = 3.0
 
 
@@ -122,8 +122,8 @@ def check_gradient(
 ) -> GradientReport:
     """Compare a smoothed renderer's gradient in the vertices with central differences of the smoothed loss.
 
-    The reference renders the black box at both ends of a short step along fixed directions, under noise common to both
-    ends, and shares no code with the estimators but the noise's law. Directions are one estimate of the gradient, from
+    The reference renders the black box at four points along fixed directions (five-point central differences), under
+    noise common to all four, and shares no code with the estimators but the noise's law. Directions are one estimate of the gradient, from
     calls of its own, since one from the calls under test would look longer than it is, and random ones.
 
     Args:
@@ -132,7 +132,8 @@ def check_gradient(
         cameras: Cameras that see it.
         pixel_loss: As in `expected_loss`; the objective is its expectation. By default alpha times a fixed smooth
             pattern, differentiated through the mean image, which for this linear loss has the same gradient.
-        calls: Calls of the estimator that are tested, and pairs of references per sample of the estimator.
+        calls: Calls of the estimator that are tested. The pilot that finds the gradient's direction, and the reference
+            along each direction, are a quarter as long: both are far less noisy.
         random_directions: How many, besides the gradient's own. In D dimensions they see a bias only through a share
             of about ``1 / sqrt(D)`` of it.
         generator: Where all noise comes from: drawn from once, or a `Key`.
@@ -151,16 +152,17 @@ def check_gradient(
     key = as_key(generator)
     mesh = scene.detach()
     check = _Check(renderer, mesh, cameras.detach(), pixel_loss)
-    pilot = torch.stack([check.gradient(key.fold_in(call)) for call in range(calls)]).mean(0)
+    few = max(calls // 4, 2)
+    pilot = torch.stack([check.gradient(key.fold_in(call)) for call in range(few)]).mean(0)
     directions = [pilot / pilot.norm()]
     for number in range(random_directions):
         noise = torch.randn(pilot.shape, generator=torch.Generator().manual_seed(key.seed % 2**31 + number))
         directions.append((noise / noise.norm()).to(pilot))
-    gradients = torch.stack([check.gradient(key.fold_in(calls + call)) for call in range(calls)])
+    gradients = torch.stack([check.gradient(key.fold_in(few + call)) for call in range(calls)])
     results = []
     for number, direction in enumerate(directions):
         along = (gradients * direction).flatten(1).sum(1)
-        differences = check.central_differences(direction, calls, key.fold_in(2 * calls + number))
+        differences = check.central_differences(direction, few, key.fold_in(few + calls + number))
         estimated, estimated_error = _mean_and_error(along)
         reference, reference_error = _mean_and_error(differences)
         results.append(
@@ -179,7 +181,7 @@ def check_gradient(
         directions=tuple(results),
         relative_variance=float(variance / squared_norm),
         calls=calls,
-        renders=2 * calls * samples * (1 + len(directions)),
+        renders=samples * (calls + few + 4 * few * len(directions)),
     )
 
 
@@ -222,18 +224,19 @@ class _Check:
         """``[calls]`` estimates of the derivative of the smoothed loss, each the mean over as many samples as a call's."""
         noise = self.estimator.noise
         typical = noise.draw(key, 2, self.mesh).square().mean().sqrt()
-        step = direction.to(self.mesh.vertices) * (_HALF_STEP * typical * math.sqrt(direction.numel()))
+        step = direction.to(self.mesh.vertices) * (_STEP * typical / direction.abs().max())
         outputs = ("alpha",) if self.pixel_loss is None else ("rgb", "alpha")
-        missing = len(self.cameras.batch_shape) - len(self.mesh.batch_shape)
+        missing = max(len(self.cameras.batch_shape) - len(self.mesh.batch_shape), 0)
         results = []
         for call in range(calls):
             displaced = self.mesh.vertices + noise.draw(key.fold_in(call), self.estimator.samples, self.mesh)
-            ends = torch.stack([displaced + step, displaced - step])
-            ends = ends.reshape(*ends.shape[:2], *[1] * max(missing, 0), *self.mesh.vertices.shape)
+            points = torch.stack([displaced + multiple * step for multiple in (1, -1, 2, -2)])
+            points = points.reshape(*points.shape[:2], *[1] * missing, *self.mesh.vertices.shape)
             with torch.no_grad():
-                rendering = self.renderer.renderer(self.mesh.with_vertices(ends), self.cameras, outputs)
-            above, below = self.losses(rendering).double().flatten(2).sum(-1).mean(-1)
-            results.append((above - below) / (2 * step.double().norm()))
+                rendering = self.renderer.renderer(self.mesh.with_vertices(points), self.cameras, outputs)
+            near_above, near_below, far_above, far_below = self.losses(rendering).double().flatten(2).sum(-1).mean(-1)
+            difference = 8 * (near_above - near_below) - (far_above - far_below)
+            results.append(difference / (12 * step.double().norm()))
         return torch.stack(results)
 
 

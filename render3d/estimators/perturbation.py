@@ -88,17 +88,18 @@ def check_scene(scene: Scene) -> Mesh:
 def camera_space(mesh: Mesh, cameras: Cameras) -> Tensor:
     """The vertices ``[*batch, views, V, 3]`` in the space of each camera, for autograd.
 
-    New intrinsics make the picture that the old ones would make of points moved by ``inverse(old) @ new``. Their values
-    are equal here, so only the gradient is new: it is how intrinsics are reached through a black box.
+    New intrinsics make the picture that the old ones would make of points scaled by ``f / f_old`` and shifted by
+    ``(c - c_old) / f_old`` times their depth. Old and new are equal in value here, so only the gradient is new: it is how
+    intrinsics are reached through a black box.
     """
     points = cameras.to_camera_space(mesh.vertices)
     if not cameras.intrinsics.requires_grad:
         return points
-    change: Tensor = torch.linalg.inv(cameras.intrinsics.detach()) @ cameras.intrinsics
-    if cameras.projection == "perspective":
-        return points @ change.mT
-    flat = torch.cat([points[..., :2], torch.ones_like(points[..., :1])], dim=-1) @ change.mT
-    return torch.cat([flat[..., :2], points[..., 2:]], dim=-1)
+    focal = torch.diagonal(cameras.intrinsics[..., :2, :2], dim1=-2, dim2=-1)[..., None, :]
+    center = cameras.intrinsics[..., None, :2, 2]
+    depth = points[..., 2:] if cameras.projection == "perspective" else torch.ones_like(points[..., 2:])
+    shift = (center - center.detach()) / focal.detach()
+    return torch.cat([points[..., :2] * (focal / focal.detach()) + shift * depth, points[..., 2:]], dim=-1)
 
 
 class ScoreGradient(torch.autograd.Function):

@@ -1,0 +1,150 @@
+"""`check_gradient` itself: it passes what is right, catches what is wrong, and its figures are what theory says."""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+import render3d as r3
+from render3d import Key, Mesh
+from render3d.errors import CapabilityError
+from render3d.estimators import (
+    Estimator,
+    Everywhere,
+    Gaussian,
+    LeaveOneOut,
+    Smoothed,
+    check_gradient,
+    expected_loss,
+    leave_one_out,
+)
+from render3d.testing.pixel_function import PixelFunction
+
+
+@dataclasses.dataclass(frozen=True)
+class PlantedBias:
+    """A leave-one-out signal that is too large by a known share."""
+
+    share: float
+    minimum_samples: ClassVar[int] = 2
+
+    def advantages(self, losses: Tensor) -> Tensor:
+        return LeaveOneOut().advantages(losses) * (1 + self.share)
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnBox:
+    """A wrong support: credits the lower half of the image only."""
+
+    def collect(self, advantages: Tensor) -> Tensor:
+        return advantages[..., advantages.shape[-2] // 2 :, :].sum((-1, -2))[..., None]
+
+
+@pytest.fixture(scope="module")
+def self_occluding() -> tuple[Mesh, r3.Cameras]:
+    """A torus of 48 vertices seen half from the side, its far part hidden by the near one."""
+    major = torch.arange(8).repeat_interleave(6) * (2 * math.pi / 8)
+    minor = torch.arange(6).repeat(8) * (2 * math.pi / 6)
+    radius = 0.7 + 0.3 * minor.cos()
+    vertices = torch.stack([radius * major.cos(), 0.3 * minor.sin(), radius * major.sin()], dim=-1)
+    faces = []
+    for i in range(8):
+        for j in range(6):
+            a, b = 6 * i + j, 6 * i + (j + 1) % 6
+            c, d = 6 * ((i + 1) % 8) + j, 6 * ((i + 1) % 8) + (j + 1) % 6
+            faces += [[a, b, d], [a, d, c]]
+    cameras = r3.Cameras.orbit(1, 3.0, elevation_degrees=15, image_size=(20, 28)).crop(1, 3, 18, 24)
+    return Mesh(vertices, torch.tensor(faces)), cameras
+
+
+def smoothed(signal: object, support: object | None = None) -> Smoothed:
+    estimator = Estimator(
+        samples=500,
+        noise=Gaussian(scale=0.06),
+        support=support or Everywhere(),  # type: ignore[arg-type]
+        signal=signal,  # type: ignore[arg-type]
+    )
+    return Smoothed(r3.renderers.OpenGL(), estimator)
+
+
+def test_leave_one_out_passes_and_a_bias_of_two_percent_is_caught(self_occluding: tuple[Mesh, r3.Cameras]) -> None:
+    """99 % power at |z| > 3: the bias must be at least 3 + 2.33 standard errors; both from the errors measured here."""
+    mesh, cameras = self_occluding
+    right = check_gradient(smoothed(LeaveOneOut()), mesh, cameras, calls=400, random_directions=0, generator=Key(1))
+    assert right.ok, str(right)
+    power = stats.norm.sf(3 - 0.02 / right.relative_bias_error)
+    assert power > 0.99, str(right)
+    wrong = check_gradient(smoothed(PlantedBias(0.02)), mesh, cameras, calls=400, random_directions=0, generator=Key(1))
+    assert not wrong.ok, str(wrong)
+    assert wrong.directions[0].z > 3
+
+
+def test_a_wrong_support_is_caught(self_occluding: tuple[Mesh, r3.Cameras]) -> None:
+    mesh, cameras = self_occluding
+    report = check_gradient(smoothed(LeaveOneOut(), OwnBox()), mesh, cameras, calls=40, generator=Key(2))
+    assert not report.ok
+    assert "BIASED" in str(report)
+
+
+def test_a_pixel_loss_of_colours_is_checked_too(self_occluding: tuple[Mesh, r3.Cameras]) -> None:
+    mesh, cameras = self_occluding
+    target = r3.renderers.OpenGL()(mesh.with_vertices(1.1 * mesh.vertices), cameras)
+
+    def pixel_loss(image: r3.Rendering) -> Tensor:
+        return (image.rgb - target.rgb).square().sum(-3) + (image.alpha - target.alpha).square().sum(-3)
+
+    assert check_gradient(smoothed(LeaveOneOut()), mesh, cameras, pixel_loss, calls=30, generator=Key(3)).ok
+
+
+@pytest.mark.parametrize("samples", [4, 16])
+def test_relative_variance_on_a_linear_function(
+    mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction, samples: int
+) -> None:
+    """(D + 1) / (K - 1), D = 15, within a 99.9 % interval by the bootstrap over calls."""
+    vertices = mesh.vertices.clone().requires_grad_()
+    scene, estimator = mesh.with_vertices(vertices), leave_one_out(samples, 0.1)
+    loss = linear_box(scene, cameras).alpha.sum()
+    (exact,) = torch.autograd.grad(loss, vertices)
+    errors = []
+    for call in range(1500):
+        value = expected_loss(
+            linear_box,
+            scene,
+            cameras,
+            lambda image: image.alpha[..., 0, :, :],
+            estimator,
+            generator=Key(5).fold_in(call),
+        )
+        (gradient,) = torch.autograd.grad(value, vertices)
+        errors.append((gradient - exact).square().sum() / exact.square().sum())
+    squared = torch.stack(errors)
+    resampled = squared[torch.randint(1500, (2000, 1500), generator=torch.Generator().manual_seed(0))].mean(1)
+    low, high = torch.quantile(resampled, torch.tensor([0.0005, 0.9995]))
+    assert low < 16 / (samples - 1) < high
+    if samples == 4:  # where they differ enough, K in the place of K - 1 is told apart
+        assert not low < 16 / samples < high
+
+
+def test_the_report_of_a_linear_function(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:
+    report = check_gradient(Smoothed(linear_box, leave_one_out(16, 0.1)), mesh, cameras, calls=400, generator=Key(1))
+    assert report.ok
+    assert report.relative_variance == pytest.approx(16 / 15, rel=0.2)
+    assert report.signal_to_noise == pytest.approx(1 / report.relative_variance)
+    assert report.renders == 16 * (400 + 100 + 4 * 100 * 4)
+    assert [direction.name for direction in report.directions] == ["gradient", "random 1", "random 2", "random 3"]
+    assert "No bias found" in str(report)
+
+
+def test_the_same_key_gives_the_same_report(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:
+    renderer = Smoothed(linear_box, leave_one_out(4, 0.1))
+    reports = [check_gradient(renderer, mesh, cameras, calls=5, generator=Key(1)) for _ in range(2)]
+    assert reports[0] == reports[1]
+
+
+def test_only_smoothed_renderers_have_an_estimator(mesh: Mesh, cameras: r3.Cameras) -> None:
+    with pytest.raises(CapabilityError, match="check_gradient compares estimators; got OpenGL, which has none"):
+        check_gradient(r3.renderers.OpenGL(), mesh, cameras)
