@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from render3d._batches import broadcast_shapes, check_same_device
 from render3d.cameras import Cameras
+from render3d.color import NEUTRAL_GREY as NEUTRAL_GREY
 from render3d.errors import CapabilityError, GradientError, MeshError, ShapeError
 from render3d.images import CHANNELS, Rendering
 from render3d.randomness import Key
@@ -18,10 +19,6 @@ from render3d.scenes import Mesh, Scene
 
 Color = tuple[float, float, float]
 GradientKind = Literal["interior", "silhouette", "pose"]
-
-NEUTRAL_GREY: Color = (0.6, 0.6, 0.6)
-"""Reflectance of a mesh without colours, linear light."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DirectionalLight:

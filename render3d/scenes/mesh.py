@@ -240,4 +240,5 @@ class Mesh(Batched):
 
     def _face_cross(self) -> Tensor:
         a, b, c = (self.vertices[..., self.faces[:, corner], :] for corner in range(3))
-        return torch.linalg.cross(b - a, c - a)
+        cross: Tensor = torch.linalg.cross(b - a, c - a)
+        return cross

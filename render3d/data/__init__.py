@@ -1,0 +1,22 @@
+"""Models that come with the package; ``CREDITS.md`` beside them says whose they are."""
+
+from pathlib import Path
+
+from render3d.scenes import Mesh
+
+_FOLDER = Path(__file__).parent
+
+
+def bunny() -> Mesh:
+    """The Stanford bunny: 3,674 faces, closed, no colours, upright along +Y, about 10 units wide."""
+    return Mesh.load(_FOLDER / "bunny.ply")
+
+
+def teapot() -> Mesh:
+    """The Utah teapot: 992 faces, open where the lid rests, no colours, upright along +Y, 32 units from spout to handle."""
+    return Mesh.load(_FOLDER / "teapot.ply")
+
+
+def chicken() -> Mesh:
+    """A chicken with a texture of 512 x 512: 2,724 faces, upright along +Y, its head towards +Z, 45 units tall."""
+    return Mesh.load(_FOLDER / "chicken" / "chicken.obj")

@@ -1,0 +1,86 @@
+"""Polygons into triangles."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Point = tuple[float, float]
+
+
+def triangulate(vertices: Floats, polygons: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
+    """Triangles that cover polygons and keep their winding.
+
+    A convex polygon becomes a fan. From others ears are cut (Meisters 1975) in the plane they mostly lie in, since a
+    fan would cover what lies outside them.
+
+    Args:
+        vertices: ``[V, 3]``.
+        polygons: Three or more indices of vertices each. Those with an index out of range become fans.
+
+    Returns:
+        ``[F, 3]`` numbers of corners within their polygon, and ``[F]`` which polygon that is, in order.
+    """
+    padded = np.concatenate([vertices, np.full((1, 3), np.nan)])
+    sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    triangles, owners = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for size in np.unique(sizes).tolist():
+        same_size = np.flatnonzero(sizes == size)
+        fan = np.array([(0, corner, corner + 1) for corner in range(1, size - 1)])
+        cuts = np.tile(fan, (len(same_size), 1, 1))
+        if size > 3:
+            indices = np.array([polygons[number] for number in same_size.tolist()])
+            inside = (indices >= 0) & (indices < len(vertices))
+            flat, concave = _flatten(padded[np.where(inside, indices, -1)])
+            for row in np.flatnonzero(concave).tolist():
+                cuts[row] = _cut_ears([(x, y) for x, y in flat[row].tolist()])
+        triangles.append(cuts.reshape(-1, 3))
+        owners.append(np.repeat(same_size, size - 2))
+    owner = np.concatenate(owners)
+    order = np.argsort(owner, kind="stable")
+    return np.concatenate(triangles)[order], owner[order]
+
+
+def _flatten(points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Polygons ``[P, N, 3]`` seen along the axis their normal mostly has, counter-clockwise, and which are concave."""
+    centred = points - points[:, :1]
+    normal = np.cross(centred, np.roll(centred, -1, axis=1)).sum(1)  # Newell: twice the area
+    axis = np.abs(normal).argmax(1)
+    doubled_area = np.take_along_axis(normal, axis[:, None], 1)
+    x = np.take_along_axis(centred, ((axis + 1) % 3)[:, None, None], 2)[..., 0]
+    y = np.take_along_axis(centred, ((axis + 2) % 3)[:, None, None], 2)[..., 0] * np.sign(doubled_area)
+    flat = np.stack([x, y], -1)
+    edge = np.roll(flat, -1, axis=1) - flat
+    following = np.roll(edge, -1, axis=1)
+    turns = edge[..., 0] * following[..., 1] - edge[..., 1] * following[..., 0]
+    return flat, turns.min(1) < -1e-6 * np.abs(doubled_area[:, 0])
+
+
+def _cut_ears(points: list[Point]) -> list[tuple[int, int, int]]:
+    left = list(range(len(points)))
+    triangles = []
+    while len(left) > 3:
+        # A polygon that crosses itself may have no ear; cutting any corner then goes on.
+        position = next((position for position in range(len(left)) if _is_ear(points, left, position)), 0)
+        triangles.append((left[position - 1], left[position], left[(position + 1) % len(left)]))
+        del left[position]
+    return [*triangles, (left[0], left[1], left[2])]
+
+
+def _is_ear(points: list[Point], left: list[int], position: int) -> bool:
+    """Whether the corner is convex and its triangle holds no other point."""
+    a, b, c = (points[left[(position + step) % len(left)]] for step in (-1, 0, 1))
+    if _turn(a, b, c) <= 0:
+        return False
+    for index in left:
+        point = points[index]
+        if point not in (a, b, c) and min(_turn(a, b, point), _turn(b, c, point), _turn(c, a, point)) >= 0:
+            return False
+    return True
+
+
+def _turn(a: Point, b: Point, c: Point) -> float:
+    """Twice the area of a triangle, positive if it is counter-clockwise."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
