@@ -20,6 +20,7 @@ from render3d.scenes import Mesh, Scene
 Color = tuple[float, float, float]
 GradientKind = Literal["interior", "silhouette", "pose"]
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DirectionalLight:
     """Parallel light in the world.
@@ -48,8 +49,8 @@ _DEFAULT_LIGHTS = (
 class Shading:
     """How surfaces become colours: the same object for every back end, so that a swap changes one argument.
 
-    A surface of reflectance ``c`` and unit normal ``n`` has the colour ``c * (ambient + sum_i color_i * max(0, n . l_i))``
-    (Lambert). Surfaces are two-sided: ``n`` is reversed on faces that are seen from behind. Nothing is clamped.
+    A surface of reflectance ``c`` and unit normal ``n`` has the colour
+    ``c * (ambient + sum_i color_i * max(0, n . l_i))`` (Lambert). Surfaces are two-sided: ``n`` is reversed on faces that are seen from behind. Nothing is clamped.
 
     Attributes:
         ambient: Light from everywhere, linear.
@@ -113,8 +114,8 @@ class Renderer(Protocol):
     """Anything that makes a `Rendering` of a scene seen by cameras.
 
     Batch dimensions of scene and cameras broadcast and the views come last: meshes ``[K, B]`` seen by cameras
-    ``[B, views]`` give images ``[K, B, views, C, H, W]``; B meshes each seen by its own camera are ``cameras[:, None]``;
-    a scene that differs per view is ``[B, views]`` against ``[B, views, 1]``. Images live on the device of the scene.
+    ``[B, views]`` give images ``[K, B, views, C, H, W]``; B meshes, each seen by its own camera, are
+    ``cameras[:, None]``; a scene that differs per view is ``[B, views]`` against ``[B, views, 1]``. Images live on the device of the scene.
     ``generator`` is drawn from by renderers that are random, once a call; others ignore it.
     """
 
@@ -236,8 +237,8 @@ def warn_if_software(gl_renderer: str, device: torch.device) -> None:
     software = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
     if device.type != "cpu" and any(name in gl_renderer.lower() for name in software):
         warnings.warn(
-            f"OpenGL is {gl_renderer}, which runs on the CPU, although the scene is on {device}. The GPU's driver lacks "
-            "its graphics part, or another EGL device answered; see 'render3d doctor'.",
+            f"OpenGL is {gl_renderer}, which runs on the CPU, although the scene is on {device}. The GPU's driver "
+            "lacks its graphics part, or another EGL device answered; see 'render3d doctor'.",
             SoftwareRenderingWarning,
             stacklevel=3,
         )

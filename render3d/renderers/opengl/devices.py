@@ -24,8 +24,8 @@ def egl_device_of_cuda(ordinal: int) -> int:
     numbers = cuda_numbers_of_egl_devices()
     if physical not in numbers:
         raise GraphicsError(
-            f"No EGL device belongs to CUDA device {ordinal} (EGL lists {len(numbers)} devices, CUDA numbers {numbers}). "
-            "In a container, enable the driver's graphics part (NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility); "
+            f"No EGL device belongs to CUDA device {ordinal} (EGL lists {len(numbers)} devices, CUDA numbers "
+            f"{numbers}). In a container, enable the driver's graphics part (NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility); "
             "or pass OpenGL(egl_device=0) to render on another device."
         )
     return numbers.index(physical)

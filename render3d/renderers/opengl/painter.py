@@ -54,6 +54,9 @@ class Painter:
         framebuffer = self._cleared(grid)
         corners, first = grid.corners(tiles), 0
         for group in groups(frame):
+            if first:
+                # Mesa 22's software renderer shades late and lets a storage buffer be overwritten before it is read.
+                self._gl.finish()
             count = sum(segment.tiles for segment in group)
             self._draw(group, matrices, corners[first : first + count], grid)
             first += count
@@ -80,7 +83,7 @@ class Painter:
             clipped=False,
             orthographic=self._cameras.projection == "orthographic",
         )
-        upload = pack(group, matrices, corners, key)
+        upload = pack(group, matrices, key)
         indices, content = self._write(upload, group[0].mesh.texture, corners, grid)
         # Dropping one side of a closed surface that lies in view leaves its silhouette as it is; see is_closed.
         halved = upload.contained & upload.closed & (not self._depth_test)
@@ -100,9 +103,10 @@ class Painter:
         """Fill the buffers; returns the indices and the description of the vertex array."""
         write = self._resources.buffers.write
         content = [(write(name, array), f"{array.shape[-1]}f", name) for name, array in upload.attributes.items()]
-        centers = (corners + (grid.tile_width / 2, grid.tile_height / 2)) / grid.size * 2 - 1
+        centers = (corners + np.array([grid.tile_width, grid.tile_height]) / 2) / grid.size * 2 - 1
         content.append((write("tile_center", centers.astype(np.float32)), "2f/i", "tile_center"))
-        content.append((write("tile", upload.tiles), "4i/i", "tile"))
+        content.append((write("tile_corner", corners), "2i/i", "tile_corner"))
+        content.append((write("tile_first", upload.first), "3i/i", "tile_first"))
         indices = write("indices", upload.indices)
         if upload.face_colors is not None:
             write("face_colors", upload.face_colors).bind_to_storage_buffer(0)

@@ -18,9 +18,11 @@ TARGETS = {
 _VERTEX = """
 in vec4 clip;               // clip space of the view itself, y down
 in vec2 tile_center;        // of the framebuffer's clip space; one an instance
-in ivec4 tile;              // corner x and y in pixels, first vertex, first face colour; one an instance
+in ivec2 tile_corner;       // in pixels; one an instance
+in ivec3 tile_first;        // where its indices, vertices and face colours begin; one an instance
 uniform vec2 tile_scale;
-flat out ivec4 where;
+flat out ivec2 corner;
+flat out ivec3 first;
 #ifdef LIT
 in vec3 surface;            // world position (flat) or world normal (smooth)
 out vec3 fragment_surface;
@@ -39,7 +41,8 @@ out float gl_ClipDistance[4];
 
 void main() {
   gl_Position = vec4(clip.xy * tile_scale + tile_center * clip.w, clip.zw);
-  where = tile;
+  corner = tile_corner;
+  first = tile_first;
 #ifdef LIT
   fragment_surface = surface;
 #endif
@@ -59,7 +62,8 @@ void main() {
 """
 
 _FRAGMENT = """
-flat in ivec4 where;
+flat in ivec2 corner;
+flat in ivec3 first;
 #ifdef LIT
 in vec3 fragment_surface;
 #endif
@@ -101,7 +105,7 @@ vec3 albedo() {
 #if defined(VERTEX_COLORS)
   return fragment_color;
 #elif defined(FACE_COLORS)
-  int i = 3 * (where.w + gl_PrimitiveID);
+  int i = 3 * (first.z + gl_PrimitiveID);
   return vec3(face_colors[i], face_colors[i + 1], face_colors[i + 2]);
 #elif defined(TEXTURE)
   return texture(image, vec2(fragment_uv.x, 1.0 - fragment_uv.y)).rgb;
@@ -112,10 +116,11 @@ vec3 albedo() {
 
 #ifdef BARYCENTRIC
 vec3 weights() {            // perspective-correct, by homogeneous coordinates (Olano and Greer 1997)
-  vec2 p = (gl_FragCoord.xy - vec2(where.xy)) / tile_size * 2.0 - 1.0;
-  vec3 a = positions[where.z + indices[3 * gl_PrimitiveID]].xyw;
-  vec3 b = positions[where.z + indices[3 * gl_PrimitiveID + 1]].xyw;
-  vec3 c = positions[where.z + indices[3 * gl_PrimitiveID + 2]].xyw;
+  vec2 p = (gl_FragCoord.xy - vec2(corner)) / tile_size * 2.0 - 1.0;
+  int i = first.x + 3 * gl_PrimitiveID;
+  vec3 a = positions[first.y + indices[i]].xyw;
+  vec3 b = positions[first.y + indices[i + 1]].xyw;
+  vec3 c = positions[first.y + indices[i + 2]].xyw;
   vec3 q = vec3(p, 1.0);
   vec3 w = vec3(dot(q, cross(b, c)), dot(q, cross(c, a)), dot(q, cross(a, b)));
   return w / (w.x + w.y + w.z);

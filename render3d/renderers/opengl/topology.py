@@ -10,8 +10,8 @@ _closed: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 def is_closed(faces: Tensor) -> bool:
     """Whether every edge of ``faces`` ``[F, 3]`` is used as often in one direction as in the other.
 
-    Such a surface has no border, wherever its vertices are. Any line then crosses as many front as back faces, so drawing
-    the front faces alone covers exactly the same pixels. The answer is remembered for as long as the tensor lives.
+    Such a surface has no border, wherever its vertices are. Any line then crosses as many front as back faces, so
+    drawing the front faces alone covers exactly the same pixels. The answer is remembered while the tensor lives.
     """
     known = _closed.get(faces)  # type: ignore[no-untyped-call]
     if known is None or known[0] != faces._version:

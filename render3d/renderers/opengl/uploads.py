@@ -24,7 +24,7 @@ class Upload:
         attributes: Per-vertex arrays ``[vertices, components]`` float32 by name, ``clip`` first.
         indices: ``[indices]`` int32, those of all segments in a row.
         commands: ``[tiles, 5]`` uint32: count, instances, first index, first vertex, first instance; one draw a tile.
-        tiles: ``[tiles, 4]`` int32: corner x and y, first vertex, first face colour.
+        first: ``[tiles, 3]`` int32: where a tile's indices, vertices and face colours begin.
         contained: ``[tiles]`` bool: whether every vertex lies inside the view, near and far included.
         closed: ``[tiles]`` bool: whether the surface has no border.
         face_colors: ``[colours, 3]`` float32, or None.
@@ -33,13 +33,13 @@ class Upload:
     attributes: dict[str, Array]
     indices: Array
     commands: Array
-    tiles: Array
+    first: Array
     contained: Array
     closed: Array
     face_colors: Array | None
 
 
-def pack(group: list[Segment], matrices: Tensor, corners: Array, key: ProgramKey) -> Upload:
+def pack(group: list[Segment], matrices: Tensor, key: ProgramKey) -> Upload:
     """Transform the vertices and lay everything out, segment after segment, tile after tile.
 
     Vertices are transformed here rather than by the vertex shader: a batched matrix product is far quicker on the CPU
@@ -48,13 +48,11 @@ def pack(group: list[Segment], matrices: Tensor, corners: Array, key: ProgramKey
     Args:
         group: Segments of one colouring.
         matrices: ``[cameras, 4, 4]``, world to clip space.
-        corners: ``[tiles, 2]``, in pixels.
         key: The program that will read it.
     """
     attributes: dict[str, list[Tensor]] = {}
-    indices, commands, contained, closed, colors = [], [], [], [], []
+    indices, commands, starts, contained, closed, colors = [], [], [], [], [], []
     first = {"index": 0, "vertex": 0, "tile": 0, "color": 0}
-    tiles = np.empty((len(corners), 4), np.int32)
     for segment in group:
         clip = to_clip_space(segment, matrices)
         count, vertices = clip.shape[:2]
@@ -65,9 +63,8 @@ def pack(group: list[Segment], matrices: Tensor, corners: Array, key: ProgramKey
         draws[:, 0], draws[:, 1], draws[:, 2] = faces.numel(), 1, first["index"]
         draws[:, 3] = first["vertex"] + vertices * np.arange(count)
         draws[:, 4] = first["tile"] + np.arange(count)
-        own = slice(first["tile"], first["tile"] + count)
-        tiles[own, :2], tiles[own, 2] = corners[own], draws[:, 3]
-        tiles[own, 3] = first["color"] + len(faces) * segment.mesh_of_tile.numpy()
+        color = first["color"] + len(faces) * segment.mesh_of_tile.numpy()
+        starts.append(np.stack([draws[:, 2], draws[:, 3], color], axis=-1).astype(np.int32))
         commands.append(draws)
         indices.append(faces.reshape(-1).int())
         contained.append(((clip[..., :3].abs().amax(-1) <= clip[..., 3]).all(-1)).cpu().numpy())
@@ -82,7 +79,7 @@ def pack(group: list[Segment], matrices: Tensor, corners: Array, key: ProgramKey
         attributes={name: _numpy(parts) for name, parts in attributes.items()},
         indices=_numpy(indices),
         commands=np.concatenate(commands),
-        tiles=tiles,
+        first=np.concatenate(starts),
         contained=np.concatenate(contained),
         closed=np.concatenate(closed),
         face_colors=_numpy(colors) if colors else None,

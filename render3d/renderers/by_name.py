@@ -1,0 +1,55 @@
+"""Renderers by name, for command lines."""
+
+import importlib
+import inspect
+
+from render3d import renderers
+from render3d.errors import CapabilityError
+from render3d.renderers.base import Renderer
+
+
+def known_renderers() -> dict[str, str]:
+    """The class of each back end of the package, by the name a command line takes."""
+    return {name.lower(): name for name in renderers.renderers_with_output("alpha")}
+
+
+def renderer_by_name(name: str) -> Renderer:
+    """Make a renderer with its default settings.
+
+    Args:
+        name: A back end of the package in any case, such as ``"opengl"``; or ``"module:Class"`` for one of your own,
+            a class that is called without arguments. The module is imported, and so its code is run.
+
+    Raises:
+        CapabilityError: No such back end, module or class, or what it makes is not a `Renderer`.
+    """
+    module_name, colon, class_name = name.partition(":")
+    if not colon:
+        known = known_renderers()
+        if name.lower() not in known:
+            raise CapabilityError(
+                f"There is no renderer {name!r}. Known: {', '.join(known)}; or module:Class for one of your own."
+            )
+        return _make(getattr(renderers, known[name.lower()]), name)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise CapabilityError(
+            f"The renderer {name!r} is in a module that cannot be imported: {error}. It must be installed, or lie in a "
+            "folder on PYTHONPATH."
+        ) from error
+    if not inspect.isclass(getattr(module, class_name, None)):
+        raise CapabilityError(f"The module {module_name!r} has no class {class_name!r} to be a renderer.")
+    return _make(getattr(module, class_name), name)
+
+
+def _make(kind: type, name: str) -> Renderer:
+    try:
+        made = kind()
+    except TypeError as error:
+        raise CapabilityError(f"The renderer {name!r} cannot be made without arguments: {error}.") from error
+    if not isinstance(made, Renderer):
+        raise CapabilityError(
+            f"{name!r} is not a renderer: it must have `capabilities` and be called with (scene, cameras, outputs)."
+        )
+    return made

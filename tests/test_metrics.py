@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from render3d.errors import ShapeError
+from render3d.metrics import silhouette_disagreement, silhouette_iou
+
+
+def rectangle(rows: slice, columns: slice) -> torch.Tensor:
+    image = torch.zeros(1, 8, 8)
+    image[:, rows, columns] = 1
+    return image
+
+
+def test_iou_of_overlapping_rectangles_is_the_ratio_of_their_areas():
+    first, second = rectangle(slice(0, 4), slice(0, 4)), rectangle(slice(2, 6), slice(0, 4))
+    assert silhouette_iou(first, second).item() == pytest.approx(8 / 24)
+    assert silhouette_disagreement(first, second).item() == pytest.approx(16 / 64)
+
+
+def test_equal_silhouettes_agree_wholly_and_disjoint_ones_not_at_all():
+    first, second = rectangle(slice(0, 4), slice(0, 8)), rectangle(slice(4, 8), slice(0, 8))
+    assert silhouette_iou(first, first).item() == 1
+    assert silhouette_iou(first, second).item() == 0
+    assert silhouette_disagreement(first, second).item() == 1
+
+
+def test_two_empty_silhouettes_agree_and_an_empty_one_disagrees_with_any_other():
+    empty, full = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
+    assert silhouette_iou(empty, empty).item() == 1
+    assert silhouette_iou(empty, full).item() == 0
+
+
+def test_leading_dimensions_broadcast_and_each_image_has_its_number():
+    one = rectangle(slice(0, 4), slice(0, 4))
+    many = torch.stack([one, torch.zeros_like(one), torch.ones_like(one)]).expand(2, 3, 1, 8, 8)
+    torch.testing.assert_close(silhouette_iou(one, many), torch.tensor([[1, 0, 0.25]] * 2))
+
+
+def test_coverage_counts_above_the_threshold_only():
+    faint = torch.full((1, 8, 8), 0.4)
+    assert silhouette_iou(faint, torch.ones(1, 8, 8)).item() == 0
+    assert silhouette_iou(faint, torch.ones(1, 8, 8), threshold=0.3).item() == 1
+
+
+def test_images_of_different_sizes_are_an_error():
+    with pytest.raises(ShapeError, match=r"of one size; got \[1, 8, 8\] and \[1, 8, 4\]"):
+        silhouette_iou(torch.zeros(1, 8, 8), torch.zeros(1, 8, 4))
+
+
+def test_colours_are_an_error():
+    with pytest.raises(ShapeError, match=r"must be \[..., 1, H, W\]"):
+        silhouette_iou(torch.zeros(3, 8, 8), torch.zeros(3, 8, 8))
