@@ -1,0 +1,178 @@
+"""``render3d doctor``: what is installed, which OpenGL answers, and what to do about what is missing.
+
+It needs nothing but Python, and looks at every library in a process of its own: one that crashes is a finding.
+"""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+CORE = {
+    "torch": "torch",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "trimesh": "trimesh",
+    "moderngl": "moderngl",
+    "pyrender": "pyrender",
+    "pillow": "PIL",
+    "imageio": "imageio",
+    "safetensors": "safetensors",
+    "rich": "rich",
+    "tyro": "tyro",
+}
+"""What is installed with the package: distribution and module."""
+
+OPTIONAL = {
+    "mitsuba": ("mitsuba", "pip install 'render3d[mitsuba]' (https://mitsuba.readthedocs.io)"),
+    "pytorch3d": ("pytorch3d", "https://github.com/facebookresearch/pytorch3d/blob/main/INSTALL.md"),
+    "kaolin": ("kaolin", "https://kaolin.readthedocs.io/en/latest/notes/installation.html"),
+    "nvdiffrast": ("nvdiffrast", "https://nvlabs.github.io/nvdiffrast/ (licence: not for commercial use)"),
+}
+"""Further back ends: module and the page that says how to install it."""
+
+NO_OPENGL = (
+    "Debian and Ubuntu, as root: apt install libegl1 libgl1 libgl1-mesa-dri libgles2. Without root: "
+    "'apt-get download' those and what they depend on, unpack each by 'dpkg -x PACKAGE.deb FOLDER', and set "
+    "LD_LIBRARY_PATH=FOLDER/usr/lib/x86_64-linux-gnu and __EGL_VENDOR_LIBRARY_DIRS=FOLDER/usr/share/glvnd/egl_vendor.d. "
+    "In a container with an NVIDIA GPU: NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility."
+)
+
+Status = Literal["ok", "missing", "broken", "note"]
+_PATIENCE = 120  # seconds for a library to be imported; torch from a slow disk takes its time
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        name: What was looked at.
+        status: ``"missing"`` and ``"broken"`` core parts make the doctor fail; notes do not.
+        detail: What was found.
+        advice: What to do, or nothing.
+    """
+
+    name: str
+    status: Status
+    detail: str
+    advice: str = ""
+
+
+def doctor(words: Sequence[str] = ()) -> int:
+    """Look, print, and return 0 if the core works or 1 if it does not. ``--json`` prints JSON."""
+    unknown = [word for word in words if word != "--json"]
+    if unknown:
+        wants_help = unknown[0] in ("-h", "--help")
+        print("usage: render3d doctor [--json]", file=sys.stdout if wants_help else sys.stderr)
+        return 0 if wants_help else 2
+    findings = examine()
+    healthy = all(finding.status in ("ok", "note") for finding in findings)
+    if "--json" in words:
+        print(json.dumps({"ok": healthy, "findings": [dataclasses.asdict(finding) for finding in findings]}, indent=2))
+    else:
+        _print(findings, healthy)
+    return 0 if healthy else 1
+
+
+def examine() -> list[Finding]:
+    """Every finding, in the order they are shown."""
+    python = Finding("Python", "ok", f"{platform.python_version()}, {platform.platform()}")
+    core = [_library(distribution, module) for distribution, module in CORE.items()]
+    return [python, *core, _cuda(), _opengl(), _pyrender(), *_optional()]
+
+
+def _library(distribution: str, module: str) -> Finding:
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        if importlib.util.find_spec(module) is None:
+            return Finding(distribution, "missing", "not installed", f"pip install {distribution}")
+        version = "version unknown"
+    # pyrender reads names that NumPy 2 dropped; the adapter mends that, so it is imported through the adapter.
+    code = "import render3d.renderers.pyrender as p; p.load()" if module == "pyrender" else f"import {module}"
+    answer = _run_python(code)
+    if answer.returncode == 0:
+        return Finding(distribution, "ok", version)
+    advice = f"pip install --force-reinstall {distribution}"
+    return Finding(distribution, "broken", f"{version}, cannot be imported: {_last_line(answer)}", advice)
+
+
+def _cuda() -> Finding:
+    code = (
+        "import torch; n = torch.cuda.device_count();"
+        "print(', '.join(torch.cuda.get_device_name(i) for i in range(n)) or 'none: tensors live on the CPU')"
+    )
+    answer = _run_python(code)
+    if answer.returncode:
+        return Finding("GPUs", "note", "unknown: torch cannot be imported")
+    return Finding("GPUs", "note", _last_line(answer))
+
+
+def _opengl() -> Finding:
+    code = (
+        "import moderngl; i = moderngl.create_context(require=430, standalone=True, backend='egl').info;"
+        "print(i['GL_RENDERER'], '|', i['GL_VERSION'])"
+    )
+    answer = _run_python(code)
+    if answer.returncode:
+        return Finding("OpenGL by EGL", "broken", f"no OpenGL 4.3 context: {_last_line(answer)}", NO_OPENGL)
+    name = _last_line(answer)
+    if "llvmpipe" in name or "softpipe" in name:
+        return Finding("OpenGL by EGL", "ok", f"{name} (software)", "On a GPU machine, install the driver's EGL part.")
+    return Finding("OpenGL by EGL", "ok", name)
+
+
+def _pyrender() -> Finding:
+    code = (
+        "import torch, render3d as r3; m = r3.Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]));"
+        "print(float(r3.renderers.Pyrender()(m, r3.Cameras.look_at((2.0, 2.0, 2.0))).alpha.sum()) > 0)"
+    )
+    answer = _run_python(code)
+    if answer.returncode == 0 and _last_line(answer) == "True":
+        return Finding("Pyrender renders", "ok", "yes")
+    return Finding("Pyrender renders", "broken", _last_line(answer), "See OpenGL by EGL above.")
+
+
+def _optional() -> list[Finding]:
+    findings = []
+    for name, (module, page) in OPTIONAL.items():
+        if importlib.util.find_spec(module) is None:
+            findings.append(Finding(name, "note", "not installed (optional)", page))
+            continue
+        answer = _run_python(f"import {module}")
+        broken = f"installed, cannot be imported: {_last_line(answer)}"
+        findings.append(Finding(name, "note", broken if answer.returncode else "installed", page if broken else ""))
+    return findings
+
+
+def _run_python(code: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"no answer within {_PATIENCE} s")
+
+
+def _last_line(answer: "subprocess.CompletedProcess[str]") -> str:
+    """What a process said last; or by which signal it died."""
+    text = answer.stdout if answer.returncode == 0 else answer.stderr
+    lines = [line for line in text.splitlines() if line.strip()]
+    if answer.returncode < 0 and not lines:
+        return f"crashed by signal {-answer.returncode}"
+    return lines[-1].strip() if lines else f"exit status {answer.returncode}"
+
+
+def _print(findings: Sequence[Finding], healthy: bool) -> None:
+    marks = {"ok": "ok", "missing": "MISSING", "broken": "BROKEN", "note": "-"}
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        print(f"{marks[finding.status]:>7}  {finding.name:<{width}}  {finding.detail}")
+        if finding.advice:
+            print(f"{'':>7}  {'':<{width}}  -> {finding.advice}")
+    print("\nAll that render3d needs works." if healthy else "\nSomething render3d needs does not work; see above.")

@@ -1,0 +1,62 @@
+"""`render3d doctor` on this machine, and on broken ones."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from render3d.cli import doctor as module
+from render3d.cli import main
+
+
+def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "render3d", "doctor", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_a_healthy_machine() -> None:
+    answer = run("--json")
+    content = json.loads(answer.stdout)
+    status = {finding["name"]: finding["status"] for finding in content["findings"]}
+    assert answer.returncode == 0, answer.stdout
+    assert content["ok"]
+    assert {name: status[name] for name in module.CORE} == dict.fromkeys(module.CORE, "ok")
+    assert status["OpenGL by EGL"] == status["Pyrender renders"] == "ok"
+    assert status["kaolin"] == "note"
+
+
+def test_a_broken_torch_is_a_finding_and_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libtorch_cpu.so: cannot open shared object')")
+    answer = run(PYTHONPATH=str(tmp_path))
+    assert answer.returncode == 1
+    assert "BROKEN  torch" in answer.stdout
+    assert "libtorch_cpu.so" in answer.stdout
+    assert "pip install --force-reinstall torch" in answer.stdout
+    assert "Traceback" not in answer.stdout + answer.stderr
+
+
+def test_without_opengl_it_says_what_to_do_with_and_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = subprocess.CompletedProcess([], 1, "", "Exception: cannot load libEGL.so.1\n")
+    monkeypatch.setattr(module, "_run_python", lambda code: answer)
+    finding = module._opengl()
+    assert finding.status == "broken"
+    assert "cannot load libEGL.so.1" in finding.detail
+    assert "apt install libegl1 libgl1 libgl1-mesa-dri libgles2" in finding.advice
+    assert "Without root" in finding.advice
+
+
+def test_a_library_that_is_not_there_and_one_that_crashes() -> None:
+    assert module._library("no-such-thing", "no_such_thing").status == "missing"
+    crashed = module._run_python("import os; os.abort()")
+    assert module._last_line(crashed) == "crashed by signal 6"
+
+
+def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--loud"]) == 2
+    assert "usage: render3d doctor [--json]" in capsys.readouterr().err
