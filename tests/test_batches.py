@@ -141,7 +141,7 @@ def test_to_and_detach_reach_every_tensor(clouds: Cloud) -> None:
     assert not cut.requires_grad
 
 
-@pytest.mark.parametrize("twin", [lambda cloud: pickle.loads(pickle.dumps(cloud)), copy.deepcopy])  # noqa: S301
+@pytest.mark.parametrize("twin", [lambda cloud: pickle.loads(pickle.dumps(cloud)), copy.deepcopy])
 def test_copies_are_equal(twin, clouds: Cloud) -> None:
     copied = twin(clouds)
     torch.testing.assert_close(copied.points, clouds.points)

@@ -343,7 +343,7 @@ def test_repr_to_and_pickle() -> None:
         "Cameras(world_to_camera=[3, 4, 4], intrinsics=[3, 3, 3], image_size=(30, 40), near=0.01, far=100.0, "
         "projection='perspective', device='cpu')"
     )
-    copied = pickle.loads(pickle.dumps(cameras))  # noqa: S301  # what this test made itself
+    copied = pickle.loads(pickle.dumps(cameras))  # what this test made itself
     torch.testing.assert_close(copied.world_to_camera, cameras.world_to_camera)
     torch.testing.assert_close(copied.intrinsics, cameras.intrinsics)
     assert (copied.image_size, copied.near, copied.far) == (cameras.image_size, cameras.near, cameras.far)

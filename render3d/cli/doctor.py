@@ -39,7 +39,8 @@ OPTIONAL = {
 NO_OPENGL = (
     "Debian and Ubuntu, as root: apt install libegl1 libgl1 libgl1-mesa-dri libgles2. Without root: "
     "'apt-get download' those and what they depend on, unpack each by 'dpkg -x PACKAGE.deb FOLDER', and set "
-    "LD_LIBRARY_PATH=FOLDER/usr/lib/x86_64-linux-gnu and __EGL_VENDOR_LIBRARY_DIRS=FOLDER/usr/share/glvnd/egl_vendor.d. "
+    "LD_LIBRARY_PATH=FOLDER/usr/lib/x86_64-linux-gnu and "
+    "__EGL_VENDOR_LIBRARY_DIRS=FOLDER/usr/share/glvnd/egl_vendor.d. "
     "In a container with an NVIDIA GPU: NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility."
 )
 

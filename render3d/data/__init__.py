@@ -13,7 +13,7 @@ def bunny() -> Mesh:
 
 
 def teapot() -> Mesh:
-    """The Utah teapot: 992 faces, open where the lid rests, no colours, upright along +Y, 32 units from spout to handle."""
+    """The Utah teapot: 992 faces, open where the lid rests, no colours, upright along +Y, 32 units long."""
     return Mesh.load(_FOLDER / "teapot.ply")
 
 

@@ -18,7 +18,8 @@ from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh
 
 # How far the vertex that moves most goes in the inner pair of the central differences, in standard deviations of the
-# noise. Smaller steps flip fewer pixels, so the reference gets noisier; with five points the bias left is of fourth order.
+# noise. Smaller steps flip fewer pixels, so the reference gets noisier; with five points the bias left is of fourth
+# order.
 _STEP = 0.5
 _SUSPICIOUS_Z = 3.0
 
@@ -98,7 +99,8 @@ class GradientReport:
     def __str__(self) -> str:
         verdict = "No bias found" if self.ok else "BIASED"
         lines = [
-            f"{verdict}: {100 * self.relative_bias:+.2f} % +- {100 * self.relative_bias_error:.2f} % along the gradient.",
+            f"{verdict}: {100 * self.relative_bias:+.2f} % +- {100 * self.relative_bias_error:.2f} % along the "
+            "gradient.",
             f"One call has relative variance {self.relative_variance:.3g}, signal-to-noise {self.signal_to_noise:.3g}.",
             f"{self.calls} calls, {self.renders} renders.",
         ]
@@ -123,8 +125,9 @@ def check_gradient(
     """Compare a smoothed renderer's gradient in the vertices with central differences of the smoothed loss.
 
     The reference renders the black box at four points along fixed directions (five-point central differences), under
-    noise common to all four, and shares no code with the estimators but the noise's law. Directions are one estimate of the gradient, from
-    calls of its own, since one from the calls under test would look longer than it is, and random ones.
+    noise common to all four, and shares no code with the estimators but the noise's law. Directions are one estimate of
+    the gradient, from calls of its own, since one from the calls under test would look longer than it is, and random
+    ones.
 
     Args:
         renderer: A `Smoothed` renderer.
@@ -221,7 +224,7 @@ class _Check:
         return rendering.alpha[..., 0, :, :] * pattern.to(rendering.device)
 
     def central_differences(self, direction: Tensor, calls: int, key: Key) -> Tensor:
-        """``[calls]`` estimates of the derivative of the smoothed loss, each the mean over as many samples as a call's."""
+        """``[calls]`` estimates of the derivative of the smoothed loss, the mean over a call's samples each."""
         noise = self.estimator.noise
         typical = noise.draw(key, 2, self.mesh).square().mean().sqrt()
         step = direction.to(self.mesh.vertices) * (_STEP * typical / direction.abs().max())

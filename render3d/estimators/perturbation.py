@@ -26,9 +26,9 @@ class Perturbation:
     Attributes:
         rendering: Images of leading shape ``[K, *batch, views]``.
         displacements: ``[K, *batch, V, 3]``, world axes; batch dimensions that the mesh lacks are 1.
-        anchor: ``[*batch, views, V, 3]``: the vertices without noise in the space of each camera, in the autograd graph.
-            The black box is a function of these: a gradient given to them reaches vertices, poses, intrinsics and all
-            that is upstream.
+        anchor: ``[*batch, views, V, 3]``: the vertices without noise in the space of each camera, in the autograd
+            graph. The black box is a function of these: a gradient given to them reaches vertices, poses, intrinsics
+            and all that is upstream.
         rotation: ``[*batch, views, 3, 3]``: from the axes of the noise to those of the anchor.
         estimator: What turns losses into the anchor's gradient.
     """
@@ -89,8 +89,8 @@ def camera_space(mesh: Mesh, cameras: Cameras) -> Tensor:
     """The vertices ``[*batch, views, V, 3]`` in the space of each camera, for autograd.
 
     New intrinsics make the picture that the old ones would make of points scaled by ``f / f_old`` and shifted by
-    ``(c - c_old) / f_old`` times their depth. Old and new are equal in value here, so only the gradient is new: it is how
-    intrinsics are reached through a black box.
+    ``(c - c_old) / f_old`` times their depth. Old and new are equal in value here, so only the gradient is new: it is
+    how intrinsics are reached through a black box.
     """
     points = cameras.to_camera_space(mesh.vertices)
     if not cameras.intrinsics.requires_grad:

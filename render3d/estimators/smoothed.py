@@ -35,15 +35,15 @@ def differentiable(renderer: Renderer, estimator: Estimator | None = None) -> Re
 class Smoothed(nn.Module):
     """A `Renderer` that shows the mean image of K noisy meshes and differentiates it by an estimator.
 
-    Any torch loss may follow. Given ``v``, the loss's gradient in the image, the backward pass is the estimator with the
-    per-pixel loss ``<v, I_k>``. It optimises the loss *of the mean image*, not the mean loss (that is `expected_loss`):
-    unbiased for a downstream gradient that does not depend on the samples, and biased by O(1/K) otherwise, as then ``v``
-    was computed from the same samples.
+    Any torch loss may follow. Given ``v``, the loss's gradient in the image, the backward pass is the estimator with
+    the per-pixel loss ``<v, I_k>``. It optimises the loss *of the mean image*, not the mean loss (that is
+    `expected_loss`): unbiased for a downstream gradient that does not depend on the samples, and biased by O(1/K)
+    otherwise, as then ``v`` was computed from the same samples.
 
     Under ``torch.no_grad()`` and after ``.eval()`` it is one sharp rendering without noise.
 
-    ``rgb`` and ``alpha`` are means, ``depth`` and ``normal`` means weighted by alpha. Gradients reach vertices, poses and
-    intrinsics. A second derivative is an error of autograd.
+    ``rgb`` and ``alpha`` are means, ``depth`` and ``normal`` means weighted by alpha. Gradients reach vertices, poses
+    and intrinsics. A second derivative is an error of autograd.
 
     Args:
         renderer: A black box.

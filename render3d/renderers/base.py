@@ -13,7 +13,7 @@ from render3d._batches import broadcast_shapes, check_same_device
 from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY as NEUTRAL_GREY
 from render3d.errors import CapabilityError, GradientError, MeshError, ShapeError
-from render3d.images import CHANNELS, Rendering
+from render3d.images import CHANNELS, Rendering, to_float
 from render3d.randomness import Key
 from render3d.scenes import Mesh, Scene
 
@@ -50,7 +50,8 @@ class Shading:
     """How surfaces become colours: the same object for every back end, so that a swap changes one argument.
 
     A surface of reflectance ``c`` and unit normal ``n`` has the colour
-    ``c * (ambient + sum_i color_i * max(0, n . l_i))`` (Lambert). Surfaces are two-sided: ``n`` is reversed on faces that are seen from behind. Nothing is clamped.
+    ``c * (ambient + sum_i color_i * max(0, n . l_i))`` (Lambert). Surfaces are two-sided: ``n`` is reversed on faces
+    that are seen from behind. Nothing is clamped.
 
     Attributes:
         ambient: Light from everywhere, linear.
@@ -115,7 +116,8 @@ class Renderer(Protocol):
 
     Batch dimensions of scene and cameras broadcast and the views come last: meshes ``[K, B]`` seen by cameras
     ``[B, views]`` give images ``[K, B, views, C, H, W]``; B meshes, each seen by its own camera, are
-    ``cameras[:, None]``; a scene that differs per view is ``[B, views]`` against ``[B, views, 1]``. Images live on the device of the scene.
+    ``cameras[:, None]``; a scene that differs per view is ``[B, views]`` against ``[B, views, 1]``. Images live on the
+    device of the scene.
     ``generator`` is drawn from by renderers that are random, once a call; others ignore it.
     """
 
@@ -206,14 +208,29 @@ def check_values(mesh: Mesh) -> None:
         )
 
 
-def check_no_gradient(capabilities: Capabilities, **inputs: Tensor | None) -> None:
+def check_black_box(capabilities: Capabilities, scene: Scene, cameras: Cameras) -> None:
     """Raise `GradientError` if autograd waits for a gradient that a black box cannot give: never a silent zero."""
-    waiting = [name for name, tensor in inputs.items() if tensor is not None and tensor.requires_grad]
-    if waiting and torch.is_grad_enabled():
-        raise GradientError(
-            f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself. Wrap it: "
-            "render3d.differentiable(renderer); or render under torch.no_grad()."
-        )
+    if not torch.is_grad_enabled():
+        return
+    inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
+    for mesh in mesh_list(scene):
+        texture = mesh.texture.image if mesh.texture else None
+        colors = {"colors": mesh.colors, "face_colors": mesh.face_colors, "texture.image": texture}
+        inputs |= {name: tensor for name, tensor in colors.items() if tensor is not None}
+        inputs["vertices"] = mesh.vertices
+        waiting = [name for name, tensor in inputs.items() if tensor.requires_grad]
+        if waiting:
+            raise GradientError(
+                f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself. Wrap it: "
+                "render3d.differentiable(renderer); or render under torch.no_grad()."
+            )
+
+
+def average_samples(image: Tensor, oversampling: int) -> Tensor:
+    """The mean over squares of ``oversampling`` pixels a side, ``[..., C, H, W]`` float32."""
+    values = to_float(image)
+    height, width = values.shape[-2] // oversampling, values.shape[-1] // oversampling
+    return values.reshape(*values.shape[:-2], height, oversampling, width, oversampling).mean((-3, -1))
 
 
 def warn_of_empty_views(rendering: Rendering) -> None:

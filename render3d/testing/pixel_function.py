@@ -18,8 +18,8 @@ from render3d.scenes import Mesh, Scene
 class PixelFunction:
     """A `Renderer` whose pixels are polynomials of the camera-space vertices.
 
-    Pixel p is ``w_p . x + curvature * (w_p . x)**2``, x being the flattened camera-space vertices. Being torch code it is
-    also differentiable by autograd, which its capabilities hide.
+    Pixel p is ``w_p . x + curvature * (w_p . x)**2``, x being the flattened camera-space vertices. Being torch code it
+    is also differentiable by autograd, which its capabilities hide.
 
     Attributes:
         weights: ``[H * W, V * 3]``, one row w_p a pixel.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from render3d import Cameras, Mesh
 from render3d.errors import FitError
-from render3d.fitting import Sphere, baselines, best_sphere, convex_hull, mean_iou, visual_hull
-from render3d.fitting.baselines import _surface
+from render3d.fitting import Sphere, baselines, best_sphere, convex_hull, enclosing_sphere, mean_iou, visual_hull
+from render3d.fitting.hulls import _surface
 from render3d.views import Views
 
 
@@ -53,6 +53,19 @@ def test_one_view_is_enough_for_a_sphere_that_fills_its_silhouette(renderer):
     assert mean_iou(renderer, best_sphere(views).mesh(4), views) > 0.95
 
 
+def test_the_enclosing_sphere_of_a_ball_is_the_ball():
+    ball = Sphere((0.2, -0.1, 0.15), 0.6)
+    found = enclosing_sphere(silhouettes_of_ball(Cameras.sphere(8, 3.0, image_size=(64, 64)), ball))
+    assert found.center == pytest.approx(ball.center, abs=0.02)
+    assert found.radius == pytest.approx(ball.radius, abs=0.03)
+
+
+def test_the_enclosing_sphere_covers_every_silhouette(views, renderer):
+    alpha = renderer(enclosing_sphere(views).mesh(4), views.cameras, ("alpha",)).alpha
+    # The triangles of a ball lie inside it by little; that may cost a pixel at the rim.
+    assert ((views.alpha > alpha).float().sum((1, 2, 3)) <= 1).all()
+
+
 def test_the_visual_hull_of_a_box_seen_along_its_axes_is_the_box():
     directions = torch.tensor([[3.0, 0, 0], [0, 3, 0], [0, 0, 3]])
     cameras = Cameras.look_at(directions, image_size=(80, 80)).to_orthographic(2.0)
@@ -88,7 +101,7 @@ def test_the_visual_hull_encloses_the_object(ellipsoid, views):
 
 def test_a_silhouette_cut_off_by_the_border_has_no_say_outside_its_picture(renderer, ellipsoid, views, make_views):
     camera = views.cameras[:1]
-    zoomed = camera.crop(8, 8, 16, 16)
+    zoomed = camera.crop(13, 13, 6, 6)
     alpha = renderer(ellipsoid, zoomed, ("alpha",)).alpha
     assert alpha.all()
     rest = make_views(ellipsoid, views=6, size=32)

@@ -169,7 +169,7 @@ def test_alpha_alone_stays_in_bytes(cameras: r3.Cameras) -> None:
 
 
 def test_a_texture_is_the_right_way_up() -> None:
-    """Four texels on a square that fills the view: upper left red, upper right green, lower left blue, lower right grey."""
+    """Four texels on a square that fills the view: red and green above, blue and grey below."""
     texels = torch.tensor([[[1.0, 0, 0], [0, 1, 0]], [[0, 0, 1], [0.5, 0.5, 0.5]]])
     vertices = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
     uv = torch.tensor([[0.0, 0], [1, 0], [1, 1], [0, 1]])

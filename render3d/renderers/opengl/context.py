@@ -10,6 +10,7 @@ import moderngl
 
 from render3d.errors import GraphicsError
 from render3d.renderers.opengl.resources import Resources
+from render3d.renderers.sharing import check_process
 
 _contexts: dict[int, "GraphicsContext"] = {}
 _lock = threading.RLock()
@@ -61,12 +62,7 @@ class GraphicsContext:
 
     def check_process(self) -> None:
         """Raise if this is a fork of the process that made the context: OpenGL would hang or crash."""
-        if os.getpid() != self._process:
-            raise GraphicsError(
-                "This process was forked after its parent used OpenGL, and an OpenGL context does not survive a fork. "
-                'Start workers afresh: DataLoader(..., multiprocessing_context="spawn"), or '
-                'multiprocessing.get_context("spawn").'
-            )
+        check_process(self._process)
 
     @contextlib.contextmanager
     def current(self) -> Iterator[moderngl.Context]:

@@ -25,8 +25,8 @@ def egl_device_of_cuda(ordinal: int) -> int:
     if physical not in numbers:
         raise GraphicsError(
             f"No EGL device belongs to CUDA device {ordinal} (EGL lists {len(numbers)} devices, CUDA numbers "
-            f"{numbers}). In a container, enable the driver's graphics part (NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility); "
-            "or pass OpenGL(egl_device=0) to render on another device."
+            f"{numbers}). In a container, enable the driver's graphics part "
+            "(NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility); or pass OpenGL(egl_device=0) to render elsewhere."
         )
     return numbers.index(physical)
 

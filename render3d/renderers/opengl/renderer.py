@@ -1,6 +1,5 @@
 """The renderer: all samples, objects and views of a call as tiles of one framebuffer."""
 
-import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, final
@@ -17,9 +16,9 @@ from render3d.randomness import Key
 from render3d.renderers.base import (
     Capabilities,
     Shading,
+    average_samples,
+    check_black_box,
     check_call,
-    check_no_gradient,
-    mesh_list,
     warn_if_software,
     warn_of_empty_views,
 )
@@ -29,11 +28,12 @@ from render3d.renderers.opengl.devices import egl_device_of_cuda
 from render3d.renderers.opengl.draws import frames, plan_segments
 from render3d.renderers.opengl.painter import Painter
 from render3d.renderers.opengl.resources import Resources
+from render3d.renderers.sharing import Users
 from render3d.scenes import Scene
 
 _GEOMETRY = ("depth", "normal", "face_index", "barycentric")
 
-_users: "weakref.WeakKeyDictionary[OpenGL, set[GraphicsContext]]" = weakref.WeakKeyDictionary()
+_users = Users()
 
 
 @final
@@ -82,10 +82,7 @@ class OpenGL:
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
         leading = torch.Size([*check_call(self.capabilities, scene, cameras, outputs), cameras.views])
-        for mesh in mesh_list(scene):
-            colors = {"colors": mesh.colors, "face_colors": mesh.face_colors}
-            poses = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
-            check_no_gradient(self.capabilities, vertices=mesh.vertices, **colors, **poses)
+        check_black_box(self.capabilities, scene, cameras)
         context = self._context(cameras.device)
         warn_if_software(context.gl_renderer, cameras.device)
         with torch.no_grad():
@@ -106,7 +103,7 @@ class OpenGL:
         height, width = cameras.image_size
         fine = cameras.resize(height * oversampling, width * oversampling)
         images = self._pass(context, scene, fine, color_target, leading)
-        images = {name: _average(image, oversampling) for name, image in images.items()}
+        images = {name: average_samples(image, oversampling) for name, image in images.items()}
         return images | (self._pass(context, scene, cameras, geometry, leading) if geometry else {})
 
     def _pass(
@@ -151,7 +148,7 @@ class OpenGL:
         if egl_device is None:
             egl_device = egl_device_of_cuda(device.index or 0) if device.type == "cuda" else 0
         context = shared_context(egl_device)
-        _users.setdefault(self, set()).add(context)
+        _users.join(self, context)
         return context
 
     @property
@@ -162,9 +159,7 @@ class OpenGL:
     def close(self) -> None:
         """Let go of OpenGL. A context is released with its last user."""
         self._closed = True
-        for context in _users.pop(self, set()):
-            if not any(context in others for others in _users.values()):
-                context.close()
+        _users.leave(self)
 
     def __enter__(self) -> Self:
         return self
@@ -199,10 +194,3 @@ def named_outputs(targets: dict[str, Tensor]) -> dict[str, Tensor]:
         if name in images:
             images[name] = images[name][..., :3, :, :]
     return images
-
-
-def _average(image: Tensor, oversampling: int) -> Tensor:
-    """The mean over squares of samples; exact enough in float32, whatever the framebuffer's type."""
-    values = image.float() / 255 if image.dtype == torch.uint8 else image.float()
-    height, width = values.shape[-2] // oversampling, values.shape[-1] // oversampling
-    return values.reshape(*values.shape[:-2], height, oversampling, width, oversampling).mean((-3, -1))

@@ -1,0 +1,111 @@
+"""A fit on disk: enough to go on from any step as if nothing had happened."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import final
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as encode
+
+from render3d.atomic import atomic_write
+from render3d.errors import FitError
+from render3d.fitting.optimiser import UniformAdam
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record:
+    """What one step showed.
+
+    Attributes:
+        step: Steps done, from 1.
+        seconds: Since the fit began; time in which it was stopped does not count.
+        loss: Expected squared difference of coverage, the mean over pixels, before the step.
+        training_iou: Mean silhouette intersection over union of the mesh after the step; None where not measured.
+        held_out_iou: The same for views that took no part; None where not measured, or where there are none.
+    """
+
+    step: int
+    seconds: float
+    loss: float
+    training_iou: float | None = None
+    held_out_iou: float | None = None
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """The file a fit is saved in: tensors as safetensors, the rest as JSON in its header, so that both change at once.
+
+    Attributes:
+        path: The file.
+        identity: What the fit is of, by name: settings, renderer, fingerprints of its inputs. A fit goes on only from a
+            file of the same identity.
+    """
+
+    path: Path
+    identity: Mapping[str, str]
+
+    def save(self, state: UniformAdam, records: Sequence[Record]) -> None:
+        """Replace the file, or leave it as it was.
+
+        Raises:
+            FitError: It cannot be written.
+        """
+        tensors = {
+            "parameters": state.parameters,
+            "first_moment": state.first_moment,
+            "second_moment": state.second_moment,
+        }
+        history = [dataclasses.astuple(record) for record in records]
+        header = {"identity": json.dumps(dict(self.identity)), "history": json.dumps(history), "step": str(state.count)}
+        content = encode({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, header)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.path) as stream:
+                stream.write(content)
+        except OSError as error:
+            raise FitError(
+                f"Could not save the fit to {self.path}: {os.strerror(error.errno or 0)}. What was saved there before "
+                "is intact: make room, and resume."
+            ) from error
+
+    def load(self) -> tuple[UniformAdam, list[Record]] | None:
+        """What was saved, or None where nothing was.
+
+        Raises:
+            FitError: The file is not a checkpoint, or it is one of another fit.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                header = file.metadata() or {}
+                parameters, first, second = map(file.get_tensor, ("parameters", "first_moment", "second_moment"))
+            saved = json.loads(header["identity"])
+            records = [Record(**dict(zip(_FIELDS, values, strict=True))) for values in json.loads(header["history"])]
+            state = UniformAdam(parameters, first, second, int(header["step"]))
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            raise FitError(
+                f"{self.path} is not a checkpoint of a fit, or is damaged ({error}). Remove it to start anew."
+            ) from error
+        self._check(saved)
+        return state, records
+
+    def _check(self, saved: Mapping[str, str]) -> None:
+        changes = [
+            f"{name} was {saved.get(name, 'absent')} and is {self.identity.get(name, 'absent')}"
+            for name in dict.fromkeys([*saved, *self.identity])
+            if saved.get(name) != self.identity.get(name)
+        ]
+        if changes:
+            raise FitError(
+                f"Cannot resume from {self.path}, which is of another fit: {'; '.join(changes)}. Resume with what it "
+                "was started with, or write to another folder."
+            )
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Record))

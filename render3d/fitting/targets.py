@@ -1,0 +1,74 @@
+"""The views a fit is held against: what must be right about them before a step is spent."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from render3d.cameras import Cameras
+from render3d.errors import FitError
+from render3d.views import Views
+
+
+def check_targets(views: Views, *, name: str) -> None:
+    """Raise `FitError` for silhouettes that nothing can be learned from.
+
+    Raises:
+        FitError: Values that are not finite, a view that covers no pixel, or views that all cover every pixel.
+    """
+    alpha = views.alpha
+    if views.cameras.batch_shape:
+        raise FitError(
+            f"{name} must be the views of one object, cameras of shape [views]; got "
+            f"{list(views.cameras.leading_shape)}. Call fit once for each object."
+        )
+    broken = (~torch.isfinite(alpha)).flatten(1).any(1)
+    if bool(broken.any()):
+        raise FitError(f"alpha of {name} must be finite; got NaN or infinite values in {named(views, broken)}.")
+    covered = (alpha > 0.5).flatten(1).float().mean(1)
+    if bool((covered == 0).any()):
+        raise FitError(
+            f"The masks of {name} must show the object; nothing is covered in {named(views, covered == 0)}. Leave "
+            "those views out, or mend their masks (1 is object, 0 is background)."
+        )
+    if bool((covered == 1).all()):
+        raise FitError(
+            f"The masks of {name} cover every pixel of every view: there is no silhouette to fit. Store masks, or "
+            "images with an alpha channel."
+        )
+
+
+def named(views: Views, which: Tensor) -> str:
+    """The names of the views that ``which`` [views] marks, for a message; at most five."""
+    names = [views.names[index] for index in which.nonzero()[:, 0].tolist()]
+    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + rest
+
+
+def shrunk(views: Views, longest: int) -> Views:
+    """The same views with sides of at most ``longest`` pixels; coverage is averaged. Colours are left out."""
+    height, width = views.cameras.image_size
+    if max(height, width) <= longest:
+        return dataclasses.replace(views, rgb=None)
+    scale = longest / max(height, width)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    alpha = torch.nn.functional.interpolate(views.alpha, size, mode="area")
+    return Views(views.cameras.resize(*size), alpha, None, views.names)
+
+
+def focal_length(cameras: Cameras) -> Tensor:
+    """``[views]``, pixels (per scene unit for parallel rays): the geometric mean of both directions."""
+    return (cameras.intrinsics[..., 0, 0] * cameras.intrinsics[..., 1, 1]).sqrt()
+
+
+def pixel_size(cameras: Cameras, point: Tensor) -> float:
+    """The side of a pixel at ``point`` [3], in scene units; the mean over the views that have it in front."""
+    focal = focal_length(cameras)
+    if cameras.projection == "orthographic":
+        return float((1 / focal).mean())
+    depth = cameras.to_camera_space(point[None])[..., 0, 2]
+    if not bool((depth > 0).any()):
+        raise FitError(
+            "No camera sees the template: its centre is behind all of them. Check the poses and the template."
+        )
+    return float((depth / focal)[depth > 0].mean())

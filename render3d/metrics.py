@@ -1,0 +1,39 @@
+"""Metrics: how close images are. Nothing here is differentiable."""
+
+from torch import Tensor
+
+from render3d.errors import ShapeError
+
+
+def silhouette_iou(first: Tensor, second: Tensor, *, threshold: float = 0.5) -> Tensor:
+    """Intersection over union of two silhouettes, one number an image.
+
+    Args:
+        first: Coverage ``[..., 1, H, W]``, 0-1, such as `render3d.Rendering.alpha`.
+        second: The same; leading dimensions broadcast.
+        threshold: Coverage above which a pixel counts as covered.
+
+    Returns:
+        ``[...]`` float32, 0-1. Two empty silhouettes agree: 1.
+
+    Raises:
+        ShapeError: The images differ in size.
+    """
+    a, b = _covered(first, second, threshold)
+    intersection = (a & b).sum((-1, -2, -3))
+    union = (a | b).sum((-1, -2, -3))
+    return (intersection / union.clamp(min=1)).where(union > 0, 1.0)
+
+
+def silhouette_disagreement(first: Tensor, second: Tensor, *, threshold: float = 0.5) -> Tensor:
+    """The share of pixels that one silhouette covers and the other does not, ``[...]``; else as `silhouette_iou`."""
+    a, b = _covered(first, second, threshold)
+    return (a ^ b).float().mean((-1, -2, -3))
+
+
+def _covered(first: Tensor, second: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    if first.shape[-3:] != second.shape[-3:] or first.shape[-3:-2] != (1,):
+        raise ShapeError(
+            f"Silhouettes must be [..., 1, H, W] of one size; got {list(first.shape)} and {list(second.shape)}."
+        )
+    return first > threshold, second > threshold

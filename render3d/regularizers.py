@@ -1,0 +1,50 @@
+"""Regularisers: what makes one mesh better than another when the images do not say. All are differentiable."""
+
+import torch
+from torch import Tensor
+
+from render3d.errors import MeshError
+from render3d.scenes import Mesh
+
+
+def unique_edges(faces: Tensor) -> Tensor:
+    """The edges ``[E, 2]`` int64 of triangles ``[F, 3]``, each once, smaller index first, in sorted order."""
+    pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=-1).values
+    edges: Tensor = torch.unique(pairs, dim=0)
+    return edges
+
+
+def laplacian_energy(mesh: Mesh) -> Tensor:
+    """``[*batch]``: the sum over edges of their squared length, scene units squared.
+
+    It is ``tr(v^T L v)`` with the combinatorial Laplacian L, the energy whose implicit descent is the preconditioner of
+    `render3d.fitting`. It pulls a mesh together: weigh it lightly.
+    """
+    first, second = unique_edges(mesh.faces).unbind(-1)
+    return (mesh.vertices[..., first, :] - mesh.vertices[..., second, :]).square().sum((-1, -2))
+
+
+def normal_consistency(mesh: Mesh) -> Tensor:
+    """``[*batch]``: the mean over inner edges of one minus the cosine between the normals of their two faces, 0-2.
+
+    Zero for a plane; it does not shrink. Edges of one face only, and those of more than two, take no part.
+
+    Raises:
+        MeshError: No edge belongs to two faces.
+    """
+    pairs = face_pairs(mesh.faces)
+    if len(pairs) == 0:
+        raise MeshError("normal_consistency needs faces that share an edge; the mesh has none. Merge its vertices.")
+    normals = mesh.face_normals()
+    cosine = (normals[..., pairs[:, 0], :] * normals[..., pairs[:, 1], :]).sum(-1)
+    return (1 - cosine).mean(-1)
+
+
+def face_pairs(faces: Tensor) -> Tensor:
+    """``[P, 2]`` int64: the faces on both sides of every edge that belongs to exactly two of ``faces`` ``[F, 3]``."""
+    sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=-1).values
+    owner = torch.arange(len(faces), device=faces.device).repeat(3)
+    _, edge, count = torch.unique(sides, dim=0, return_inverse=True, return_counts=True)
+    inner = count[edge] == 2
+    order = edge[inner].argsort(stable=True)
+    return owner[inner][order].reshape(-1, 2)

@@ -1,0 +1,371 @@
+"""pyrender behind the seam, with its known faults worked round in this file.
+
+What is mended: names that NumPy 2 removed; a context whose end terminates the EGL display of its siblings; depth read
+by the perspective formula whatever the camera; cameras without a principal point; a framebuffer of 8 bits and four
+samples that cannot be turned off; four directional lights at most; textures whose rows are no multiple of four bytes.
+"""
+
+import contextlib
+import os
+import threading
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Generator, Tensor
+
+from render3d.cameras import Cameras
+from render3d.conventions import opengl_depth, to_opengl
+from render3d.errors import GraphicsError
+from render3d.images import Rendering
+from render3d.randomness import Key
+from render3d.renderers.base import (
+    NEUTRAL_GREY,
+    Capabilities,
+    Shading,
+    average_samples,
+    check_black_box,
+    check_call,
+    mesh_list,
+    warn_if_software,
+    warn_of_empty_views,
+)
+from render3d.renderers.sharing import Users, check_process
+from render3d.scenes import Mesh, Scene
+
+Array = npt.NDArray[Any]
+
+_SHADERS = Path(__file__).parent / "pyrender_shaders"
+
+_users = Users()
+_lock = threading.RLock()
+_contexts: "dict[str, _Context]" = {}  # at most one, under "shared"
+
+
+def load() -> Any:
+    """Import pyrender for rendering without a screen, on any NumPy.
+
+    Raises:
+        GraphicsError: It cannot be imported.
+    """
+    os.environ.setdefault("PYOPENGL_PLATFORM", "egl")  # read when PyOpenGL is first imported
+    try:
+        import pyrender
+        import pyrender.mesh
+    except Exception as error:
+        raise GraphicsError(f"pyrender cannot be imported ({error}); see 'render3d doctor'.") from error
+    if not hasattr(np, "infty") and not hasattr(pyrender.mesh.np, "infty"):
+        pyrender.mesh.np = types.SimpleNamespace(**vars(np), infty=np.inf)  # for that module alone
+    return pyrender
+
+
+@final
+class Pyrender:
+    """A mesh renderer on pyrender: headless, one image at a time, without a gradient of its own.
+
+    It is here for those who have scenes in it, and as a second opinion on `OpenGL`, which is many times faster.
+
+    Args:
+        shading: Lights, background, culling, normals and supersampling. Textures are kept in 8 bits of linear light.
+
+    ``EGL_DEVICE_ID`` chooses the device, as in pyrender itself; it is read when the first image is rendered.
+
+    Raises:
+        GraphicsError: When first called: no EGL, or a fork of a process that has used it.
+
+    Not differentiable: inputs that require a gradient are an error outside ``torch.no_grad()``. Use
+    `render3d.differentiable`.
+    """
+
+    capabilities = Capabilities(
+        name="Pyrender", outputs=("rgb", "alpha", "depth"), batched=False, device="opengl", licence="MIT"
+    )
+
+    def __init__(self, shading: Shading | None = None) -> None:
+        self.shading = shading or Shading()
+        self._closed = False
+
+    def __call__(
+        self,
+        scene: Scene,
+        cameras: Cameras,
+        outputs: Sequence[str] = ("rgb", "alpha"),
+        *,
+        generator: Generator | Key | None = None,
+    ) -> Rendering:
+        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
+        batch = check_call(self.capabilities, scene, cameras, outputs)
+        check_black_box(self.capabilities, scene, cameras)
+        context = self._use()
+        warn_if_software(context.gl_renderer, cameras.device)
+        oversampling = int(self.shading.samples_per_pixel**0.5)
+        height, width = cameras.image_size
+        fine = cameras.resize(height * oversampling, width * oversampling)
+        color = self._render(context, scene, fine, batch)[0] if {"rgb", "alpha"} & set(outputs) else None
+        images = {}
+        if color is not None:
+            color = average_samples(color, oversampling)
+            images = {"rgb": color[..., :3, :, :], "alpha": color[..., 3:, :, :]}
+        if "depth" in outputs:
+            images["depth"] = self._render(context, scene, cameras, batch)[1]
+        rendering = Rendering({name: images[name].to(cameras.device) for name in outputs})
+        warn_of_empty_views(rendering)
+        return rendering
+
+    def _render(self, context: "_Context", scene: Scene, cameras: Cameras, batch: torch.Size) -> tuple[Tensor, Tensor]:
+        """``[*batch, views, 4, H, W]`` colours and coverage, ``[*batch, views, 1, H, W]`` depth."""
+        meshes = [part for mesh in mesh_list(scene) for part in _flat(mesh)]
+        shape = scene.batch_shape if isinstance(scene, Mesh) else torch.Size([len(meshes)])
+        leading = torch.Size([*batch, cameras.views])
+        mesh_numbers = torch.arange(len(meshes)).reshape(*shape, 1).expand(leading).reshape(-1)
+        camera_numbers = torch.arange(cameras.leading_shape.numel()).reshape(cameras.leading_shape)
+        camera_numbers = camera_numbers.expand(leading).reshape(-1)
+        flat = cameras.detach().to("cpu")[...]
+        poses, projections, _ = to_opengl(flat)[:3]
+        poses, projections = poses.reshape(-1, 4, 4).double(), projections.reshape(-1, 4, 4).double()
+        height, width = cameras.image_size
+        colors = torch.empty(leading.numel(), height, width, 4)
+        depths = torch.empty(leading.numel(), height, width, 1)
+        with context.current() as painter:
+            for mesh_number in range(len(meshes)):
+                places = (mesh_numbers == mesh_number).nonzero()[:, 0].tolist()
+                views = [(poses[camera_numbers[p]].numpy(), projections[camera_numbers[p]].numpy()) for p in places]
+                images = painter.paint(meshes[mesh_number], views, (height, width), self.shading)
+                for place, (color, window_depth) in zip(places, images, strict=True):
+                    colors[place] = torch.from_numpy(color)
+                    depths[place, :, :, 0] = torch.from_numpy(window_depth)
+        covered = depths < 1
+        metric = torch.where(covered, opengl_depth(depths * 2 - 1, cameras), 0.0)
+        return (
+            colors.reshape(*leading, height, width, 4).movedim(-1, -3),
+            metric.reshape(*leading, height, width, 1).movedim(-1, -3),
+        )
+
+    def _use(self) -> "_Context":
+        if self._closed:
+            raise GraphicsError("This renderer was closed. Make another: render3d.renderers.Pyrender(...).")
+        with _lock:
+            context = _contexts.get("shared") or _contexts.setdefault("shared", _Context())
+            check_process(context.process)
+            _users.join(self, context)
+            return context
+
+    @property
+    def gl_renderer(self) -> str:
+        """Which OpenGL answers: ``GL_RENDERER``."""
+        return self._use().gl_renderer
+
+    def close(self) -> None:
+        """Let go of OpenGL. The context is released with its last user."""
+        self._closed = True
+        _users.leave(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Pyrender({self.shading})"
+
+
+def _flat(mesh: Mesh) -> list[Mesh]:
+    """Every element of a batch by itself, on the CPU."""
+    mesh = mesh.detach().to("cpu")
+    if not mesh.batch_shape:
+        return [mesh]
+    return [
+        mesh[tuple(index.tolist())]
+        for index in torch.cartesian_prod(*map(torch.arange, mesh.batch_shape)).reshape(-1, len(mesh.batch_shape))
+    ]
+
+
+@final
+class _Context:
+    """pyrender's EGL context, one a process."""
+
+    def __init__(self) -> None:
+        pyrender = load()
+        from OpenGL import GL
+        from pyrender.platforms.egl import EGLPlatform, get_device_by_index
+
+        try:
+            self._platform = EGLPlatform(1, 1, device=get_device_by_index(int(os.environ.get("EGL_DEVICE_ID", "0"))))
+            with _restored():
+                self._platform.init_context()
+                self._painter = _make_painter(pyrender)
+                self.gl_renderer = str(GL.glGetString(GL.GL_RENDERER).decode())
+        except Exception as error:  # PyOpenGL and asserts of pyrender fail in any way
+            raise GraphicsError(
+                f"pyrender got no OpenGL through EGL: {error}. 'render3d doctor' tells what is missing."
+            ) from error
+        self.process = os.getpid()
+
+    @contextlib.contextmanager
+    def current(self) -> Iterator[Any]:
+        """Make it current in this thread, and whatever was current before it afterwards."""
+        with _lock, _restored():
+            self._platform.make_current()
+            yield self._painter
+
+    def close(self) -> None:
+        """Destroy the context, and not the display that it shares with others, as pyrender would."""
+        from OpenGL import EGL
+
+        with _lock:
+            _contexts.clear()
+            if os.getpid() == self.process:
+                with self.current() as painter:
+                    painter.delete()
+                EGL.eglDestroyContext(self._platform._egl_display, self._platform._egl_context)
+
+
+@contextlib.contextmanager
+def _restored() -> Iterator[None]:
+    """Give back whatever context was current."""
+    from OpenGL import EGL
+
+    display = EGL.eglGetCurrentDisplay()
+    draw, read = EGL.eglGetCurrentSurface(EGL.EGL_DRAW), EGL.eglGetCurrentSurface(EGL.EGL_READ)
+    context = EGL.eglGetCurrentContext()
+    try:
+        yield
+    finally:
+        if context:
+            EGL.eglMakeCurrent(display, draw, read, context)
+        else:
+            mine = EGL.eglGetCurrentDisplay()
+            EGL.eglMakeCurrent(mine, EGL.EGL_NO_SURFACE, EGL.EGL_NO_SURFACE, EGL.EGL_NO_CONTEXT)
+
+
+def _make_painter(pyrender: Any) -> Any:
+    """A pyrender renderer with a framebuffer of floats without multisampling; a function, since pyrender is lazy."""
+    from OpenGL import GL
+    from pyrender.renderer import Renderer
+    from pyrender.shader_program import ShaderProgramCache
+
+    class Camera(pyrender.Camera):  # type: ignore[misc]
+        """A camera that is its matrix."""
+
+        def __init__(self, matrix: Array) -> None:
+            super().__init__(znear=1.0, zfar=2.0)
+            self.matrix = matrix
+
+        def get_projection_matrix(self, width: int | None = None, height: int | None = None) -> Array:
+            return self.matrix
+
+    class Painter(Renderer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(1, 1)
+            self._main_fb_dims = (0, 0)
+            self._program_cache = ShaderProgramCache(shader_dir=str(_SHADERS))
+
+        def paint(
+            self, mesh: Mesh, views: list[tuple[Array, Array]], size: tuple[int, int], shading: Shading
+        ) -> list[tuple[Array, Array]]:
+            """``[H, W, 4]`` colours and ``[H, W]`` depth in 0-1 of the window, for each pose and projection."""
+            scene = pyrender.Scene(bg_color=(*shading.background, 0.0), ambient_light=shading.ambient)
+            scene.add(_to_pyrender(pyrender, mesh, shading))
+            for light in shading.lights:
+                strength = pyrender.DirectionalLight(color=np.array(light.color), intensity=1.0)
+                scene.add(strength, pose=_pose_of_light(light.towards))
+            self.viewport_height, self.viewport_width = size
+            images = []
+            for pose, projection in views:
+                node = scene.add(Camera(projection), pose=pose)
+                scene.main_camera_node = node
+                images.append(self.render(scene, pyrender.RenderFlags.OFFSCREEN | pyrender.RenderFlags.RGBA))
+                scene.remove_node(node)
+            self._update_context(pyrender.Scene(), pyrender.RenderFlags.NONE)  # frees what no scene holds any more
+            return images
+
+        def _compute_max_n_lights(self, flags: int) -> list[int]:
+            return [8, 0, 0]
+
+        def _configure_main_framebuffer(self) -> None:
+            if self._main_fb_dims == (self.viewport_width, self.viewport_height):
+                return
+            self._delete_main_framebuffer()
+            self._main_cb, self._main_db = GL.glGenRenderbuffers(2)
+            self._main_fb = self._main_fb_ms = GL.glGenFramebuffers(1)
+            GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._main_fb)
+            for buffer, kind, attachment in (
+                (self._main_cb, GL.GL_RGBA32F, GL.GL_COLOR_ATTACHMENT0),
+                (self._main_db, GL.GL_DEPTH_COMPONENT24, GL.GL_DEPTH_ATTACHMENT),
+            ):
+                GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, buffer)
+                GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, kind, self.viewport_width, self.viewport_height)
+                GL.glFramebufferRenderbuffer(GL.GL_DRAW_FRAMEBUFFER, attachment, GL.GL_RENDERBUFFER, buffer)
+            self._main_fb_dims = (self.viewport_width, self.viewport_height)
+
+        def _delete_main_framebuffer(self) -> None:
+            if self._main_fb is not None:
+                GL.glDeleteFramebuffers(1, [self._main_fb])
+                GL.glDeleteRenderbuffers(2, [self._main_cb, self._main_db])
+            self._main_fb = self._main_fb_ms = self._main_cb = self._main_db = None
+            self._main_fb_dims = (0, 0)
+
+        def _read_main_framebuffer(self, scene: Any, flags: int) -> tuple[Array, Array]:
+            width, height = self._main_fb_dims
+            GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._main_fb)
+            color = np.frombuffer(GL.glReadPixels(0, 0, width, height, GL.GL_RGBA, GL.GL_FLOAT), np.float32)
+            depth = np.frombuffer(GL.glReadPixels(0, 0, width, height, GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT), np.float32)
+            return color.reshape(height, width, 4)[::-1].copy(), depth.reshape(height, width)[::-1].copy()
+
+    return Painter()
+
+
+def _to_pyrender(pyrender: Any, mesh: Mesh, shading: Shading) -> Any:
+    """A pyrender mesh. Where faces have colours of their own, or front faces are left out, vertices are not shared."""
+    faces = mesh.faces.numpy()
+    positions = mesh.vertices.float().numpy()
+    normals = mesh.vertex_normals().float().numpy() if shading.normals == "smooth" else None
+    colors = mesh.colors.float().numpy() if mesh.colors is not None else None
+    uv, texture = None, None
+    if mesh.texture is not None:
+        uv = mesh.texture.uv.float().numpy()
+        texels = (mesh.texture.image.clamp(0, 1) * 255 + 0.5).byte().numpy()
+        opaque = np.full((*texels.shape[:2], 1), 255, np.uint8)  # four channels keep rows aligned to four bytes
+        linear = pyrender.Sampler(magFilter=9729, minFilter=9729)  # GL_LINEAR, without mipmaps
+        source = np.concatenate([texels, opaque], axis=-1)
+        texture = pyrender.Texture(source=source, source_channels="RGBA", sampler=linear)
+    if mesh.face_colors is not None:
+        corners = faces.reshape(-1)
+        positions, normals = positions[corners], normals[corners] if normals is not None else None
+        colors = mesh.face_colors.float().numpy().repeat(3, axis=0)
+        faces = np.arange(len(corners)).reshape(-1, 3)
+    if shading.cull == "front":  # pyrender leaves out back faces only: turn all round, and the normals with them
+        faces, normals = faces[:, ::-1], -normals if normals is not None else None
+    colored = colors is not None or texture is not None
+    material = pyrender.MetallicRoughnessMaterial(
+        baseColorFactor=(1.0, 1.0, 1.0, 1.0) if colored else (*NEUTRAL_GREY, 1.0),
+        baseColorTexture=texture,
+        doubleSided=shading.cull == "none",
+    )
+    primitive = pyrender.Primitive(
+        positions=positions,
+        normals=normals,
+        texcoord_0=uv,
+        color_0=colors,
+        indices=np.ascontiguousarray(faces, np.uint32),
+        material=material,
+    )
+    return pyrender.Mesh([primitive])
+
+
+def _pose_of_light(towards: tuple[float, float, float]) -> Array:
+    """A pose whose -z axis is the direction in which the light travels."""
+    z = np.array(towards, np.float64) / np.linalg.norm(towards)
+    x = np.cross(np.eye(3)[np.abs(z).argmin()], z)
+    x /= np.linalg.norm(x)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([x, np.cross(z, x), z], axis=-1)
+    return pose

@@ -1,0 +1,18 @@
+"""Reports: one self-contained HTML page, made of parts.
+
+Each part is a function that returns `Html`; `page` puts them together. Nothing is fetched from anywhere: styles,
+pictures and curves are inside the page.
+"""
+
+from render3d.report.curves import curves as curves
+from render3d.report.html import Html as Html
+from render3d.report.html import columns as columns
+from render3d.report.html import facts as facts
+from render3d.report.html import page as page
+from render3d.report.html import paragraph as paragraph
+from render3d.report.html import section as section
+from render3d.report.html import table as table
+from render3d.report.pictures import animation as animation
+from render3d.report.pictures import gallery as gallery
+from render3d.report.pictures import silhouette_difference as silhouette_difference
+from render3d.report.provenance import provenance as provenance

@@ -1,0 +1,92 @@
+"""Curves as SVG, drawn by hand: axes, labels, a grid, a line a series."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from render3d.report.html import Html
+
+_WIDTH, _HEIGHT = 500, 290
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 48, 44  # margins round the frame of the plot
+
+Series = tuple[Sequence[float], Sequence[float]]
+
+
+def curves(
+    title: str,
+    *,
+    x_label: str,
+    y_label: str,
+    series: Mapping[str, Series],
+    levels: Mapping[str, float] | None = None,
+) -> Html:
+    """A plot of lines.
+
+    Args:
+        title: What it shows.
+        x_label: With the unit.
+        y_label: With the unit.
+        series: x and y of each line, by name.
+        levels: Values of y that are drawn as dashed lines across, by name.
+    """
+    levels = levels or {}
+    xs = [x for line in series.values() for x in line[0]]
+    ys = [y for line in series.values() for y in line[1]] + list(levels.values())
+    x_ticks, y_ticks = _ticks(min(xs, default=0), max(xs, default=1)), _ticks(min(ys, default=0), max(ys, default=1))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0])
+        up = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
+        return _LEFT + across * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
+
+    parts = [f'<text class="title" x="{_LEFT}" y="16">{escape(title)}</text>']
+    for tick in y_ticks:
+        x, y = place(x_ticks[0], tick)
+        parts.append(f'<line class="grid" x1="{x:.1f}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{x - 7:.1f}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    for tick in x_ticks:
+        x, y = place(tick, y_ticks[0])
+        parts.append(f'<line class="grid" x1="{x:.1f}" y1="{y:.1f}" x2="{x:.1f}" y2="{y + 5:.1f}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{tick:g}</text>')
+    middle, centre = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
+    parts.append(f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
+    parts.append(
+        f'<text x="12" y="{centre}" text-anchor="middle" transform="rotate(-90 12 {centre})">{escape(y_label)}</text>'
+    )
+    colors = {name: f"var(--series-{index % 4 + 1})" for index, name in enumerate([*series, *levels])}
+    for name, (line_x, line_y) in series.items():
+        points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(line_x, line_y, strict=True))
+        parts.append(f'<polyline class="series" stroke="{colors[name]}" points="{points}"/>')
+    for name, level in levels.items():
+        (x1, y1), (x2, _) = place(x_ticks[0], level), place(x_ticks[-1], level)
+        parts.append(
+            f'<line class="level" stroke="{colors[name]}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y1:.1f}"/>'
+        )
+    parts.extend(_legend(colors, set(levels)))
+    label = escape(f"{title}: {y_label} against {x_label}")
+    return Html(
+        f'<svg class="curves" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">\n'
+        + "\n".join(parts)
+        + "\n</svg>"
+    )
+
+
+def _legend(colors: Mapping[str, str], dashed: set[str]) -> list[str]:
+    parts, x = [], float(_LEFT)
+    for name, color in colors.items():
+        kind = "level" if name in dashed else "series"
+        parts.append(f'<line class="{kind}" stroke="{color}" x1="{x:.1f}" y1="32" x2="{x + 20:.1f}" y2="32"/>')
+        parts.append(f'<text x="{x + 25:.1f}" y="36">{escape(name)}</text>')
+        x += 25 + 6.4 * len(name) + 18
+    return parts
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Four to eight round numbers that enclose both."""
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [number * step for number in range(first, last + 1)]

@@ -1,0 +1,59 @@
+"""Pages and their parts. Text that comes in is escaped; what comes out is `Html`."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NewType
+
+from render3d.report.style import STYLE
+
+Html = NewType("Html", str)
+"""Markup that is safe to put into a page."""
+
+Cell = str | int | float | None
+
+
+def page(title: str, lead: str, *parts: Html) -> str:
+    """A whole page, to be written as UTF-8."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        f'<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n' + "\n".join(parts) + "\n</body>\n</html>\n"
+    )
+
+
+def section(title: str, *parts: Html) -> Html:
+    """Parts under a heading."""
+    return Html(f"<section>\n<h2>{escape(title)}</h2>\n" + "\n".join(parts) + "\n</section>")
+
+
+def columns(*parts: Html) -> Html:
+    """Parts side by side, where the window is wide enough."""
+    return Html('<div class="columns">\n' + "\n".join(f"<div>{part}</div>" for part in parts) + "\n</div>")
+
+
+def paragraph(text: str) -> Html:
+    """A paragraph."""
+    return Html(f"<p>{escape(text)}</p>")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, chosen: int | None = None) -> Html:
+    """A table; fractions show four decimals, None a dash, and the row number ``chosen`` stands out."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = []
+    for number, row in enumerate(rows):
+        mark = ' class="chosen"' if number == chosen else ""
+        body.append(f"<tr{mark}>" + "".join(f"<td>{escape(_text(cell))}</td>" for cell in row) + "</tr>")
+    return Html(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>")
+
+
+def facts(values: Mapping[str, object]) -> Html:
+    """Names and values in two columns."""
+    rows = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
+    return Html(f"<dl>\n{rows}\n</dl>")
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return "–"  # noqa: RUF001  # a dash in print
+    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)

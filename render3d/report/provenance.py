@@ -1,0 +1,32 @@
+"""Where and with what something was made."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+import render3d
+from render3d.renderers.base import Renderer
+
+_PACKAGES = ("torch", "numpy", "scipy", "trimesh", "moderngl", "pyrender")
+
+
+def provenance(renderer: Renderer | None = None) -> dict[str, str]:
+    """Versions, machine and date, by name; with a renderer, its name and the OpenGL that answered."""
+    found = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    if renderer is not None:
+        found["renderer"] = renderer.capabilities.name
+        found["GL_RENDERER"] = str(getattr(renderer, "gl_renderer", None) or "not an OpenGL renderer")
+    found["machine"] = (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    )
+    found["render3d"] = render3d.__version__
+    found["python"] = platform.python_version()
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

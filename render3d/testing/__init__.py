@@ -1,0 +1,1 @@
+"""What a new back end or estimator is tested with."""
