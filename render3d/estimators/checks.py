@@ -93,7 +93,7 @@ class GradientReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every direction agrees with the reference to within chance (|z| < 3)."""
+        """Whether every direction agrees with the reference to within chance (``|z| < 3``)."""
         return all(abs(direction.z) < _SUSPICIOUS_Z for direction in self.directions)
 
     def __str__(self) -> str:

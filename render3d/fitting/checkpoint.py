@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as encode
 
@@ -73,8 +74,8 @@ class Checkpoint:
                 "is intact: make room, and resume."
             ) from error
 
-    def load(self) -> tuple[UniformAdam, list[Record]] | None:
-        """What was saved, or None where nothing was.
+    def load(self, device: torch.device) -> tuple[UniformAdam, list[Record]] | None:
+        """What was saved, on ``device``, or None where nothing was.
 
         Raises:
             FitError: The file is not a checkpoint, or it is one of another fit.
@@ -84,11 +85,12 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 header = file.metadata() or {}
-                parameters, first, second = map(file.get_tensor, ("parameters", "first_moment", "second_moment"))
-            saved = json.loads(header["identity"])
+                names = ("parameters", "first_moment", "second_moment")
+                parameters, first, second = (file.get_tensor(name).to(device) for name in names)
+            saved = dict(json.loads(header["identity"]))
             records = [Record(**dict(zip(_FIELDS, values, strict=True))) for values in json.loads(header["history"])]
             state = UniformAdam(parameters, first, second, int(header["step"]))
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise FitError(
                 f"{self.path} is not a checkpoint of a fit, or is damaged ({error}). Remove it to start anew."
             ) from error

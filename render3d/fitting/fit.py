@@ -22,7 +22,7 @@ from render3d.fitting.targets import check_targets, named, pixel_size, shrunk
 from render3d.images import Rendering
 from render3d.metrics import silhouette_iou
 from render3d.randomness import Key
-from render3d.renderers.base import Renderer
+from render3d.renderers.base import Renderer, Shading
 from render3d.scenes import Mesh
 from render3d.views import Views
 
@@ -112,7 +112,7 @@ def fit(
 
 
 def _run(task: "_Task", file: Checkpoint | None, progress: Progress) -> tuple[UniformAdam, Sequence[Record]]:
-    state, records = (file.load() if file else None) or (task.start(), [])
+    state, records = (file.load(task.template.vertices.device) if file else None) or (task.start(), [])
     began = time.monotonic() - (records[-1].seconds if records else 0.0)
     saved_at = time.monotonic()
     try:
@@ -158,6 +158,7 @@ class _Task:
         """The deformed template."""
         return self.template.with_vertices(self.coordinates.to_vertices(parameters))
 
+    @torch.enable_grad()
     def step(self, state: UniformAdam) -> tuple[UniformAdam, float]:
         """The state after one step, and the loss before it."""
         parameters = state.parameters.clone().requires_grad_()
@@ -206,9 +207,11 @@ class _Task:
         depth = self.views.cameras.to_camera_space(self.template.vertices)[..., 2]
         pixels = self.views.cameras.project(self.template.vertices)
         height, width = self.views.cameras.image_size
-        inside = (pixels >= 0).all(-1) & (pixels[..., 0] < width) & (pixels[..., 1] < height)
         cameras: Cameras = self.views.cameras
-        unseen = ~(inside & (depth > cameras.near) & (depth < cameras.far)).any(-1)
+        cut = (depth <= cameras.near) | (depth >= cameras.far)
+        x, y = pixels.unbind(-1)
+        # All of it beyond one border. That no vertex is in the picture is not enough: a close-up may show one triangle.
+        unseen = torch.stack([beyond | cut for beyond in (x < 0, x >= width, y < 0, y >= height)]).all(-1).any(0)
         if bool(unseen.any()):
             raise FitError(
                 f"The template is out of the picture in {named(self.views, unseen)} "
@@ -236,15 +239,22 @@ def _identity(task: _Task) -> dict[str, str]:
         "renderer": task.renderer.capabilities.name,
         "template": _fingerprint(task.template.vertices, task.template.faces),
     }
+    shading = getattr(task.renderer, "shading", None)
+    if isinstance(shading, Shading):  # lights do not change silhouettes
+        inputs |= {f"shading.{name}": str(getattr(shading, name)) for name in ("samples_per_pixel", "cull")}
     for name, views in (("views", task.views), ("held_out", task.held_out)):
-        inputs[name] = (
-            _fingerprint(views.cameras.world_to_camera, views.cameras.intrinsics, views.alpha) if views else "none"
-        )
+        inputs[name] = _fingerprint_of_views(views) if views else "none"
     return settings | inputs
 
 
-def _fingerprint(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
+def _fingerprint_of_views(views: Views) -> str:
+    cameras = views.cameras
+    model = f"{cameras.projection} {cameras.near} {cameras.far}"
+    return _fingerprint(cameras.world_to_camera, cameras.intrinsics, views.alpha, note=model)
+
+
+def _fingerprint(*tensors: Tensor, note: str = "") -> str:
+    digest = hashlib.sha256(note.encode())
     for tensor in tensors:
         digest.update(repr(tuple(tensor.shape)).encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

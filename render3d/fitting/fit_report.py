@@ -68,6 +68,7 @@ def turntable(mesh: Mesh, renderer: Renderer, *, views: int, size: int) -> Tenso
     """The mesh from all round, ``[views, 3, size, size]``, linear light, four samples a pixel."""
     cameras = Cameras.orbit(views, 3.2, elevation_degrees=15, vertical_fov_degrees=38, image_size=(2 * size, 2 * size))
     output = "rgb" if "rgb" in renderer.capabilities.outputs else "alpha"
+    cameras = cameras.to(mesh.vertices.device)
     with torch.no_grad():
         frames: Tensor = renderer(mesh.detach().normalized(), cameras, (output,)).as_dict()[output]
     return torch.nn.functional.avg_pool2d(frames, 2).expand(-1, 3, -1, -1)

@@ -18,6 +18,7 @@ from render3d.scenes import Mesh
 from render3d.views import Views
 
 CHECKPOINT = "checkpoint.safetensors"
+_KEYS = {"fit", "seconds", "steps", "history"}  # of metrics.json, beside the names of baselines
 
 
 def fit_to_folder(
@@ -49,16 +50,20 @@ def fit_to_folder(
         The measures of the fit, under ``"fit"``, then of the baselines.
 
     Raises:
-        FitError: As in `fit`; a fit in ``out`` without ``resume``, or none with it.
+        FitError: As in `fit`; a fit in ``out`` without ``resume``, or none with it; a name in ``compare_with`` that
+            ``metrics.json`` needs for something else.
     """
+    taken = sorted(_KEYS & set(compare_with or {}))
+    if taken:
+        raise FitError(f"compare_with must not use the names {', '.join(sorted(_KEYS))}; got {', '.join(taken)}.")
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise FitError(f"{out} holds a fit already. Go on with it by --resume, or write to another folder.")
     if resume and not checkpoint.exists():
         raise FitError(f"There is nothing to resume in {out}: it has no {CHECKPOINT}. Start without --resume.")
     out.mkdir(parents=True, exist_ok=True)
-    config = {"command": "fit", "settings": dataclasses.asdict(settings), "made_with": provenance(renderer)}
-    _write_json(out / "config.json", config)
+    if not resume:  # what a fit was started with stays, whatever it is resumed with
+        _write_config(out, settings, renderer)
     result = fit(views, template, renderer, settings, held_out=held_out, checkpoint=checkpoint, progress=progress)
     meshes = {"fit": result.mesh, **baselines(views), **(compare_with or {})}
     measures = {name: measure(mesh, views, held_out, renderer) for name, mesh in meshes.items()}
@@ -70,6 +75,11 @@ def fit_to_folder(
     _write_json(out / "metrics.json", {**figures, "seconds": seconds, "steps": settings.steps, "history": history})
     _write(out / "report.html", fit_report(result, views, held_out, measures, renderer, settings))
     return measures
+
+
+def _write_config(out: Path, settings: FitSettings, renderer: Renderer) -> None:
+    config = {"command": "fit", "settings": dataclasses.asdict(settings), "made_with": provenance(renderer)}
+    _write_json(out / "config.json", config)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

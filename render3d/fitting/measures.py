@@ -1,5 +1,6 @@
 """How good a fit is, beside what needs no fit."""
 
+import contextlib
 import dataclasses
 from typing import final
 
@@ -49,9 +50,10 @@ def baselines(views: Views) -> dict[str, Mesh]:
 
     The hulls are left out where they are empty, because the silhouettes contradict one another.
     """
+    device = views.alpha.device
+    views = Views(views.cameras.to("cpu"), views.alpha.cpu(), None, views.names)
     meshes = {"best sphere": best_sphere(views).mesh(subdivisions=4)}
-    try:
+    with contextlib.suppress(FitError):
         hull = visual_hull(views)
-    except FitError:
-        return meshes
-    return meshes | {"convex hull of the visual hull": convex_hull(hull), "visual hull": hull}
+        meshes |= {"convex hull of the visual hull": convex_hull(hull), "visual hull": hull}
+    return {name: mesh.to(device) for name, mesh in meshes.items()}

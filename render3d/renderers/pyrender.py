@@ -28,13 +28,10 @@ from render3d.renderers.base import (
     NEUTRAL_GREY,
     Capabilities,
     Shading,
-    average_samples,
     check_black_box,
-    check_call,
-    mesh_list,
     warn_if_software,
-    warn_of_empty_views,
 )
+from render3d.renderers.one_by_one import render_one_by_one
 from render3d.renderers.sharing import Users, check_process
 from render3d.scenes import Mesh, Scene
 
@@ -99,52 +96,20 @@ class Pyrender:
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        batch = check_call(self.capabilities, scene, cameras, outputs)
         check_black_box(self.capabilities, scene, cameras)
-        context = self._use()
-        warn_if_software(context.gl_renderer, cameras.device)
-        oversampling = int(self.shading.samples_per_pixel**0.5)
-        height, width = cameras.image_size
-        fine = cameras.resize(height * oversampling, width * oversampling)
-        color = self._render(context, scene, fine, batch)[0] if {"rgb", "alpha"} & set(outputs) else None
-        images = {}
-        if color is not None:
-            color = average_samples(color, oversampling)
-            images = {"rgb": color[..., :3, :, :], "alpha": color[..., 3:, :, :]}
-        if "depth" in outputs:
-            images["depth"] = self._render(context, scene, cameras, batch)[1]
-        rendering = Rendering({name: images[name].to(cameras.device) for name in outputs})
-        warn_of_empty_views(rendering)
-        return rendering
+        warn_if_software(self.gl_renderer, cameras.device)
+        return render_one_by_one(self._draw, self.capabilities, self.shading, scene, cameras, outputs)
 
-    def _render(self, context: "_Context", scene: Scene, cameras: Cameras, batch: torch.Size) -> tuple[Tensor, Tensor]:
-        """``[*batch, views, 4, H, W]`` colours and coverage, ``[*batch, views, 1, H, W]`` depth."""
-        meshes = [part for mesh in mesh_list(scene) for part in _flat(mesh)]
-        shape = scene.batch_shape if isinstance(scene, Mesh) else torch.Size([len(meshes)])
-        leading = torch.Size([*batch, cameras.views])
-        mesh_numbers = torch.arange(len(meshes)).reshape(*shape, 1).expand(leading).reshape(-1)
-        camera_numbers = torch.arange(cameras.leading_shape.numel()).reshape(cameras.leading_shape)
-        camera_numbers = camera_numbers.expand(leading).reshape(-1)
-        flat = cameras.detach().to("cpu")[...]
-        poses, projections, _ = to_opengl(flat)[:3]
-        poses, projections = poses.reshape(-1, 4, 4).double(), projections.reshape(-1, 4, 4).double()
-        height, width = cameras.image_size
-        colors = torch.empty(leading.numel(), height, width, 4)
-        depths = torch.empty(leading.numel(), height, width, 1)
-        with context.current() as painter:
-            for mesh_number in range(len(meshes)):
-                places = (mesh_numbers == mesh_number).nonzero()[:, 0].tolist()
-                views = [(poses[camera_numbers[p]].numpy(), projections[camera_numbers[p]].numpy()) for p in places]
-                images = painter.paint(meshes[mesh_number], views, (height, width), self.shading)
-                for place, (color, window_depth) in zip(places, images, strict=True):
-                    colors[place] = torch.from_numpy(color)
-                    depths[place, :, :, 0] = torch.from_numpy(window_depth)
-        covered = depths < 1
-        metric = torch.where(covered, opengl_depth(depths * 2 - 1, cameras), 0.0)
-        return (
-            colors.reshape(*leading, height, width, 4).movedim(-1, -3),
-            metric.reshape(*leading, height, width, 1).movedim(-1, -3),
-        )
+    def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")
+        poses, projections, _ = to_opengl(cameras)[:3]
+        views = list(zip(poses.double().numpy(), projections.double().numpy(), strict=True))
+        with self._use().current() as painter:
+            images = painter.paint(mesh, views, cameras.image_size, self.shading)
+        color, window = (torch.from_numpy(np.stack(part)) for part in zip(*images, strict=True))
+        depth = torch.where(window < 1, opengl_depth(window * 2 - 1, cameras), 0.0)
+        color = color.movedim(-1, -3)
+        return {"rgb": color[:, :3], "alpha": color[:, 3:], "depth": depth[:, None]}
 
     def _use(self) -> "_Context":
         if self._closed:
@@ -175,17 +140,6 @@ class Pyrender:
 
     def __repr__(self) -> str:
         return f"Pyrender({self.shading})"
-
-
-def _flat(mesh: Mesh) -> list[Mesh]:
-    """Every element of a batch by itself, on the CPU."""
-    mesh = mesh.detach().to("cpu")
-    if not mesh.batch_shape:
-        return [mesh]
-    return [
-        mesh[tuple(index.tolist())]
-        for index in torch.cartesian_prod(*map(torch.arange, mesh.batch_shape)).reshape(-1, len(mesh.batch_shape))
-    ]
 
 
 @final

@@ -84,7 +84,8 @@ def _legend(colors: Mapping[str, str], dashed: set[str]) -> list[str]:
 def _ticks(low: float, high: float) -> list[float]:
     """Four to eight round numbers that enclose both."""
     if not high > low:
-        low, high = low - 0.5, high + 0.5
+        margin = max(0.5, 0.1 * abs(low))  # half of one would vanish beside a large number
+        low, high = low - margin, high + margin
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)

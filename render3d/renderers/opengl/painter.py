@@ -143,8 +143,8 @@ class Painter:
 
     def _set_state(self, clipped: bool, cull: str) -> None:
         self._gl.enable_only(moderngl.DEPTH_TEST if self._depth_test else moderngl.NOTHING)
+        self._gl.front_face = "cw"  # counter-clockwise to the eye, since clip space has y down
         if cull != "none":
-            self._gl.front_face = "cw"  # counter-clockwise to the eye, since clip space has y down
             self._gl.cull_face = cull
             self._gl.enable(moderngl.CULL_FACE)
         for plane in _CLIP_DISTANCES:

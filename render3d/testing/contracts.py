@@ -1,0 +1,226 @@
+"""What every renderer must do, as tests to inherit. They need pytest.
+
+class TestMine(RendererContract):
+    def make_renderer(self, shading):
+        return Mine(shading)
+"""
+
+import dataclasses
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from render3d.cameras import Cameras
+from render3d.errors import CapabilityError, DeviceError, GradientError, MeshError, ShapeError
+from render3d.images import CHANNELS, Rendering
+from render3d.renderers.base import EmptyViewWarning, Renderer, Shading
+from render3d.scenes import Mesh, Texture
+from render3d.testing.parity import compare
+from render3d.testing.reference import NumpyRenderer
+from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
+
+Projection = Literal["perspective", "orthographic"]
+PROJECTIONS: tuple[Projection, ...] = ("perspective", "orthographic")
+
+
+class RendererContract:
+    """Tests of a mesh renderer: it agrees with `NumpyRenderer`, and with the seam.
+
+    Attributes:
+        differing: Pixels whose coverage may differ, as a share of the boundary; all must lie within a pixel of an edge.
+        depth: Relative difference of depth inside.
+        normal_degrees: Angle between normals inside.
+        rgb: Difference of colours inside, linear light.
+        other_face: Share of pixels inside that may show another face: a pixel's centre may lie on an edge.
+        barycentric: Difference of weights where the face is the same.
+    """
+
+    differing = 0.02
+    depth = 1e-3
+    normal_degrees = 1.0
+    rgb = 2 / 255
+    other_face = 0.01
+    barycentric = 5e-3
+
+    def make_renderer(self, shading: Shading) -> Renderer:
+        """The renderer under test; to be overridden."""
+        raise NotImplementedError
+
+    def outputs(self) -> tuple[str, ...]:
+        """Those of the renderer."""
+        return self.make_renderer(Shading()).capabilities.outputs
+
+    def assert_agreement(self, mesh: Mesh, cameras: Cameras, shading: Shading | None = None) -> None:
+        """The renderer and the reference show the same."""
+        shading = shading or Shading()
+        expected = NumpyRenderer(shading)(mesh, cameras, self.outputs())
+        found = compare(expected, self.make_renderer(shading)(mesh, cameras, self.outputs()))
+        assert found.coverage >= 0.05, f"the object covers too little to tell: {found}"
+        assert found.inside >= 0.3, f"too few pixels lie inside to tell: {found}"
+        assert found.differing <= self.differing, found
+        assert found.far_differing == 0, found
+        measures = {"rgb": "rgb", "depth": "depth", "normal": "normal_degrees"}
+        measures |= {"face_index": "other_face", "barycentric": "barycentric"}
+        for output, name in measures.items():
+            assert output not in self.outputs() or getattr(found, name) <= getattr(self, name), (name, found)
+
+    # Agreement
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    @pytest.mark.parametrize("normals", ["flat", "smooth"])
+    def test_it_agrees_with_the_reference(self, projection: Projection, normals: Literal["flat", "smooth"]) -> None:
+        self.assert_agreement(asymmetric_mesh(), uneven_cameras(projection), Shading(normals=normals))
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    @pytest.mark.parametrize("shift", [(0.5, 0.0), (0.0, 0.5)])
+    def test_half_a_pixel_is_too_much(self, projection: Projection, shift: tuple[float, float]) -> None:
+        cameras = uneven_cameras(projection)
+        moved = cameras.intrinsics.clone()
+        moved[:, :2, 2] += torch.tensor(shift)
+        outputs = ("alpha", "depth")
+        expected = NumpyRenderer()(asymmetric_mesh(), cameras, outputs)
+        found = self.make_renderer(Shading())(
+            asymmetric_mesh(), dataclasses.replace(cameras, intrinsics=moved), outputs
+        )
+        assert compare(expected, found).differing > 2 * self.differing
+
+    @pytest.mark.parametrize("coloring", ["grey", "vertices", "faces", "texture"])
+    def test_every_kind_of_colour(self, coloring: str) -> None:
+        self.assert_agreement(_colored(coloring), uneven_cameras("perspective"), Shading.unlit(background=(0, 0.5, 1)))
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    @pytest.mark.parametrize("cull", ["back", "front"])
+    def test_culling(self, projection: Projection, cull: Literal["back", "front"]) -> None:
+        for normals in ("flat", "smooth"):
+            self.assert_agreement(asymmetric_mesh(), uneven_cameras(projection), Shading(cull=cull, normals=normals))
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    def test_near_and_far_cut_the_object(self, projection: Projection) -> None:
+        cameras = uneven_cameras(projection)
+        self.assert_agreement(asymmetric_mesh(), dataclasses.replace(cameras, near=2.7))
+        self.assert_agreement(asymmetric_mesh(), dataclasses.replace(cameras, far=3.1))
+
+    def test_faces_that_reach_behind_the_camera(self) -> None:
+        """A floor and a wall that pass the camera on all sides."""
+        vertices = torch.tensor([[-9.0, -1, 9], [9, -1, 9], [9, -1, -9], [-9, -1, -9], [9, 9, -2], [-9, 9, -2]])
+        room = Mesh(vertices, torch.tensor([[0, 1, 2], [0, 2, 3], [3, 2, 4], [3, 4, 5]]))
+        cameras = dataclasses.replace(Cameras.look_at([0.3, 0.2, 2.0], image_size=(96, 160)), near=0.1)
+        self.assert_agreement(room, cameras)
+
+    def test_supersampling_averages_colour_and_coverage(self) -> None:
+        cameras, shading = uneven_cameras("perspective"), Shading(samples_per_pixel=4)
+        expected = NumpyRenderer(shading)(asymmetric_mesh(), cameras)
+        found = self.make_renderer(shading)(asymmetric_mesh(), cameras)
+        assert float((found.alpha - expected.alpha).abs().mean()) < 1e-3
+        assert float((found.rgb - expected.rgb).abs().mean()) < 1e-3
+        assert set((found.alpha * 4).flatten().tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
+
+    # The seam
+
+    def test_it_is_a_renderer(self) -> None:
+        renderer = self.make_renderer(Shading())
+        assert isinstance(renderer, Renderer)
+        assert {"alpha", "depth"} <= set(renderer.capabilities.outputs) <= set(CHANNELS)
+
+    def test_batches_broadcast_and_views_come_last(self) -> None:
+        """[2, 1] meshes seen by [3, 2] cameras: every image is that of its mesh and its camera."""
+        cameras = Cameras.sphere(6, 3.0, image_size=(12, 20))
+        cameras = Cameras.stack([cameras[:2], cameras[2:4], cameras[4:]])
+        mesh = asymmetric_mesh()
+        meshes = mesh.with_vertices(torch.stack([mesh.vertices, mesh.vertices * 0.7])[:, None])
+        renderer = self.make_renderer(Shading())
+        images = renderer(meshes, cameras, self.outputs())
+        assert images.leading_shape == (2, 3, 2)
+        for k in range(2):
+            for b in range(3):
+                _assert_same(images[k, b], renderer(meshes[k, 0], cameras[b], self.outputs()))
+
+    def test_a_list_of_meshes_is_a_batch(self) -> None:
+        cameras = uneven_cameras("perspective")[:2]
+        scene = [_colored("texture"), Mesh.icosphere(1), _colored("faces")]
+        renderer = self.make_renderer(Shading())
+        images = renderer(scene, cameras)
+        assert images.leading_shape == (3, 2)
+        for number, mesh in enumerate(scene):
+            _assert_same(images[number], renderer(mesh, cameras))
+
+    def test_images_are_those_asked_for_and_of_their_types(self) -> None:
+        cameras = uneven_cameras("perspective")
+        for name in self.outputs():
+            images = self.make_renderer(Shading())(asymmetric_mesh(), cameras, (name,))
+            assert images.outputs == (name,)
+            assert images.as_dict()[name].shape == (4, CHANNELS[name], 96, 160)
+            assert images.as_dict()[name].dtype == (torch.int64 if name == "face_index" else torch.float32)
+            assert not images.as_dict()[name].requires_grad
+
+    def test_where_nothing_is(self) -> None:
+        shading = Shading(background=(0.25, 0.5, 2.0))
+        images = self.make_renderer(shading)(asymmetric_mesh(), uneven_cameras("orthographic"), self.outputs())
+        empty = {"rgb": [0.25, 0.5, 2.0], "face_index": [-1]}
+        outside = images.alpha[:, 0] == 0
+        for name, image in images.as_dict().items():
+            values = image.movedim(1, -1)[outside].double()
+            expected = torch.tensor(empty.get(name, [0.0]), dtype=torch.float64).expand_as(values)
+            torch.testing.assert_close(values, expected, msg=name, rtol=1e-3, atol=0)
+
+    def test_twice_the_same(self) -> None:
+        renderer, cameras = self.make_renderer(Shading()), uneven_cameras("perspective")
+        _assert_same(renderer(asymmetric_mesh(), cameras), renderer(asymmetric_mesh(), cameras))
+
+    def test_a_view_without_pixels_warns(self) -> None:
+        away = asymmetric_mesh().with_vertices(asymmetric_mesh().vertices + 50)
+        with pytest.warns(EmptyViewWarning, match="A view covers no pixel"):
+            self.make_renderer(Shading())(away, uneven_cameras("perspective"))
+
+    def test_gradients_are_given_or_refused(self) -> None:
+        mesh = asymmetric_mesh()
+        waiting = mesh.with_vertices(mesh.vertices.clone().requires_grad_())
+        renderer, cameras = self.make_renderer(Shading()), uneven_cameras("perspective")
+        if "silhouette" in renderer.capabilities.gradients:
+            assert renderer(waiting, cameras, ("alpha",)).alpha.requires_grad
+            return
+        with pytest.raises(GradientError, match="vertices require a gradient, and .* gives none by itself"):
+            renderer(waiting, cameras)
+        with torch.no_grad():
+            renderer(waiting, cameras)
+
+    def test_bad_calls_are_named(self) -> None:
+        renderer, cameras, mesh = self.make_renderer(Shading()), uneven_cameras("perspective"), asymmetric_mesh()
+        lacking = sorted(set(CHANNELS) - set(self.outputs()))
+        for output in lacking:
+            with pytest.raises(CapabilityError, match=f"has no output '{output}'. These have: .*OpenGL"):
+                renderer(mesh, cameras, (output,))
+        with pytest.raises(CapabilityError, match="outputs may hold"):
+            renderer(mesh, cameras, ("mask",))
+        with pytest.raises(ShapeError, match="do not broadcast"):
+            renderer(Mesh.stack([mesh, mesh]), Cameras.stack([cameras] * 3))
+        with pytest.raises(DeviceError, match="got scene on meta, cameras on cpu"):
+            renderer(mesh.to("meta"), cameras)
+        with pytest.raises(MeshError, match="has no faces"):
+            renderer(Mesh(mesh.vertices, mesh.faces[:0]), cameras)
+        with pytest.raises(MeshError, match="vertices must be finite"):
+            renderer(mesh.with_vertices(mesh.vertices * torch.nan), cameras)
+        with pytest.raises(MeshError, match="faces must index 24 vertices; got indices from 0 to 99"):
+            renderer(Mesh(mesh.vertices, torch.cat([mesh.faces, torch.tensor([[0, 1, 99]])])), cameras)
+
+
+def _colored(coloring: str) -> Mesh:
+    """The asymmetric mesh with one kind of colour; the texture has an odd width and is repeated."""
+    mesh, random = asymmetric_mesh(), torch.Generator().manual_seed(3)
+    shape = mesh.without_colors()
+    if coloring == "faces":
+        return dataclasses.replace(shape, face_colors=torch.rand(len(mesh.faces), 3, generator=random))
+    if coloring == "texture":
+        image = torch.rand(5, 7, 3, generator=random)
+        return dataclasses.replace(shape, texture=Texture(image, 2 * torch.rand(24, 2, generator=random) - 0.5))
+    return mesh if coloring == "vertices" else shape
+
+
+def _assert_same(first: Rendering, second: Rendering) -> None:
+    """Equal but for the rounding that depends on where in a larger picture a back end draws."""
+    for name, image in first.as_dict().items():
+        other: Tensor = second.as_dict()[name]
+        apart = (image.double() - other.double()).abs() > 2e-3
+        assert float(apart.double().mean()) <= 2e-3, (name, apart.sum())

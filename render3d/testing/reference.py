@@ -1,0 +1,58 @@
+"""A complete back end in NumPy: slow, exact, and what the others are tested against."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from render3d.cameras import Cameras
+from render3d.images import CHANNELS, Rendering
+from render3d.renderers.base import Capabilities, Shading, check_black_box
+from render3d.renderers.deferred import deferred
+from render3d.renderers.one_by_one import render_one_by_one
+from render3d.scenes import Mesh, Scene
+
+
+class NumpyRenderer:
+    """Looks through every pixel at every face and keeps the nearest, in float64. Not differentiable."""
+
+    capabilities = Capabilities(name="NumPy", outputs=tuple(CHANNELS), batched=False, device="cpu", licence="MIT")
+
+    def __init__(self, shading: Shading | None = None) -> None:
+        self.shading = shading or Shading()
+
+    def __call__(
+        self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Any = None
+    ) -> Rendering:
+        """Render; see `render3d.renderers.Renderer`."""
+        check_black_box(self.capabilities, scene, cameras)
+        return render_one_by_one(self._draw, self.capabilities, self.shading, scene, cameras, outputs)
+
+    def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, torch.Tensor]:
+        mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")
+        looks = [self._look(mesh, cameras[view]) for view in range(cameras.views)]
+        face, weights = (torch.from_numpy(np.stack(images)) for images in zip(*looks, strict=True))
+        return deferred(mesh, cameras, face, weights, self.shading)
+
+    def _look(self, mesh: Mesh, camera: Cameras) -> tuple[Any, Any]:
+        """Which face each pixel shows ``[1, H, W]``, and where on it ``[3, H, W]``."""
+        (height, width), pose = camera.image_size, camera.world_to_camera[0].double().numpy()
+        corners = (mesh.vertices.double().numpy() @ pose[:3, :3].T + pose[:3, 3])[mesh.faces.numpy()]  # [F, 3, xyz]
+        plane = corners if camera.projection == "perspective" else corners * [1, 1, 0] + [0, 0, 1]
+        edges = np.cross(plane[:, [1, 2, 0]], plane[:, [2, 0, 1]])  # edge functions (Olano and Greer 1997)
+        side = (plane[:, 0] * edges[:, 0]).sum(-1)  # negative where a face shows its front
+        drawn = {"none": side != 0, "back": side < 0, "front": side > 0}[self.shading.cull]
+        inverse = np.linalg.inv(camera.intrinsics[0].double().numpy())
+        face, weights = np.full((1, height, width), -1), np.zeros((3, height, width))
+        for row in range(height):
+            pixels = np.stack([np.arange(width) + 0.5, np.full(width, row + 0.5), np.ones(width)])
+            w = edges @ (inverse @ pixels)  # [F, 3 corners, W]
+            with np.errstate(divide="ignore", invalid="ignore"):  # rays parallel to a face
+                w /= w.sum(1, keepdims=True)
+            z = (w * corners[:, :, 2:]).sum(1)
+            hit = (w >= 0).all(1) & (z > camera.near) & (z < camera.far) & drawn[:, None]
+            nearest, seen = np.where(hit, z, np.inf).argmin(0), hit.any(0)
+            face[0, row, seen] = nearest[seen]
+            weights[:, row, seen] = w[nearest, :, np.arange(width)].T[:, seen]
+        return face, weights

@@ -1,0 +1,34 @@
+"""Scenes that show what symmetric ones hide."""
+
+import dataclasses
+from typing import Literal
+
+import torch
+
+from render3d.cameras import Cameras
+from render3d.scenes import Mesh
+
+
+def asymmetric_mesh() -> Mesh:
+    """Three bars of different length, width and colour along +X, +Y and +Z: no two views of it look alike.
+
+    Closed bars, 36 faces, within the unit sphere; the colours of each bar's vertices run from dark to bright.
+    """
+    sizes = torch.tensor([[1.1, 0.34, 0.4], [0.31, 0.9, 0.36], [0.45, 0.25, 0.8]])
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
+    quads = torch.tensor([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
+    faces = torch.cat([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    origins = torch.tensor([[-0.3, -0.2, -0.25], [-0.23, -0.26, -0.1], [-0.27, -0.14, -0.3]])  # no faces in one plane
+    vertices = (origins[:, None] + corners * sizes[:, None]).reshape(-1, 3)
+    tints = torch.tensor([[0.9, 0.2, 0.1], [0.1, 0.8, 0.3], [0.2, 0.3, 0.9]])
+    colors = tints[:, None] * (0.4 + 0.6 * corners.mean(-1))[:, None]
+    return Mesh(vertices, torch.cat([faces + 8 * bar for bar in range(3)]), colors.reshape(-1, 3))
+
+
+def uneven_cameras(projection: Literal["perspective", "orthographic"]) -> Cameras:
+    """Four cameras round the unit sphere: 96 x 160 pixels that are not square, principal points off the centre."""
+    cameras = Cameras.sphere(4, 3.0, vertical_fov_degrees=40.0, image_size=(96, 160))
+    if projection == "orthographic":
+        cameras = cameras.to_orthographic(2.1)
+    stretched = torch.diag(torch.tensor([1.13, 0.93, 1.0])) @ cameras.intrinsics
+    return dataclasses.replace(cameras, intrinsics=stretched)
