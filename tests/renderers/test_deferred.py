@@ -1,0 +1,59 @@
+"""Deferred shading: its images are compared with those of the back ends in tests/conformance; here, its gradients."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from render3d import Cameras, Mesh, Shading, Texture
+from render3d.renderers import OpenGL
+from render3d.renderers.deferred import deferred
+
+
+def octahedron() -> Mesh:
+    mesh = Mesh.icosphere(0)
+    return mesh.with_vertices((mesh.vertices * torch.tensor([1.0, 0.7, 0.8])).double())
+
+
+def seen(mesh: Mesh, cameras: Cameras) -> tuple[Tensor, Tensor]:
+    image = OpenGL()(mesh, cameras, ("face_index", "barycentric"))
+    return image.face_index, image.barycentric.double()
+
+
+@pytest.mark.parametrize("kind", ["colors", "face_colors", "texture"])
+def test_colours_have_exact_gradients(kind: str) -> None:
+    """The image is linear in them: a step of any size gives the derivative."""
+    cameras, mesh = Cameras.sphere(2, 3.0, image_size=(9, 12)), octahedron()
+    face, weights = seen(mesh, cameras)
+    shape = {"colors": (12, 3), "face_colors": (20, 3), "texture": (4, 5, 3)}[kind]
+    random = torch.Generator().manual_seed(0)
+    uv = torch.rand(12, 2, generator=random).double() * 3
+
+    def rgb(values: Tensor) -> Tensor:
+        painted = Texture(values, uv) if kind == "texture" else values
+        changed = dataclasses.replace(mesh, **{kind: painted})
+        return deferred(changed, cameras, face, weights, Shading())["rgb"]
+
+    values = torch.rand(*shape, generator=random).double().requires_grad_()
+    direction, cotangent = torch.randn(*shape, generator=random).double(), torch.randn(2, 3, 9, 12).double()
+    (gradient,) = torch.autograd.grad((rgb(values) * cotangent).sum(), values)
+    change = ((rgb(values + direction) - rgb(values)) * cotangent).sum()
+    torch.testing.assert_close((gradient * direction).sum(), change, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("output", ["depth", "normal", "rgb"])
+@pytest.mark.parametrize("projection", ["perspective", "orthographic"])
+def test_vertices_have_the_gradients_of_the_interior(output: str, projection: str) -> None:
+    cameras, mesh = Cameras.sphere(2, 3.0, image_size=(9, 12)), octahedron()
+    if projection == "orthographic":
+        cameras = cameras.to_orthographic(2.2)
+    cameras = dataclasses.replace(
+        cameras, world_to_camera=cameras.world_to_camera.double(), intrinsics=cameras.intrinsics.double()
+    )
+    face, weights = seen(mesh, cameras)
+
+    def image(vertices: Tensor) -> Tensor:
+        return deferred(mesh.with_vertices(vertices), cameras, face, weights, Shading(normals="smooth"))[output]
+
+    assert torch.autograd.gradcheck(image, mesh.vertices.requires_grad_(), fast_mode=True)
