@@ -60,10 +60,10 @@ def test_the_callers_own_context_stays_current(cameras: r3.Cameras) -> None:
     own = moderngl.create_context(require=330, standalone=True, backend="egl")
     try:
         with own:
-            before = EGL.eglGetCurrentContext()
+            before = EGL.eglGetCurrentContext().address
             assert before
             renderer(asymmetric_mesh(), cameras)
-            assert EGL.eglGetCurrentContext() == before
+            assert EGL.eglGetCurrentContext().address == before
     finally:
         own.release()
 
