@@ -1,0 +1,113 @@
+"""``render3d fit``: a mesh from posed images."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from render3d.errors import FitError
+from render3d.fitting import FitSettings, Measure, Record, fit_to_folder
+from render3d.renderers.by_name import renderer_by_name
+from render3d.scenes import Mesh
+from render3d.views import Views, read_views
+
+_DEFAULTS = FitSettings()
+
+
+def fit(
+    views: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    renderer: str = "opengl",
+    template: Path | None = None,
+    hold_out: int | None = None,
+    resume: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    settings: Annotated[FitSettings, tyro.conf.arg(name="")] = _DEFAULTS,
+) -> int:
+    """Deform a sphere, or a mesh of yours, until its silhouettes are those of posed images.
+
+    Writes mesh.glb, mesh.obj, metrics.json, config.json and report.html.
+
+    Args:
+        views: A transforms.json, or the folder that holds one.
+        out: The folder for the results.
+        renderer: What to fit through: opengl, pyrender, or module:Class for one of your own.
+        template: A mesh file to deform instead of a sphere.
+        hold_out: Views that are kept for measuring; by default one in five.
+        resume: Go on with the fit that was stopped in OUT.
+        as_json: Print the measures as JSON instead of a table.
+        settings: The fit itself.
+    """
+    posed = read_views(views)
+    training, held_out = _split(posed, hold_out)
+    through = renderer_by_name(renderer)
+    console = Console(stderr=as_json)
+    count = f"{len(training)} views, {0 if held_out is None else len(held_out)} held out"
+    console.print(f"Fitting through {through.capabilities.name} to {count}.", highlight=False)
+    with _ProgressBar(settings.steps, console) as bar:
+        start = Mesh.load(template).merged() if template else None
+        try:
+            measures = fit_to_folder(
+                out, training, held_out, start, through, settings, resume=resume, progress=bar.advance
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped after step {bar.step} of {settings.steps}; nothing is lost. Go on by the same command with "
+                "--resume."
+            ) from None
+    _print(measures, out, as_json)
+    return 0
+
+
+def _split(views: Views, hold_out: int | None) -> tuple[Views, Views | None]:
+    count = len(views) // 5 if hold_out is None else hold_out
+    if count == 0:
+        return views, None
+    if not 0 < count < len(views):
+        raise FitError(f"--hold-out must leave views to fit: 0 to {len(views) - 1} of these {len(views)}; got {count}.")
+    return views.split(count)
+
+
+class _ProgressBar:
+    """Steps, loss, IoU and an estimate of the time that is left."""
+
+    def __init__(self, steps: int, console: Console) -> None:
+        self.step = 0
+        self._iou = "-"
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+        self._bar = Progress(TextColumn("fit"), *columns, TextColumn("left"), TimeRemainingColumn(), console=console)
+        self._task = self._bar.add_task("fit", total=steps, state="")
+
+    def __enter__(self) -> "_ProgressBar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def advance(self, record: Record) -> None:
+        """Show what one step gave."""
+        self.step = record.step
+        iou = record.training_iou if record.held_out_iou is None else record.held_out_iou
+        self._iou = self._iou if iou is None else f"{iou:.3f}"
+        self._bar.update(self._task, completed=record.step, state=f"loss {record.loss:.4f}  IoU {self._iou}")
+
+
+def _print(measures: dict[str, Measure], out: Path, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({name: dataclasses.asdict(measure) for name, measure in measures.items()}))
+        return
+    table = Table("", "IoU, held-out views", "IoU, training views")
+    for name, measure in measures.items():
+        held_out = "-" if measure.held_out_iou is None else f"{measure.held_out_iou:.4f}"
+        table.add_row(name, held_out, f"{measure.training_iou:.4f}")
+    console = Console()
+    console.print(table)
+    console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)

@@ -1,0 +1,149 @@
+"""The documentation tells the truth: its Python runs, its commands have the flags it names, its API pages are whole."""
+
+import contextlib
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import render3d as r3
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+GUIDE = sorted(path.name for path in DOCS.glob("*.md"))
+SECTIONS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """The ```python blocks of a page, each with the number of its first line."""
+    fenced = re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [(text.count("\n", 0, block.start(1)), block.group(1)) for block in fenced]
+
+
+def run_page(page: Path) -> dict[str, object]:
+    """Run the blocks of a page in order, in one namespace; an error shows the page and its line."""
+    namespace: dict[str, object] = {"__name__": "page"}
+    for first_line, source in python_blocks(page.read_text(encoding="utf-8")):
+        exec(compile("\n" * first_line + source, str(page), "exec"), namespace)
+    return namespace
+
+
+def documented() -> set[str]:
+    """The full names on the API pages."""
+    directive = re.compile(r"^\.\. auto(?:class|function|exception|data):: (\S+)$", re.MULTILINE)
+    return {name for page in (DOCS / "api").glob("*.rst") for name in directive.findall(page.read_text("utf-8"))}
+
+
+def thing(full_name: str) -> object:
+    """What a full name stands for, in whichever module it is found."""
+    module, _, name = full_name.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Every ``$ render3d COMMAND --flag`` of the documentation, and the flags in tables: the command and its flags."""
+    pages = [*DOCS.glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+    text = "\n".join(page.read_text(encoding="utf-8").replace("\\\n", " ") for page in pages)
+    lines = re.findall(r"^\$ render3d (\w+)(.*)$", text, re.MULTILINE)
+    tabled = re.findall(r"^\| `--([a-z-]+)", (DOCS / "fitting.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return [*((name, re.findall(r"--([a-z-]+)", rest)) for name, rest in lines), ("fit", tabled)]
+
+
+@pytest.mark.parametrize("name", GUIDE)
+def test_the_python_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    run_page(DOCS / name)
+
+
+def test_the_pages_that_show_code_have_blocks_that_are_found() -> None:
+    with_code = {name for name in GUIDE if python_blocks((DOCS / name).read_text(encoding="utf-8"))}
+    assert with_code == set(GUIDE)
+    for page in DOCS.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert len(python_blocks(text)) == len(re.findall(r"^\s*```+ *\{?(?:python|py)\b", text, re.MULTILINE))
+
+
+def test_a_block_that_fails_is_reported_with_its_page_and_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n```python\nx = 1\n```\n\nText.\n\n```python\nassert x == 2\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError) as failure:
+        run_page(page)
+    assert (str(failure.traceback[-1].path), failure.traceback[-1].lineno) == (str(page), 9)  # counted from zero
+
+
+def test_every_public_name_of_the_package_is_on_an_api_page() -> None:
+    found = documented()
+    top = {f"render3d.{name}" for name in r3.__all__ if not inspect.ismodule(getattr(r3, name))} - {
+        "render3d.__version__"
+    }
+    parts = {
+        f"render3d.{module}.{name}"
+        for module in ("conventions", "estimators", "fitting", "renderers", "errors", "metrics", "regularizers", "data")
+        for name in exported(module)
+    }
+    there = [thing(name) for name in found]
+    missing = {name for name in top | parts if name not in found and all(thing(name) is not one for one in there)}
+    assert not missing
+
+
+def exported(module: str) -> list[str]:
+    """The classes and functions of a module of the package that users can import from it."""
+    whole = importlib.import_module(f"render3d.{module}")
+    lazy = getattr(whole, "_BACK_ENDS", {})
+    eager = (name for name, value in vars(whole).items() if inspect.isclass(value) or inspect.isfunction(value))
+    return [*lazy, *(name for name in eager if not name.startswith("_") and is_own(whole, name))]
+
+
+def is_own(module: object, name: str) -> bool:
+    """Whether a module offers a name, rather than uses it: it is defined there, or re-exported by a package."""
+    value, home = getattr(module, name), module.__name__  # type: ignore[attr-defined]
+    return value.__module__ == home or (hasattr(module, "__path__") and value.__module__.startswith(f"{home}."))
+
+
+def test_the_names_on_api_pages_exist() -> None:
+    assert all(thing(name) is not None for name in documented())
+
+
+def test_every_converter_is_on_the_page_of_conventions() -> None:
+    page = (DOCS / "conventions.md").read_text(encoding="utf-8")
+    converters = [name for name in exported("conventions") if re.match(r"(to|from)_", name)]
+    assert len(converters) >= 20
+    assert [name for name in converters if f"`{name}`" not in page] == []
+
+
+def test_the_table_of_back_ends_has_their_outputs() -> None:
+    page = (DOCS / "renderers.md").read_text(encoding="utf-8")
+    header, outputs = (re.search(rf"^\|{word}\|(.*)\|$", page, re.MULTILINE) for word in (" ", " Outputs "))
+    assert header and outputs
+    named = {
+        name.strip(" `"): re.findall(r"`(\w+)`", cell)
+        for name, cell in zip(header.group(1).split("|"), outputs.group(1).split("|"), strict=True)
+    }
+    assert set(named) == set(r3.renderers._BACK_ENDS)
+    for name, listed in named.items():
+        assert listed == list(getattr(r3.renderers, name).capabilities.outputs)
+
+
+def test_the_commands_of_the_documentation_have_the_flags_it_names(capsys: pytest.CaptureFixture[str]) -> None:
+    from render3d.cli import main
+
+    used = commands()
+    assert {"doctor", "fit"} <= {name for name, _ in used}
+    for name, flags in used:
+        with contextlib.suppress(SystemExit):  # which tyro raises after its help
+            main([name, "--help"])
+        known = set(re.findall(r"--([a-z-]+)", capsys.readouterr().out))
+        assert set(flags) <= known, (name, flags)
+
+
+def test_the_changelog_keeps_a_changelog() -> None:
+    """Version headings in the form of keepachangelog.com, Unreleased first, and its six kinds of change."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version) for version in versions[1:])
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= set(SECTIONS)
