@@ -1,0 +1,41 @@
+"""Recover real meshes from their silhouettes, through a renderer that gives no gradient.
+
+Training views of the Stanford bunny and of the Utah teapot are rendered and written to disk. Then the models are
+forgotten: spheres are fitted to the images alone, through black-box OpenGL. Run it by ``make demo``.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import render3d as r3
+from render3d.cli.fit import fit
+from render3d.data import bunny, teapot
+
+VIEWS, HELD_OUT = 20, 32
+
+
+def render_views(model: r3.Mesh, folder: Path) -> None:
+    """Colours and silhouettes of 64 x 64 pixels from all round, with their cameras."""
+    cameras = r3.Cameras.sphere(VIEWS + HELD_OUT, distance=3.0, vertical_fov_degrees=46.0, image_size=(64, 64))
+    renderer = r3.renderers.OpenGL()
+    r3.views.write_views(folder, cameras, renderer(model.normalized(), cameras), renderer="OpenGL")
+
+
+def main() -> None:
+    """Both models, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where views and results go")
+    parser.add_argument("--renderer", default="opengl", help="what to fit through: opengl, pyrender or module:Class")
+    arguments = parser.parse_args()
+    print(f"OpenGL is {r3.renderers.OpenGL().gl_renderer}.")
+    for name, load in (("bunny", bunny), ("teapot", teapot)):
+        folder = arguments.out / name
+        shutil.rmtree(folder, ignore_errors=True)
+        render_views(load(), folder / "views")
+        print(f"\nThe {name}: {VIEWS} views to fit, {HELD_OUT} to test, in {folder / 'views'}.")
+        fit(folder / "views", out=folder / "fit", renderer=arguments.renderer, hold_out=HELD_OUT)
+
+
+if __name__ == "__main__":
+    main()

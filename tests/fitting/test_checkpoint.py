@@ -1,0 +1,419 @@
+"""Stop and resume: whatever happens on the way, the end is the one of a fit that was never stopped."""
+
+import dataclasses
+import errno
+import importlib
+import os
+import pickle
+import re
+import resource
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from render3d import Mesh, Shading
+from render3d.errors import FitError
+from render3d.fitting import FitResult, FitSettings, fit
+from render3d.fitting.checkpoint import Checkpoint, Record
+from render3d.fitting.optimiser import UniformAdam
+from render3d.renderers import OpenGL, Pyrender
+from render3d.views import Views
+
+FIT = importlib.import_module("render3d.fitting.fit")  # the package has a function of that name
+
+
+class Breaking:
+    """A renderer that fails at its n-th call."""
+
+    def __init__(self, renderer: OpenGL, call: int, error: BaseException) -> None:
+        self.renderer, self.left, self.error = renderer, call, error
+        self.capabilities, self.shading = renderer.capabilities, renderer.shading
+
+    def __call__(self, scene, cameras, outputs=("rgb", "alpha"), *, generator=None):
+        self.left -= 1
+        if self.left == 0:
+            raise self.error
+        return self.renderer(scene, cameras, outputs, generator=generator)
+
+
+def stop_after(step: int):
+    """A progress callback that presses Ctrl-C."""
+
+    def progress(record: Record) -> None:
+        if record.step == step:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def timeless(result: FitResult) -> list[Record]:
+    return [dataclasses.replace(record, seconds=0.0) for record in result.records]
+
+
+def assert_same(result: FitResult, expected: FitResult) -> None:
+    assert torch.equal(result.mesh.vertices, expected.mesh.vertices)
+    assert timeless(result) == timeless(expected)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The kernel refuses to let files grow beyond this, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "fit.safetensors"
+
+
+@pytest.fixture
+def held_out(make_views, ellipsoid) -> Views:
+    return make_views(ellipsoid, views=3)
+
+
+@pytest.mark.parametrize("step", [1, 5, 11, 12])
+def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, held_out, renderer, quick, path, step):
+    expected = fit(views, None, renderer, quick, held_out=held_out)
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, renderer, quick, held_out=held_out, checkpoint=path, progress=stop_after(step))
+    steps = []
+    result = fit(
+        views, None, renderer, quick, held_out=held_out, checkpoint=path, progress=lambda r: steps.append(r.step)
+    )
+    assert_same(result, expected)
+    assert steps == list(range(step + 1, 13))
+
+
+# Steps call the renderer once; calls 6, 12 and 15 measure steps 5, 10 and 12.
+@pytest.mark.parametrize("call", [1, 2, 6, 7, 12, 15])
+def test_a_fit_stopped_inside_the_renderer_ends_where_it_would_have_ended(views, renderer, quick, path, call):
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, Breaking(renderer, call, KeyboardInterrupt()), quick, checkpoint=path)
+    result = fit(views, None, renderer, quick, checkpoint=path)
+    assert_same(result, fit(views, None, renderer, quick))
+
+
+def test_a_fit_stopped_at_every_step_gets_there_all_the_same(views, renderer, quick, path):
+    for step in range(1, quick.steps + 1):
+        with pytest.raises(KeyboardInterrupt):
+            fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(step))
+    assert_same(fit(views, None, renderer, quick, checkpoint=path), fit(views, None, renderer, quick))
+
+
+def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, renderer, quick, path, monkeypatch):
+    class Interrupted(list):
+        def append(self, record: Record) -> None:
+            super().append(record)
+            if record.step == 4:
+                raise KeyboardInterrupt
+
+    load = Checkpoint.load
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(2))
+    with monkeypatch.context() as patch:
+
+        def load_interrupted(self, device):
+            state, records = load(self, device)
+            return state, Interrupted(records)
+
+        patch.setattr(Checkpoint, "load", load_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(views, None, renderer, quick, checkpoint=path)
+    assert_same(fit(views, None, renderer, quick, checkpoint=path), fit(views, None, renderer, quick))
+
+
+def test_a_finished_fit_is_not_repeated(views, renderer, quick, path):
+    first = fit(views, None, renderer, quick, checkpoint=path)
+    never = Breaking(renderer, 1, AssertionError("rendered again"))
+    again = fit(views, None, never, quick, checkpoint=path)
+    assert torch.equal(again.mesh.vertices, first.mesh.vertices)
+    assert again.records == first.records
+
+
+def test_what_was_saved_on_the_way_survives_a_crash(views, renderer, quick, path, monkeypatch):
+    monkeypatch.setattr(FIT, "_SECONDS_BETWEEN_SAVES", -1.0)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit(views, None, Breaking(renderer, 9, RuntimeError("out of memory")), quick, checkpoint=path)
+    result = fit(views, None, renderer, quick, checkpoint=path, progress=(resumed := []).append)
+    assert resumed[0].step == 8  # call 6 measured step 5, so that call 9 was step 8
+    assert_same(result, fit(views, None, renderer, quick))
+
+
+def test_saves_are_some_seconds_apart(views, renderer, quick, path, monkeypatch):
+    saves = []
+    monkeypatch.setattr(Checkpoint, "save", lambda self, state, records: saves.append(state.count))
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(FIT, "time", types.SimpleNamespace(monotonic=lambda: float(next(clock))))
+    fit(views, None, renderer, quick, checkpoint=path)
+    # The clock is read twice a step, so a step takes four seconds; the last save is the one at the end.
+    assert saves == [2, 4, 6, 8, 10, 12, 12]
+
+
+def test_time_in_which_a_fit_was_stopped_does_not_count(views, renderer, quick, path, monkeypatch):
+    clock = types.SimpleNamespace(now=0.0)
+
+    def monotonic() -> float:
+        clock.now += 1.0
+        return clock.now
+
+    monkeypatch.setattr(FIT, "time", types.SimpleNamespace(monotonic=monotonic))
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(6))
+    clock.now += 1e6
+    seconds = [record.seconds for record in fit(views, None, renderer, quick, checkpoint=path).records]
+    assert seconds == sorted(seconds)
+    assert 0 < seconds[5] < seconds[6] < seconds[-1] < 100
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import torch
+from render3d import Cameras
+from render3d.fitting import FitSettings, fit
+from render3d.renderers import OpenGL
+from render3d.views import Views
+
+def progress(record):
+    print(record.step, flush=True)
+    if record.step == 100:
+        time.sleep(300)  # for the signal, should it be late
+
+saved = torch.load(sys.argv[1], weights_only=True)
+cameras = Cameras(saved["world_to_camera"], saved["intrinsics"], (32, 32))
+views = Views(cameras, saved["alpha"], None, tuple(f"view {number}" for number in range(6)))
+settings = FitSettings(steps=150, samples=2, subdivisions=1, evaluate_every=40)
+fit(views, None, OpenGL(), settings, checkpoint=Path(sys.argv[2]), progress=progress)
+"""
+
+
+def test_a_process_that_gets_ctrl_c_leaves_a_fit_to_resume(views, renderer, path, tmp_path):
+    cameras = views.cameras
+    inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics, "alpha": views.alpha}
+    torch.save(inputs, tmp_path / "views.pt")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "views.pt"), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout.readline() == "1\n", child.stderr.read()
+            child.send_signal(signal.SIGINT)
+            printed, trace = child.communicate(timeout=120)
+        finally:
+            child.kill()
+    assert child.returncode == -signal.SIGINT, trace
+    assert "KeyboardInterrupt" in trace
+    settings = FitSettings(steps=150, samples=2, subdivisions=1, evaluate_every=40)
+    result = fit(views, None, renderer, settings, checkpoint=path, progress=(resumed := []).append)
+    last = int(printed.split()[-1]) if printed else 1
+    # The step in which the signal came may be recorded without having been printed.
+    assert resumed[0].step in (last + 1, last + 2)
+    assert_same(result, fit(views, None, renderer, settings))
+
+
+def test_a_full_disk_is_told_and_leaves_the_fit_of_before(views, renderer, quick, path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(4))
+    before = path.read_bytes()
+    told = f"Could not save the fit to {path}: File too large. What was saved there before is intact: make room"
+    with largest_file(len(before) // 2), pytest.raises(FitError, match=re.escape(told)):
+        fit(views, None, renderer, quick, checkpoint=path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    assert_same(fit(views, None, renderer, quick, checkpoint=path), fit(views, None, renderer, quick))
+
+
+def test_a_disk_that_is_full_only_when_the_file_is_flushed_is_told(views, renderer, quick, path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(4))
+    before = path.read_bytes()
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(FitError, match="No space left on device. What was saved there before is intact"):
+            fit(views, None, renderer, quick, checkpoint=path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_told(views, renderer, quick, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(FitError, match="Could not save the fit to .*fit.safetensors: (Not a directory|File exists)"):
+        fit(views, None, renderer, quick, checkpoint=tmp_path / "file" / "fit.safetensors")
+
+
+def saved_state() -> UniformAdam:
+    return UniformAdam(torch.randn(5, 3), torch.randn(5, 3), torch.rand(5, 3), 2)
+
+
+def test_what_is_loaded_is_what_was_saved(path):
+    state = saved_state()
+    records = [
+        Record(step=1, seconds=0.1, loss=1 / 3),
+        Record(step=2, seconds=1e-9, loss=float("inf"), training_iou=0.1, held_out_iou=2 / 3),
+    ]
+    checkpoint = Checkpoint(path, {"settings.seed": "0"})
+    assert checkpoint.load(torch.device("cpu")) is None
+    checkpoint.save(state, records)
+    loaded, history = checkpoint.load(torch.device("cpu"))
+    assert history == records
+    assert loaded.count == 2
+    for name in ("parameters", "first_moment", "second_moment"):
+        assert torch.equal(getattr(loaded, name), getattr(state, name))
+    other_device, _ = checkpoint.load(torch.device("meta"))
+    assert other_device.parameters.device.type == "meta"
+
+
+def test_the_file_is_plain_safetensors(path):
+    Checkpoint(path, {"settings.seed": "0"}).save(saved_state(), [])
+    assert set(load_file(path)) == {"parameters", "first_moment", "second_moment"}
+
+
+class Bomb:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def damage(name: str, path: Path) -> None:
+    """Write, in the place of a checkpoint, what is none."""
+    whole = path.read_bytes()
+    state = {key: tensor.clone() for key, tensor in load_file(path).items()}
+    header = {"identity": "{}", "history": "[]", "step": "0"}
+    match name:
+        case "empty":
+            path.write_bytes(b"")
+        case "cut off":
+            path.write_bytes(whole[:-7])
+        case "cut in the header":
+            path.write_bytes(whole[:40])
+        case "text":
+            path.write_text("steps: 12")
+        case "no header":
+            save_file(state, path)
+        case "no tensors":
+            save_file({}, path, header)
+        case "half a history":
+            save_file(state, path, header | {"history": "[[1, 2"})
+        case "another history":
+            save_file(state, path, header | {"history": "[1]"})
+        case "a short record":
+            save_file(state, path, header | {"history": "[[1, 0.5]]"})
+        case "another identity":
+            save_file(state, path, header | {"identity": "[1, 2]"})
+        case "no number":
+            save_file(state, path, header | {"step": "two"})
+        case "a folder":
+            path.unlink()
+            path.mkdir()
+
+
+DAMAGES = ["empty", "cut off", "cut in the header", "text", "no header", "no tensors", "half a history"]
+DAMAGES += ["another history", "a short record", "another identity", "no number", "a folder"]
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_file_is_an_error_that_names_it(path, name):
+    checkpoint = Checkpoint(path, {})
+    checkpoint.save(saved_state(), [])
+    damage(name, path)
+    with pytest.raises(FitError, match=rf"{re.escape(str(path))} is not a checkpoint of a fit, or is damaged \(.+\)"):
+        checkpoint.load(torch.device("cpu"))
+
+
+def test_nothing_is_unpickled(path, tmp_path):
+    path.parent.mkdir()
+    proof = tmp_path / "exploded"
+    pickled = pickle.dumps(Bomb(proof))
+    pickle.loads(pickled)
+    assert proof.exists()
+    proof.unlink()
+    for content in (pickled, len(pickled).to_bytes(8, "little") + pickled):
+        path.write_bytes(content)
+        with pytest.raises(FitError, match="is not a checkpoint of a fit"):
+            Checkpoint(path, {}).load(torch.device("cpu"))
+    torch.save({"parameters": Bomb(proof)}, path)
+    with pytest.raises(FitError, match="is not a checkpoint of a fit"):
+        Checkpoint(path, {}).load(torch.device("cpu"))
+    assert not proof.exists()
+
+
+def with_cameras(views: Views, **changes) -> Views:
+    return dataclasses.replace(views, cameras=dataclasses.replace(views.cameras, **changes))
+
+
+def with_another_mask(views: Views) -> Views:
+    alpha = views.alpha.clone()
+    alpha[0, 0, 0, 0] = 1
+    return dataclasses.replace(views, alpha=alpha)
+
+
+TEMPLATE = Mesh.icosphere(1, 0.8)
+CHANGES = {
+    "settings": ({"settings": {"seed": 3}}, "of another fit: settings.seed was 0 and is 3. Resume with what it was"),
+    "two settings": (
+        {"settings": {"seed": 3, "noise": (2.0, 0.5)}},
+        r"settings.noise was \(1.0, 0.25\) and is \(2.0, 0.5\); settings.seed was 0 and is 3. Resume",
+    ),
+    "masks": ({"views": with_another_mask}, r"another fit: views was \w{16} and is \w{16}. Resume"),
+    "near": ({"views": lambda views: with_cameras(views, near=0.5)}, "another fit: views was"),
+    "far": ({"views": lambda views: with_cameras(views, far=50.0)}, "another fit: views was"),
+    "projection": ({"views": lambda views: with_cameras(views, projection="orthographic")}, "another fit: views was"),
+    "poses": (
+        {"views": lambda views: with_cameras(views, world_to_camera=views.cameras[[1, 0, 2, 3, 4, 5]].world_to_camera)},
+        "another fit: views was",
+    ),
+    "held out": ({"held_out": lambda views: views}, r"another fit: held_out was none and is \w{16}. Resume"),
+    "renderer": ({"renderer": Pyrender()}, "another fit: renderer was OpenGL and is Pyrender. Resume"),
+    "samples": ({"renderer": OpenGL(Shading(samples_per_pixel=4))}, "shading.samples_per_pixel was 1 and is 4. Resume"),
+    "culling": ({"renderer": OpenGL(Shading(cull="back"))}, "another fit: shading.cull was none and is back. Resume"),
+    "place of the template": ({"template": Mesh.icosphere(1, 0.7)}, "another fit: template was"),
+    "faces of the template": (
+        {"template": dataclasses.replace(TEMPLATE, faces=TEMPLATE.faces.flip(0))},
+        "another fit: template was",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_checkpoint_of_another_fit_is_an_error_that_names_the_change(views, renderer, quick, path, name):
+    change, message = CHANGES[name]
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, TEMPLATE, renderer, quick, checkpoint=path, progress=stop_after(1))
+    before = path.read_bytes()
+    settings = dataclasses.replace(quick, **change.get("settings", {}))
+    new_views, held_out = change.get("views", lambda views: views)(views), change.get("held_out", lambda views: None)
+    with pytest.raises(FitError, match=message):
+        fit(
+            new_views,
+            change.get("template", TEMPLATE),
+            change.get("renderer", renderer),
+            settings,
+            held_out=held_out(views),
+            checkpoint=path,
+        )
+    assert path.read_bytes() == before
+
+
+def test_lights_and_names_may_change_because_silhouettes_do_not(views, renderer, quick, path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(3))
+    renamed = dataclasses.replace(views, names=tuple("abcdef"))
+    result = fit(renamed, None, OpenGL(Shading.unlit()), quick, checkpoint=path)
+    assert_same(result, fit(views, None, renderer, quick))
