@@ -249,10 +249,15 @@ class SoftwareRenderingWarning(UserWarning):
     """OpenGL runs on the CPU although the tensors are on a GPU."""
 
 
+def is_software(gl_renderer: str) -> bool:
+    """Whether an OpenGL of this name runs on the CPU."""
+    software = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
+    return any(name in gl_renderer.lower() for name in software)
+
+
 def warn_if_software(gl_renderer: str, device: torch.device) -> None:
     """Warn if a software OpenGL answered for tensors that live on a GPU."""
-    software = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
-    if device.type != "cpu" and any(name in gl_renderer.lower() for name in software):
+    if device.type != "cpu" and is_software(gl_renderer):
         warnings.warn(
             f"OpenGL is {gl_renderer}, which runs on the CPU, although the scene is on {device}. The GPU's driver "
             "lacks its graphics part, or another EGL device answered; see 'render3d doctor'.",

@@ -33,7 +33,7 @@ def renderer_by_name(name: str) -> Renderer:
         return _make(getattr(renderers, known[name.lower()]), name)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the latter two for no name, or a relative one
         raise CapabilityError(
             f"The renderer {name!r} is in a module that cannot be imported: {error}. It must be installed, or lie in a "
             "folder on PYTHONPATH."

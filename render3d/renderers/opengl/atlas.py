@@ -1,6 +1,7 @@
 """The framebuffer: many small images as tiles of one, and what it costs to read them back."""
 
 import dataclasses
+import math
 from typing import final
 
 import moderngl
@@ -107,11 +108,17 @@ class Atlas:
 
 
 def read_tiles(
-    framebuffer: moderngl.Framebuffer, attachment: int, name: str, grid: Grid, tiles: int
+    framebuffer: moderngl.Framebuffer, attachment: int, name: str, grid: Grid, tiles: int, memory: bytearray
 ) -> npt.NDArray[np.generic]:
-    """``[tiles, H, W, components]`` of one attachment, in the framebuffer's own type."""
+    """``[tiles, H, W, components]`` of one attachment, in the framebuffer's own type, as a view of ``memory``.
+
+    Fresh memory would cost as much again as the reading: the system clears every page of it.
+    """
     components, dtype, numpy_type = _FORMATS[name]
-    out = np.empty((tiles, grid.tile_height, grid.tile_width, components), numpy_type)
+    shape = (tiles, grid.tile_height, grid.tile_width, components)
+    size = math.prod(shape) * np.dtype(numpy_type).itemsize
+    memory.extend(bytes(max(0, size - len(memory))))
+    out = np.frombuffer(memory, numpy_type, math.prod(shape)).reshape(shape)
     for column in range(-(-tiles // grid.rows)):
         part = out[column * grid.rows : (column + 1) * grid.rows]
         viewport = (column * grid.tile_width, 0, grid.tile_width, len(part) * grid.tile_height)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any, final
 
 import moderngl
+import torch
 
 from render3d.errors import GraphicsError
+from render3d.renderers.base import is_software
 from render3d.renderers.opengl.resources import Resources
 from render3d.renderers.sharing import check_process
 
@@ -70,6 +72,20 @@ class GraphicsContext:
         self.check_process()
         with self._lock, self.gl:
             yield self.gl
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Keep torch to one thread while software OpenGL renders.
+
+        Torch's workers wait for more work by spinning, on the cores that OpenGL's own threads need.
+        """
+        threads = torch.get_num_threads()
+        if is_software(self.gl_renderer):
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     def close(self) -> None:
         """Release the context; the next renderer makes another."""

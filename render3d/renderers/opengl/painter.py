@@ -43,7 +43,7 @@ class Painter:
         self._depth_test = targets != ("alpha",)
 
     def paint(self, frame: list[Segment], matrices: Tensor, grid: Grid) -> dict[str, Array]:
-        """The images of a frame's tiles, ``[tiles, H, W, components]`` for each target.
+        """The images of a frame's tiles, ``[tiles, H, W, components]`` for each target; the next call overwrites them.
 
         Args:
             frame: Tiles that fit the grid.
@@ -60,16 +60,23 @@ class Painter:
             count = sum(segment.tiles for segment in group)
             self._draw(group, matrices, corners[first : first + count], grid)
             first += count
-        return {name: read_tiles(framebuffer, i, name, grid, tiles) for i, name in enumerate(self._targets)}
+        memory = self._resources.memory
+        return {
+            name: read_tiles(framebuffer, number, name, grid, tiles, memory[name])
+            for number, name in enumerate(self._targets)
+        }
 
     def _cleared(self, grid: Grid) -> moderngl.Framebuffer:
         region = (0, 0, *grid.size)
         atlas = self._resources.atlas
         framebuffer = atlas.framebuffer(self._targets, grid.size, depth_test=self._depth_test)
-        framebuffer.clear(viewport=region)
-        if "color" in self._targets:
-            color = (*self._shading.background, 0.0)
-            atlas.framebuffer(("color",), grid.size, depth_test=False).clear(viewport=region, color=color)
+        color = (*self._shading.background, 0.0)
+        if self._targets == ("color",):
+            framebuffer.clear(viewport=region, color=color)
+        else:  # a clear has one colour for all attachments
+            framebuffer.clear(viewport=region)
+            if "color" in self._targets:
+                atlas.framebuffer(("color",), grid.size, depth_test=False).clear(viewport=region, color=color)
         framebuffer.use()
         self._gl.viewport = region
         return framebuffer

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
 
-import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
@@ -30,6 +30,8 @@ from render3d.renderers.opengl.painter import Painter
 from render3d.renderers.opengl.resources import Resources
 from render3d.renderers.sharing import Users
 from render3d.scenes import Scene
+
+Array = npt.NDArray[Any]
 
 _GEOMETRY = ("depth", "normal", "face_index", "barycentric")
 
@@ -81,12 +83,13 @@ class OpenGL:
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        leading = torch.Size([*check_call(self.capabilities, scene, cameras, outputs), cameras.views])
-        check_black_box(self.capabilities, scene, cameras)
         context = self._context(cameras.device)
-        warn_if_software(context.gl_renderer, cameras.device)
-        with torch.no_grad():
-            images = self._render(context, scene, cameras, outputs, leading)
+        with context.undisturbed():
+            leading = torch.Size([*check_call(self.capabilities, scene, cameras, outputs), cameras.views])
+            check_black_box(self.capabilities, scene, cameras)
+            warn_if_software(context.gl_renderer, cameras.device)
+            with torch.no_grad():
+                images = self._render(context, scene, cameras, outputs, leading)
         rendering = Rendering({name: images[name] for name in outputs})
         warn_of_empty_views(rendering)
         return rendering
@@ -94,16 +97,15 @@ class OpenGL:
     def _render(
         self, context: GraphicsContext, scene: Scene, cameras: Cameras, outputs: Sequence[str], leading: torch.Size
     ) -> dict[str, Tensor]:
-        wants_color = "rgb" in outputs or "alpha" in outputs
-        color_target = ("color",) if "rgb" in outputs else ("alpha",)
-        geometry = tuple(name for name in _GEOMETRY if name in outputs)
+        averaged = [name for name in outputs if name not in _GEOMETRY]
         oversampling = int(self.shading.samples_per_pixel**0.5)
-        if oversampling == 1 or not wants_color:
-            return self._pass(context, scene, cameras, (*(color_target if wants_color else ()), *geometry), leading)
+        if oversampling == 1 or not averaged:
+            return self._pass(context, scene, cameras, outputs, leading)
         height, width = cameras.image_size
         fine = cameras.resize(height * oversampling, width * oversampling)
-        images = self._pass(context, scene, fine, color_target, leading)
+        images = self._pass(context, scene, fine, averaged, leading)
         images = {name: average_samples(image, oversampling) for name, image in images.items()}
+        geometry = [name for name in outputs if name in _GEOMETRY]
         return images | (self._pass(context, scene, cameras, geometry, leading) if geometry else {})
 
     def _pass(
@@ -111,10 +113,13 @@ class OpenGL:
         context: GraphicsContext,
         scene: Scene,
         cameras: Cameras,
-        targets: tuple[str, ...],
+        outputs: Sequence[str],
         leading: torch.Size,
     ) -> dict[str, Tensor]:
-        """Render every tile once into ``targets``."""
+        """Render every tile once."""
+        targets = tuple(name for name in _GEOMETRY if name in outputs)
+        if "rgb" in outputs or "alpha" in outputs:
+            targets = ("color" if "rgb" in outputs else "alpha", *targets)
         height, width = cameras.image_size
         if max(height, width) > context.max_size:
             raise GraphicsError(
@@ -129,17 +134,16 @@ class OpenGL:
             context.resources = context.resources or Resources(gl)
             painter = Painter(gl, context.resources, self.shading, targets, cameras)
             for frame in frames(plan_segments(scene, cameras.leading_shape, leading), grid.tiles):
-                parts.append(painter.paint(frame, matrices, grid))
+                parts.append(named_outputs(painter.paint(frame, matrices, grid), outputs))
                 places.extend(segment.places for segment in frame)
-        images = {name: np.concatenate([part[name] for part in parts]) for name in targets}
         order = torch.cat(places)
         in_order = bool((order == torch.arange(len(order))).all())
         result = {}
-        for name, image in images.items():
-            tiles = torch.from_numpy(image)
+        for name in parts[0]:
+            tiles = parts[0][name] if len(parts) == 1 else torch.cat([part[name] for part in parts])
             tiles = tiles if in_order else tiles[order.argsort()]
-            result[name] = tiles.to(cameras.device).unflatten(0, leading).movedim(-1, -3)  # type: ignore[no-untyped-call]
-        return named_outputs(result)
+            result[name] = tiles.to(cameras.device).unflatten(0, leading)  # type: ignore[no-untyped-call]
+        return result
 
     def _context(self, device: torch.device) -> GraphicsContext:
         if self._closed:
@@ -182,15 +186,16 @@ def clip_matrices(cameras: Cameras) -> Tensor:
     return (y_down @ opengl_projection(cameras).detach().double() @ opencv_to_opengl @ to_camera).float()
 
 
-def named_outputs(targets: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The images of `Rendering` from what the framebuffer's attachments hold, ``[..., C, H, W]``."""
-    images = dict(targets)
+def named_outputs(targets: dict[str, Array], outputs: Sequence[str]) -> dict[str, Tensor]:
+    """Copies of the images of `Rendering`, ``[tiles, C, H, W]``, from what the framebuffer's attachments hold."""
+    images = {name: torch.from_numpy(array).movedim(-1, -3) for name, array in targets.items()}
     if "color" in images:
         color = images.pop("color")
-        images["rgb"], images["alpha"] = color[..., :3, :, :], color[..., 3:, :, :]
+        images["rgb"], images["alpha"] = color[:, :3], color[:, 3:]
     if "face_index" in images:
         images["face_index"] = images["face_index"].int() - 1
     for name in ("normal", "barycentric"):
         if name in images:
-            images[name] = images[name][..., :3, :, :]
-    return images
+            images[name] = images[name][:, :3]
+    wanted = [name for name in outputs if name in images]
+    return {name: images[name].clone(memory_format=torch.contiguous_format) for name in wanted}

@@ -17,13 +17,14 @@ _MOST_TEXTURES = 16
 
 @final
 class Resources:
-    """Framebuffer, buffers, textures and programs of one context."""
+    """Framebuffer, buffers, textures and programs of one context, and the memory that attachments are read into."""
 
     def __init__(self, gl: moderngl.Context) -> None:
         self.atlas = Atlas(gl)
         self.buffers = StreamBuffers(gl)
         self.textures = TextureCache(gl)
         self.programs: dict[ProgramKey, moderngl.Program] = {}
+        self.memory: dict[str, bytearray] = collections.defaultdict(bytearray)
 
 
 @final

@@ -108,7 +108,10 @@ def _other_attributes(segment: Segment, key: ProgramKey) -> dict[str, Tensor]:
 
 def _per_tile(segment: Segment, values: Tensor) -> Tensor:
     """``[tiles, V, C]`` from ``[M, V, C]``."""
-    return values[segment.mesh_of_tile.to(values.device)]
+    tiles = segment.mesh_of_tile
+    if len(tiles) == len(values) and bool((tiles == torch.arange(len(tiles))).all()):
+        return values
+    return values[tiles.to(values.device)]
 
 
 def _numpy(parts: list[Tensor]) -> Array:
