@@ -13,7 +13,7 @@ import render3d as r3
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-GUIDE = sorted(path.name for path in DOCS.glob("*.md"))
+GUIDE = ["../README.md", *sorted(path.name for path in DOCS.glob("*.md"))]
 SECTIONS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 
 
@@ -45,7 +45,7 @@ def thing(full_name: str) -> object:
 
 def commands() -> list[tuple[str, list[str]]]:
     """Every ``$ render3d COMMAND --flag`` of the documentation, and the flags in tables: the command and its flags."""
-    pages = [*DOCS.glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+    pages = [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
     text = "\n".join(page.read_text(encoding="utf-8").replace("\\\n", " ") for page in pages)
     lines = re.findall(r"^\$ render3d (\w+)(.*)$", text, re.MULTILINE)
     tabled = re.findall(r"^\| `--([a-z-]+)", (DOCS / "fitting.md").read_text(encoding="utf-8"), re.MULTILINE)

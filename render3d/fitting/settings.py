@@ -18,7 +18,8 @@ class FitSettings:
         noise: Standard deviation of their noise at the first and at the last step, in pixels on the template.
         learning_rate: Largest move of a coordinate of the preconditioned shape in one step, first and last, as a share
             of the template's radius.
-        smoothness: The ``lambda`` of the preconditioner ``I + lambda L``: how many rings of vertices move together.
+        smoothness: The ``lambda`` of the preconditioner ``I + lambda L``: how far vertices move together. Less follows
+            the silhouettes more closely, and crumples the surface between them.
         subdivisions: Of the starting sphere, where no template is given: ``10 * 4**n + 2`` vertices.
         resolution: Larger views are shrunk until no side has more pixels than this; silhouettes need no more.
         evaluate_every: Steps between two measurements of the intersection over union.
@@ -29,9 +30,9 @@ class FitSettings:
     """
 
     steps: int = 400
-    samples: int = 16
+    samples: int = 24
     noise: tuple[float, float] = (1.0, 0.25)
-    learning_rate: tuple[float, float] = (0.05, 0.0025)
+    learning_rate: tuple[float, float] = (0.025, 0.00125)
     smoothness: float = 1.0
     subdivisions: int = 3
     resolution: int = 128

@@ -1,0 +1,136 @@
+"""``render3d fit`` as it is typed."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import render3d as r3
+from render3d import cli
+from render3d.fitting import checkpoint
+from render3d.renderers import OpenGL
+from render3d.views import write_views
+
+QUICK = ("--steps", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
+
+
+class Impatient:
+    """OpenGL whose user presses Ctrl-C at the third call."""
+
+    calls = 0
+
+    def __init__(self) -> None:
+        self._renderer = OpenGL()
+        self.capabilities = self._renderer.capabilities
+
+    def __call__(self, *arguments, **keywords):
+        Impatient.calls += 1
+        if Impatient.calls == 3:
+            raise KeyboardInterrupt
+        return self._renderer(*arguments, **keywords)
+
+
+@pytest.fixture
+def views(tmp_path: Path) -> Path:
+    ball = r3.Mesh.icosphere(2)
+    model = ball.with_vertices(ball.vertices * torch.tensor([0.9, 0.5, 0.6]))
+    cameras = r3.Cameras.sphere(6, 3.0, image_size=(24, 32))
+    write_views(tmp_path / "views", cameras, OpenGL()(model, cameras))
+    return tmp_path / "views"
+
+
+def run(*words: object) -> int:
+    return cli.main(["fit", *map(str, words)])
+
+
+@pytest.mark.parametrize("renderer", ["opengl", "pyrender"])
+def test_a_fit_writes_its_folder(views: Path, capsys: pytest.CaptureFixture[str], renderer: str) -> None:
+    out = views.parent / "out"
+    assert run(views, "--out", out, "--renderer", renderer, *QUICK) == 0
+    shown = capsys.readouterr().out
+    assert "5 views, 1 held out" in shown
+    assert "visual hull" in shown
+    assert f"Report: {out / 'report.html'}" in shown
+    assert {path.name for path in out.iterdir()} == {
+        "checkpoint.safetensors",
+        "config.json",
+        "mesh.glb",
+        "mesh.obj",
+        "metrics.json",
+        "report.html",
+    }
+    assert r3.Mesh.load(out / "mesh.obj").faces.shape == (80, 3)
+
+
+def test_json_is_all_that_is_printed(views: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(views, "--out", views.parent / "out", "--hold-out", 2, "--json", *QUICK) == 0
+    measures = json.loads(capsys.readouterr().out)
+    assert 0 < measures["fit"]["held_out_iou"] <= 1
+    assert {"fit", "best sphere", "visual hull"} <= set(measures)
+
+
+def test_nothing_need_be_held_out(views: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(views, "--out", views.parent / "out", "--hold-out", 0, "--json", *QUICK) == 0
+    assert json.loads(capsys.readouterr().out)["fit"]["held_out_iou"] is None
+
+
+def test_a_template_is_deformed_and_keeps_its_faces(views: Path) -> None:
+    r3.Mesh.icosphere(1, 0.5).save(views.parent / "start.stl")  # a format that splits every vertex
+    out = views.parent / "out"
+    assert run(views, "--out", out, "--template", views.parent / "start.stl", *QUICK) == 0
+    fitted = r3.Mesh.load(out / "mesh.obj")
+    assert (len(fitted.vertices), len(fitted.faces)) == (42, 80)
+
+
+def test_ctrl_c_loses_nothing(views: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from render3d.cli import fit
+
+    whole, stopped = views.parent / "whole", views.parent / "stopped"
+    assert run(views, "--out", whole, *QUICK) == 0
+    impatient = Impatient()
+    monkeypatch.setattr(fit, "renderer_by_name", lambda name: impatient)
+    assert run(views, "--out", stopped, *QUICK) == 130
+    message = " ".join(capsys.readouterr().err.split())
+    assert "stopped after step 1 of 6; nothing is lost. Go on by the same command with --resume." in message
+    assert run(views, "--out", stopped, "--resume", *QUICK) == 0
+    ours, theirs = (r3.Mesh.load(folder / "mesh.obj").vertices for folder in (stopped, whole))
+    assert torch.equal(ours, theirs)
+
+
+def test_a_full_disk_is_told_in_one_line(
+    views: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "atomic_write", full)
+    assert run(views, "--out", views.parent / "out", *QUICK) == 1
+    message = " ".join(capsys.readouterr().err.split())
+    assert "No space left on device. What was saved there before is intact: make room, and resume." in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("--renderer", "opengel"), "There is no renderer 'opengel'. Known: opengl, pyrender"),
+        (("--template", "none.obj"), "none.obj"),
+        (("--hold-out", "6"), "--hold-out must leave views to fit: 0 to 5 of these 6; got 6."),
+        (("--samples", "1"), "samples must be at least 2; got 1."),
+        (("--resume",), "There is nothing to resume"),
+    ],
+)
+def test_bad_flags_fail_in_one_line(
+    views: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, ...], message: str
+) -> None:
+    assert run(views, "--out", views.parent / "out", *QUICK, *change) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_views_that_are_not_there_fail_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path / "nothing", "--out", tmp_path / "out") == 1
+    assert "no such file. Give a transforms.json or the folder that holds one." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
