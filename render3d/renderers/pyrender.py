@@ -11,8 +11,7 @@ import threading
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +31,13 @@ from render3d.renderers.base import (
     warn_if_software,
 )
 from render3d.renderers.one_by_one import render_one_by_one
-from render3d.renderers.sharing import Users, check_process
+from render3d.renderers.sharing import SharesContext, check_process
 from render3d.scenes import Mesh, Scene
 
 Array = npt.NDArray[Any]
 
 _SHADERS = Path(__file__).parent / "pyrender_shaders"
 
-_users = Users()
 _lock = threading.RLock()
 _contexts: "dict[str, _Context]" = {}  # at most one, under "shared"
 
@@ -62,7 +60,7 @@ def load() -> Any:
 
 
 @final
-class Pyrender:
+class Pyrender(SharesContext):
     """A mesh renderer on pyrender: headless, one image at a time, without a gradient of its own.
 
     It is here for those who have scenes in it, and as a second opinion on `OpenGL`, which is many times faster.
@@ -85,7 +83,6 @@ class Pyrender:
 
     def __init__(self, shading: Shading | None = None) -> None:
         self.shading = shading or Shading()
-        self._closed = False
 
     def __call__(
         self,
@@ -112,31 +109,17 @@ class Pyrender:
         return {"rgb": color[:, :3], "alpha": color[:, 3:], "depth": depth[:, None]}
 
     def _use(self) -> "_Context":
-        if self._closed:
-            raise GraphicsError("This renderer was closed. Make another: render3d.renderers.Pyrender(...).")
+        self._check_open()
         with _lock:
             context = _contexts.get("shared") or _contexts.setdefault("shared", _Context())
             check_process(context.process)
-            _users.join(self, context)
+            self._hold(context)
             return context
 
     @property
     def gl_renderer(self) -> str:
         """Which OpenGL answers: ``GL_RENDERER``."""
         return self._use().gl_renderer
-
-    def close(self) -> None:
-        """Let go of OpenGL. The context is released with its last user."""
-        self._closed = True
-        _users.leave(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"Pyrender({self.shading})"

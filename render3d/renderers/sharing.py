@@ -2,7 +2,8 @@
 
 import os
 import weakref
-from typing import Protocol, final
+from types import TracebackType
+from typing import Protocol, Self
 
 from render3d.errors import GraphicsError
 
@@ -15,22 +16,37 @@ class Closable(Protocol):
         ...
 
 
-@final
-class Users:
-    """Which renderers use which contexts: a context is closed with its last user."""
+class SharesContext:
+    """Mixin of renderers that share a context: ``close``, ``with``, and the context closed with its last user."""
 
-    def __init__(self) -> None:
-        self._contexts: weakref.WeakKeyDictionary[object, set[Closable]] = weakref.WeakKeyDictionary()
+    _closed = False
 
-    def join(self, user: object, context: Closable) -> None:
-        """``user`` uses ``context`` from now on."""
-        self._contexts.setdefault(user, set()).add(context)
+    def _check_open(self) -> None:
+        if self._closed:
+            name = type(self).__name__
+            raise GraphicsError(f"This renderer was closed. Make another: render3d.renderers.{name}(...).")
 
-    def leave(self, user: object) -> None:
-        """``user`` uses none any more."""
-        for context in self._contexts.pop(user, set()):
-            if not any(context in others for others in self._contexts.values()):
+    def _hold(self, context: Closable) -> None:
+        """Keep ``context`` open until this renderer is closed or collected."""
+        _contexts_of_users.setdefault(self, set()).add(context)
+
+    def close(self) -> None:
+        """Let go of OpenGL. A context is released with its last user."""
+        self._closed = True
+        for context in _contexts_of_users.pop(self, set()):
+            if not any(context in others for others in _contexts_of_users.values()):
                 context.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_contexts_of_users: weakref.WeakKeyDictionary[SharesContext, set[Closable]] = weakref.WeakKeyDictionary()
 
 
 def check_process(process: int) -> None:

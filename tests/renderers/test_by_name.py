@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from render3d import renderers
 from render3d.errors import CapabilityError
+from render3d.images import CHANNELS
 from render3d.renderers import OpenGL, Pyrender, Renderer, renderers_with_output
 from render3d.renderers.by_name import known_renderers, renderer_by_name
 
@@ -109,3 +111,10 @@ def test_a_class_that_is_no_renderer_is_an_error_that_says_what_it_lacks(module,
 def test_code_is_imported_for_the_renderer_that_was_named_only(module):
     renderer_by_name("opengl")
     assert module not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["OpenGL", "Pyrender"])
+def test_the_table_of_outputs_is_that_of_the_classes(name):
+    """The table is there so that an error can name back ends without importing them."""
+    outputs = getattr(renderers, name).capabilities.outputs
+    assert {output for output in CHANNELS if name in renderers_with_output(output)} == set(outputs)

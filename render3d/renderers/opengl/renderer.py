@@ -1,8 +1,7 @@
 """The renderer: all samples, objects and views of a call as tiles of one framebuffer."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy.typing as npt
 import torch
@@ -28,18 +27,16 @@ from render3d.renderers.opengl.devices import egl_device_of_cuda
 from render3d.renderers.opengl.draws import frames, plan_segments
 from render3d.renderers.opengl.painter import Painter
 from render3d.renderers.opengl.resources import Resources
-from render3d.renderers.sharing import Users
+from render3d.renderers.sharing import SharesContext
 from render3d.scenes import Scene
 
 Array = npt.NDArray[Any]
 
 _GEOMETRY = ("depth", "normal", "face_index", "barycentric")
 
-_users = Users()
-
 
 @final
-class OpenGL:
+class OpenGL(SharesContext):
     """A mesh renderer on moderngl and EGL: headless, batched, without a gradient of its own.
 
     One call is as few draws and read-backs as the limits of OpenGL allow, whatever its batch. Images stay in the
@@ -72,7 +69,6 @@ class OpenGL:
     def __init__(self, shading: Shading | None = None, *, egl_device: int | None = None) -> None:
         self.shading = shading or Shading()
         self.egl_device = egl_device
-        self._closed = False
 
     def __call__(
         self,
@@ -146,32 +142,18 @@ class OpenGL:
         return result
 
     def _context(self, device: torch.device) -> GraphicsContext:
-        if self._closed:
-            raise GraphicsError("This renderer was closed. Make another: render3d.renderers.OpenGL(...).")
+        self._check_open()
         egl_device = self.egl_device
         if egl_device is None:
             egl_device = egl_device_of_cuda(device.index or 0) if device.type == "cuda" else 0
         context = shared_context(egl_device)
-        _users.join(self, context)
+        self._hold(context)
         return context
 
     @property
     def gl_renderer(self) -> str:
         """Which OpenGL answers for scenes on the CPU (or on ``egl_device``): ``GL_RENDERER``."""
         return self._context(torch.device("cpu")).gl_renderer
-
-    def close(self) -> None:
-        """Let go of OpenGL. A context is released with its last user."""
-        self._closed = True
-        _users.leave(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"OpenGL({self.shading})"
