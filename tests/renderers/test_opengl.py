@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -336,3 +337,20 @@ def test_loaders_that_render(tmp_path, context: str, answer: str) -> None:  # ty
     script.write_text(_LOADER.replace("{context!r}", repr(context)))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=True)
     assert answer in done.stdout, done.stdout + done.stderr
+
+
+def test_the_number_of_torch_threads_is_as_it_was(cameras: r3.Cameras) -> None:
+    """After a rendering, after one that fails, and after many at once."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        renderer = OpenGL()
+        renderer(tetrahedron(), cameras)
+        with pytest.raises(MeshError):
+            renderer(broken(vertices=torch.full((4, 3), torch.nan)), cameras)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: renderer(tetrahedron(), cameras), range(20)))
+            assert set(pool.map(lambda _: torch.get_num_threads(), range(20))) == {3}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

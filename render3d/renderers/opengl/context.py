@@ -75,13 +75,16 @@ class GraphicsContext:
 
     @contextlib.contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """Keep torch to one thread while software OpenGL renders.
+        """Keep torch to one thread while software OpenGL renders for the main thread.
 
-        Torch's workers wait for more work by spinning, on the cores that OpenGL's own threads need.
+        Torch's workers wait for more work by spinning, on the cores that OpenGL's own threads need. The number of
+        threads is that of the whole process: no other thread than the main one may change it and change it back.
         """
+        if not is_software(self.gl_renderer) or threading.current_thread() is not threading.main_thread():
+            yield
+            return
         threads = torch.get_num_threads()
-        if is_software(self.gl_renderer):
-            torch.set_num_threads(1)
+        torch.set_num_threads(1)
         try:
             yield
         finally:
