@@ -147,8 +147,10 @@ def _optional() -> list[Finding]:
             findings.append(Finding(name, "note", "not installed (optional)", page))
             continue
         answer = _run_python(f"import {module}")
-        broken = f"installed, cannot be imported: {_last_line(answer)}"
-        findings.append(Finding(name, "note", broken if answer.returncode else "installed", page if broken else ""))
+        if answer.returncode:
+            findings.append(Finding(name, "note", f"installed, cannot be imported: {_last_line(answer)}", page))
+        else:
+            findings.append(Finding(name, "note", "installed"))
     return findings
 
 

@@ -150,12 +150,15 @@ def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outpu
         ShapeError: Batches that do not broadcast, or an empty list of meshes.
         DeviceError: Scene and cameras on different devices.
         MeshError: No faces, indices out of range, or vertices that are not finite.
+        GradientError: An input requires a gradient, and ``capabilities`` says that there is none.
     """
     _check_outputs(capabilities, outputs)
     meshes = mesh_list(scene)
     if not all(isinstance(mesh, capabilities.scenes) for mesh in meshes):
         kinds = " or ".join(kind.__name__ for kind in capabilities.scenes)
         raise CapabilityError(f"{capabilities.name} renders {kinds}; got {type(meshes[0]).__name__}.")
+    if not capabilities.gradients and torch.is_grad_enabled():
+        _check_black_box(capabilities, meshes, cameras)
     for mesh in meshes:
         check_same_device(scene=mesh.vertices, cameras=cameras.world_to_camera)
         check_values(mesh)
@@ -208,12 +211,10 @@ def check_values(mesh: Mesh) -> None:
         )
 
 
-def check_black_box(capabilities: Capabilities, scene: Scene, cameras: Cameras) -> None:
+def _check_black_box(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras) -> None:
     """Raise `GradientError` if autograd waits for a gradient that a black box cannot give: never a silent zero."""
-    if not torch.is_grad_enabled():
-        return
     inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
-    for mesh in mesh_list(scene):
+    for mesh in meshes:
         texture = mesh.texture.image if mesh.texture else None
         colors = {"colors": mesh.colors, "face_colors": mesh.face_colors, "texture.image": texture}
         inputs |= {name: tensor for name, tensor in colors.items() if tensor is not None}

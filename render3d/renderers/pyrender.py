@@ -27,7 +27,6 @@ from render3d.renderers.base import (
     NEUTRAL_GREY,
     Capabilities,
     Shading,
-    check_black_box,
     warn_if_software,
 )
 from render3d.renderers.one_by_one import render_one_by_one
@@ -93,7 +92,6 @@ class Pyrender(SharesContext):
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        check_black_box(self.capabilities, scene, cameras)
         warn_if_software(self.gl_renderer, cameras.device)
         return render_one_by_one(self._draw, self.capabilities, self.shading, scene, cameras, outputs)
 

@@ -6,7 +6,7 @@ class TestMine(RendererContract):
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -194,6 +194,9 @@ class RendererContract:
                 renderer(mesh, cameras, (output,))
         with pytest.raises(CapabilityError, match="outputs may hold"):
             renderer(mesh, cameras, ("mask",))
+        wrong: Any = mesh.vertices
+        with pytest.raises(CapabilityError, match="renders Mesh; got Tensor"):
+            renderer(wrong, cameras)
         with pytest.raises(ShapeError, match="do not broadcast"):
             renderer(Mesh.stack([mesh, mesh]), Cameras.stack([cameras] * 3))
         with pytest.raises(DeviceError, match="got scene on meta, cameras on cpu"):

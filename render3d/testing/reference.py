@@ -8,7 +8,7 @@ import torch
 
 from render3d.cameras import Cameras
 from render3d.images import CHANNELS, Rendering
-from render3d.renderers.base import Capabilities, Shading, check_black_box
+from render3d.renderers.base import Capabilities, Shading
 from render3d.renderers.deferred import deferred
 from render3d.renderers.one_by_one import render_one_by_one
 from render3d.scenes import Mesh, Scene
@@ -26,7 +26,6 @@ class NumpyRenderer:
         self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Any = None
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`."""
-        check_black_box(self.capabilities, scene, cameras)
         return render_one_by_one(self._draw, self.capabilities, self.shading, scene, cameras, outputs)
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, torch.Tensor]:

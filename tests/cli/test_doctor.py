@@ -57,6 +57,20 @@ def test_a_library_that_is_not_there_and_one_that_crashes() -> None:
     assert module._last_line(crashed) == "crashed by signal 6"
 
 
+def test_an_optional_back_end_that_works_needs_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        module, "OPTIONAL", {"works": ("json", "page"), "fails": ("this", "page"), "none": ("no_x", "p")}
+    )
+    answers = {"import json": (0, ""), "import this": (1, "ImportError: no CUDA\n")}
+    monkeypatch.setattr(
+        module, "_run_python", lambda code: subprocess.CompletedProcess([], answers[code][0], "", answers[code][1])
+    )
+    works, fails, absent = module._optional()
+    assert (works.detail, works.advice) == ("installed", "")
+    assert (fails.detail, fails.advice) == ("installed, cannot be imported: ImportError: no CUDA", "page")
+    assert (absent.detail, absent.advice) == ("not installed (optional)", "p")
+
+
 def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--loud"]) == 2
     assert "usage: render3d doctor [--json]" in capsys.readouterr().err

@@ -16,7 +16,6 @@ from render3d.renderers.base import (
     Capabilities,
     Shading,
     average_samples,
-    check_black_box,
     check_call,
     warn_if_software,
     warn_of_empty_views,
@@ -82,7 +81,6 @@ class OpenGL(SharesContext):
         context = self._context(cameras.device)
         with context.undisturbed():
             leading = torch.Size([*check_call(self.capabilities, scene, cameras, outputs), cameras.views])
-            check_black_box(self.capabilities, scene, cameras)
             warn_if_software(context.gl_renderer, cameras.device)
             with torch.no_grad():
                 images = self._render(context, scene, cameras, outputs, leading)
