@@ -4,3 +4,17 @@ if __name__ != "render3d.datasets":
     raise ImportError(
         "This folder is imported as render3d.datasets; the bare name 'datasets' belongs to another well-known package."
     )
+
+from render3d.datasets.base import Split as Split
+from render3d.datasets.base import VolumeDataset as VolumeDataset
+from render3d.datasets.base import VolumeExample as VolumeExample
+from render3d.datasets.mnist import MNIST3D as MNIST3D
+from render3d.datasets.mnist import MNIST3DSettings as MNIST3DSettings
+from render3d.datasets.necker import NeckerCubes as NeckerCubes
+from render3d.datasets.necker import NeckerSettings as NeckerSettings
+from render3d.datasets.primitives import Primitives as Primitives
+from render3d.datasets.primitives import PrimitivesSettings as PrimitivesSettings
+from render3d.datasets.views import RandomCameras as RandomCameras
+from render3d.datasets.views import ViewedExample as ViewedExample
+from render3d.datasets.views import WithViews as WithViews
+from render3d.datasets.views import class_colors as class_colors

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from render3d.renderers import Shading as Shading
     from render3d.scenes import Mesh as Mesh
     from render3d.scenes import Texture as Texture
+    from render3d.scenes import Volume as Volume
 
 _MODULES = ("conventions", "errors", "estimators", "fitting", "renderers", "views")
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "Rendering": "images",
     "Shading": "renderers",
     "Texture": "scenes",
+    "Volume": "scenes",
     "check_gradient": "estimators",
     "collate": "collation",
     "differentiable": "estimators",

@@ -109,6 +109,15 @@ class Batched:
         changes = {name: index_leading(value, self._event_dims[name], index) for name, value in self._tensors().items()}
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
+    def elements(self) -> list[Self]:
+        """Every element of the batch by itself, in order; the backward pass takes them together, unlike indexing's."""
+        parts = {
+            name: tensor.reshape(-1, *tensor.shape[len(self.leading_shape) :]).unbind(0)
+            for name, tensor in self._tensors().items()
+        }
+        together = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+        return [dataclasses.replace(self, **changes) for changes in together]  # type: ignore[type-var]
+
     @classmethod
     def cat(cls, items: Sequence[Self], dim: int = -1) -> Self:
         """Join along a leading dimension; ``dim`` counts leading dimensions only. The default is the last."""

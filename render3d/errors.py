@@ -8,8 +8,13 @@ Render3DError
 ├── GradientError(RuntimeError)   a gradient was asked for and none would come
 ├── GraphicsError(RuntimeError)   no usable OpenGL, or a context used where it must not be
 ├── MeshError(ValueError)         a mesh, or the file it came from, that cannot be used
+├── VolumeError(ValueError)       a volume, or the file it came from, that cannot be used
+├── TransformError(ValueError)    a spatial transform that cannot be applied or inverted
+├── DatasetError(ValueError)      data on disk or settings of a dataset that cannot be used
+├── ModelError(ValueError)        a generative model, or what it was given, that does not fit
 ├── ViewsError(ValueError)        posed images on disk that cannot be read or written
-└── FitError(RuntimeError)        a fit that cannot start or go on
+├── FitError(RuntimeError)        a fit that cannot start or go on
+└── TrainingError(RuntimeError)   a training run that cannot start or go on
 """
 
 
@@ -45,9 +50,29 @@ class MeshError(Render3DError, ValueError):
     """A mesh, or the file it came from, that cannot be used."""
 
 
+class VolumeError(Render3DError, ValueError):
+    """A volume, or the file it came from, that cannot be used."""
+
+
+class TransformError(Render3DError, ValueError):
+    """A spatial transform that cannot be applied or inverted."""
+
+
+class DatasetError(Render3DError, ValueError):
+    """Data on disk or settings of a dataset that cannot be used."""
+
+
+class ModelError(Render3DError, ValueError):
+    """A generative model, or what it was given, that does not fit."""
+
+
 class ViewsError(Render3DError, ValueError):
     """Posed images on disk that cannot be read or written."""
 
 
 class FitError(Render3DError, RuntimeError):
     """A fit that cannot start or go on."""
+
+
+class TrainingError(Render3DError, RuntimeError):
+    """A training run that cannot start or go on."""

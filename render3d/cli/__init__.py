@@ -12,6 +12,9 @@ COMMANDS = {
         "what is installed, which OpenGL answers, what to do about what is missing",
     ),
     "fit": ("render3d.cli.fit:fit", "a mesh from posed images"),
+    "train": ("render3d.cli.train:train", "a generative model of volumes, from a recipe"),
+    "sample": ("render3d.cli.sample:sample", "volumes that a trained model imagines"),
+    "complete": ("render3d.cli.complete:complete", "volumes of which a part is missing, by a trained model"),
     "bench": ("render3d.cli.bench:bench", "speed, as ratios measured in one run"),
 }
 """Each command's function and what it is for."""
@@ -59,7 +62,8 @@ def _function(name: str) -> Callable[..., int | None]:
 
 
 def _call(function: Callable[..., int | None], name: str, words: Sequence[str]) -> int:
-    if name == "doctor":  # which must work where nothing else does
+    # doctor must work where nothing else does; the flags of train depend on its first word
+    if name in ("doctor", "train"):
         return function(words) or 0
     import tyro
 

@@ -71,7 +71,8 @@ def check_scene(scene: Scene) -> Mesh:
     """The one mesh that estimators take, or an error; no input that waits for a gradient is left without one."""
     if not isinstance(scene, Mesh):
         raise CapabilityError(
-            "Estimators take one Mesh, whose batch shares a topology; got a list. Call once for each mesh of the list."
+            f"Estimators take one Mesh, whose batch shares a topology; got a {type(scene).__name__}. Call once for "
+            "each mesh of a list; renderers of volumes have gradients of their own."
         )
     texture = scene.texture.image if scene.texture else None
     waiting = {"colors": scene.colors, "face_colors": scene.face_colors, "texture.image": texture}

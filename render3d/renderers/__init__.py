@@ -1,32 +1,51 @@
 """Renderers: one seam, one file or folder a back end, each imported when first used."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from render3d.renderers.base import Capabilities as Capabilities
 from render3d.renderers.base import DirectionalLight as DirectionalLight
 from render3d.renderers.base import EmptyViewWarning as EmptyViewWarning
 from render3d.renderers.base import Renderer as Renderer
 from render3d.renderers.base import Shading as Shading
+from render3d.scenes import Mesh, Volume
 
 if TYPE_CHECKING:
     from render3d.renderers.opengl import OpenGL as OpenGL
     from render3d.renderers.pyrender import Pyrender as Pyrender
+    from render3d.renderers.volumetric import EmissionAbsorption as EmissionAbsorption
+    from render3d.renderers.volumetric import LearnedProjection as LearnedProjection
+    from render3d.renderers.volumetric import MaxProjection as MaxProjection
 
-_BACK_ENDS = {"OpenGL": "opengl", "Pyrender": "pyrender"}
 
-_OUTPUTS = {
-    "OpenGL": ("rgb", "alpha", "depth", "normal", "face_index", "barycentric"),
-    "Pyrender": ("rgb", "alpha", "depth"),
+class _BackEnd(NamedTuple):
+    """Where a back end lives, and what must be known of it before it is imported."""
+
+    module: str
+    scene: type
+    outputs: tuple[str, ...]
+
+
+_BACK_ENDS = {
+    "OpenGL": _BackEnd("opengl", Mesh, ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")),
+    "Pyrender": _BackEnd("pyrender", Mesh, ("rgb", "alpha", "depth")),
+    "EmissionAbsorption": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
+    "MaxProjection": _BackEnd("volumetric", Volume, ("alpha",)),
+    "LearnedProjection": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _BACK_ENDS:
-        return getattr(importlib.import_module(f"render3d.renderers.{_BACK_ENDS[name]}"), name)
+        return getattr(importlib.import_module(f"render3d.renderers.{_BACK_ENDS[name].module}"), name)
     raise AttributeError(f"module 'render3d.renderers' has no attribute {name!r}")
 
 
 def renderers_with_output(output: str) -> list[str]:
     """The names of the back ends that make ``output``."""
-    return [name for name, outputs in _OUTPUTS.items() if output in outputs]
+    return [name for name, back_end in _BACK_ENDS.items() if output in back_end.outputs]
+
+
+def renderers_of_scene(kind: type) -> list[str]:
+    """The names of the back ends that render scenes of this kind, `Mesh` or `Volume`."""
+    return [name for name, back_end in _BACK_ENDS.items() if back_end.scene is kind]

@@ -15,7 +15,8 @@ from render3d.color import NEUTRAL_GREY as NEUTRAL_GREY
 from render3d.errors import CapabilityError, GradientError, MeshError, ShapeError
 from render3d.images import CHANNELS, Rendering, to_float
 from render3d.randomness import Key
-from render3d.scenes import Mesh, Scene
+from render3d.scenes import Mesh, Scene, Volume
+from render3d.scenes.volume import check_volume
 
 Color = tuple[float, float, float]
 GradientKind = Literal["interior", "silhouette", "pose"]
@@ -71,8 +72,7 @@ class Shading:
     samples_per_pixel: int = 1
 
     def __post_init__(self) -> None:
-        if self.samples_per_pixel < 1 or math.isqrt(self.samples_per_pixel) ** 2 != self.samples_per_pixel:
-            raise ValueError(f"samples_per_pixel must be a square number (1, 4, 9, ...); got {self.samples_per_pixel}.")
+        check_square(self.samples_per_pixel)
         if len(self.lights) > 8:
             raise ValueError(f"lights must be at most eight; got {len(self.lights)}.")
         if self.cull not in ("none", "back", "front"):
@@ -84,6 +84,12 @@ class Shading:
     def unlit(cls, *, background: Color = (1.0, 1.0, 1.0)) -> "Shading":
         """Reflectances as they are."""
         return cls(ambient=(1.0, 1.0, 1.0), lights=(), background=background)
+
+
+def check_square(samples_per_pixel: int) -> None:
+    """Raise `ValueError` unless the samples of a pixel make a square grid."""
+    if samples_per_pixel < 1 or math.isqrt(samples_per_pixel) ** 2 != samples_per_pixel:
+        raise ValueError(f"samples_per_pixel must be a square number (1, 4, 9, ...); got {samples_per_pixel}.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,20 +149,23 @@ class EmptyViewWarning(UserWarning):
 
 
 def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outputs: Sequence[str]) -> torch.Size:
-    """Check what every mesh renderer must refuse; returns the batch that scene and cameras broadcast to.
+    """Check what every renderer must refuse; returns the batch that scene and cameras broadcast to.
 
     Raises:
         CapabilityError: A scene or output this renderer does not do.
         ShapeError: Batches that do not broadcast, or an empty list of meshes.
         DeviceError: Scene and cameras on different devices.
         MeshError: No faces, indices out of range, or vertices that are not finite.
+        VolumeError: Values that are not finite, or a negative density.
         GradientError: An input requires a gradient, and ``capabilities`` says that there is none.
     """
     _check_outputs(capabilities, outputs)
+    _check_scene(capabilities, scene)
+    if isinstance(scene, Volume):
+        check_same_device(scene=scene.values, cameras=cameras.world_to_camera)
+        check_volume(scene)
+        return broadcast_shapes(scene.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
     meshes = mesh_list(scene)
-    if not all(isinstance(mesh, capabilities.scenes) for mesh in meshes):
-        kinds = " or ".join(kind.__name__ for kind in capabilities.scenes)
-        raise CapabilityError(f"{capabilities.name} renders {kinds}; got {type(meshes[0]).__name__}.")
     if not capabilities.gradients and torch.is_grad_enabled():
         _check_black_box(capabilities, meshes, cameras)
     for mesh in meshes:
@@ -184,8 +193,24 @@ def _check_outputs(capabilities: Capabilities, outputs: Sequence[str]) -> None:
             raise CapabilityError(f"{capabilities.name} has no output {name!r}. These have: {others}.")
 
 
+def _check_scene(capabilities: Capabilities, scene: Scene) -> None:
+    items = list(scene) if isinstance(scene, list | tuple) else [scene]
+    if all(isinstance(item, capabilities.scenes) for item in items):
+        return
+    from render3d.renderers import renderers_of_scene
+
+    kind = type(items[0])
+    ways = {Mesh: "Volume.from_mesh(mesh)", Volume: "volume.to_mesh()"}
+    kinds = " or ".join(kind.__name__ for kind in capabilities.scenes)
+    message = f"{capabilities.name} renders {kinds}; got {kind.__name__}."
+    if kind in ways:
+        message += f" These render it: {', '.join(renderers_of_scene(kind))}. Or convert it: {ways[kind]}."
+    raise CapabilityError(message)
+
+
 def mesh_list(scene: Scene) -> list[Mesh]:
-    """The meshes of a scene: itself, or those of a list."""
+    """The meshes of a scene of meshes: itself, or those of a list."""
+    assert not isinstance(scene, Volume)  # `check_call` has refused it
     meshes = list(scene) if isinstance(scene, list | tuple) else [scene]
     if not meshes:
         raise ShapeError("scene is an empty list; it must hold at least one mesh.")

@@ -93,7 +93,7 @@ class Pyrender(SharesContext):
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
         warn_if_software(self.gl_renderer, cameras.device)
-        return render_one_by_one(self._draw, self.capabilities, self.shading, scene, cameras, outputs)
+        return render_one_by_one(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")

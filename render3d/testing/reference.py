@@ -26,7 +26,7 @@ class NumpyRenderer:
         self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Any = None
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`."""
-        return render_one_by_one(self._draw, self.capabilities, self.shading, scene, cameras, outputs)
+        return render_one_by_one(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, torch.Tensor]:
         mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")

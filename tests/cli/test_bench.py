@@ -4,26 +4,26 @@ import json
 
 import pytest
 
-from render3d.cli import bench
+from render3d.cli import bench, bench_render, bench_volume, timing
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "_MESHES", 3)
-    monkeypatch.setattr(bench, "_SECONDS", 0.0)
+    monkeypatch.setattr(bench_render, "_MESHES", 3)
+    monkeypatch.setattr(timing, "_SECONDS", 0.0)
 
 
 def set_floors(monkeypatch: pytest.MonkeyPatch, floor: float) -> None:
-    monkeypatch.setattr(bench, "_FLOORS", {("shaded", 162): floor, ("silhouettes", 642): floor})
+    monkeypatch.setattr(bench_render, "_FLOORS", {("shaded", 162): floor, ("silhouettes", 642): floor})
 
 
 def test_ratios_above_their_floors_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     set_floors(monkeypatch, 0.0)
     assert bench.bench(check=True, as_json=True, rounds=1) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert [(row["images"], row["vertices"]) for row in shown["comparisons"]] == [("shaded", 162), ("silhouettes", 642)]
+    assert [row["case"] for row in shown["comparisons"]] == ["shaded, 162 vertices", "silhouettes, 642 vertices"]
     for row in shown["comparisons"]:
-        assert row["ratio"] == pytest.approx(row["opengl"] / row["pyrender"])
+        assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
         assert row["ratio"] > 0
     assert shown["made_with"]["GL_RENDERER"]
 
@@ -35,5 +35,16 @@ def test_a_ratio_below_its_floor_fails_the_check_alone(
     assert bench.bench(rounds=1) == 0
     assert bench.bench(check=True, rounds=1) == 1
     shown = capsys.readouterr()
-    assert "Below the floor: shaded at 162 vertices, silhouettes at 642 vertices." in shown.err
+    assert "Below the floor: shaded, 162 vertices; silhouettes, 642 vertices." in " ".join(shown.err.split())
     assert "1e+09" in shown.out
+
+
+def test_the_volume_benchmark_compares_like_with_like(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_volume, "_SMALL", True)
+    assert bench.bench("volume", as_json=True, rounds=1) == 0
+    shown = json.loads(capsys.readouterr().out)
+    cases = [row["case"] for row in shown["comparisons"]]
+    assert len(cases) == len(set(cases)) and {case.split(",")[0] for case in cases} >= {"EmissionAbsorption", "VST"}
+    assert all(row["ours"] > 0 and row["theirs"] > 0 for row in shown["comparisons"])

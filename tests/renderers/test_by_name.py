@@ -8,8 +8,9 @@ import pytest
 from render3d import renderers
 from render3d.errors import CapabilityError
 from render3d.images import CHANNELS
-from render3d.renderers import OpenGL, Pyrender, Renderer, renderers_with_output
+from render3d.renderers import LearnedProjection, OpenGL, Pyrender, Renderer, renderers_of_scene, renderers_with_output
 from render3d.renderers.by_name import known_renderers, renderer_by_name
+from render3d.scenes import Mesh, Volume
 
 SOURCE = """
 from render3d.renderers.base import Capabilities
@@ -77,7 +78,8 @@ def test_a_class_of_a_module_on_the_path_is_made(module):
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones():
-    message = "There is no renderer 'opengel'. Known: opengl, pyrender; or module:Class for one of your own"
+    known = "opengl, pyrender, emissionabsorption, maxprojection, learnedprojection"
+    message = f"There is no renderer 'opengel'. Known: {known}; or module:Class for one of your own"
     with pytest.raises(CapabilityError, match=message):
         renderer_by_name("opengel")
 
@@ -113,8 +115,15 @@ def test_code_is_imported_for_the_renderer_that_was_named_only(module):
     assert module not in sys.modules
 
 
-@pytest.mark.parametrize("name", ["OpenGL", "Pyrender"])
-def test_the_table_of_outputs_is_that_of_the_classes(name):
+def made_whole(name):
+    """A renderer of this name that makes all that its class can."""
+    return LearnedProjection(outputs=("rgb", "alpha", "depth")) if "Learned" in name else renderer_by_name(name)
+
+
+@pytest.mark.parametrize("name", renderers._BACK_ENDS)
+def test_the_table_of_back_ends_is_that_of_the_classes(name):
     """The table is there so that an error can name back ends without importing them."""
-    outputs = getattr(renderers, name).capabilities.outputs
-    assert {output for output in CHANNELS if name in renderers_with_output(output)} == set(outputs)
+    capabilities = made_whole(name).capabilities
+    assert renderers._BACK_ENDS[name].outputs == capabilities.outputs
+    assert {output for output in CHANNELS if name in renderers_with_output(output)} == set(capabilities.outputs)
+    assert {kind for kind in (Mesh, Volume) if name in renderers_of_scene(kind)} == set(capabilities.scenes)

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Size, Tensor
 
+from render3d.renderers.base import mesh_list
 from render3d.scenes import Mesh, Scene
 
 _MOST_VERTICES = 2**22
@@ -75,7 +76,7 @@ def plan_segments(scene: Scene, camera_shape: Size, leading: Size) -> list[Segme
             torch.zeros(places[..., number, :].numel(), dtype=torch.long),
             camera_numbers[..., number, :].reshape(-1),
         )
-        for number, mesh in enumerate(scene)
+        for number, mesh in enumerate(mesh_list(scene))
     ]
 
 

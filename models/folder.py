@@ -1,0 +1,142 @@
+"""A training run as a folder that explains itself: what was asked for, how good it is, and a page that shows it."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from render3d.atomic import atomic_write
+from render3d.errors import TrainingError
+from render3d.models.checkpoints import Record, read_checkpoint, restore
+from render3d.models.distributed import World
+from render3d.models.evaluation import Bound, bound
+from render3d.models.recipes import Recipe
+from render3d.models.sequential import SequentialModel
+from render3d.models.sources import Source, model_of
+from render3d.models.training import CHECKPOINT, Progress, Trained, train
+from render3d.models.training_report import training_report
+from render3d.report.provenance import provenance
+
+CONFIG = "config.json"
+_TEST_EXAMPLES = 1000
+
+
+class Run(NamedTuple):
+    """A finished run, read from its folder."""
+
+    recipe: Recipe
+    model: SequentialModel  # in evaluation mode
+    records: list[Record]
+
+
+def train_to_folder(
+    recipe: Recipe, out: Path, *, resume: bool = False, progress: Progress | None = None, device: str | None = None
+) -> Bound | None:
+    """Train, and write what came of it to a folder.
+
+    There will be ``config.json``, ``checkpoint.safetensors``, ``metrics.json``, ``report.html`` and, where tensorboard
+    is installed, ``tensorboard/``.
+
+    Args:
+        recipe: Everything that decides the run.
+        out: A folder; made if it is not there.
+        resume: As in `train`, like the next two.
+        progress: Called with every `Record`.
+        device: Where to compute.
+
+    Returns:
+        The bound on the test split, the first 1,000 examples of it; None in all processes but the first.
+
+    Raises:
+        TrainingError: As in `train`.
+    """
+    first = World(device).is_first
+    if first and not resume and not (out / CHECKPOINT).exists():
+        out.mkdir(parents=True, exist_ok=True)
+        config = {"command": "train", "recipe": json.loads(recipe.to_json()), "made_with": provenance()}
+        _write(out / CONFIG, json.dumps(config, indent=2))
+    with _log(out / "tensorboard", first) as log:
+
+        def report(record: Record) -> None:
+            log(record)
+            if progress is not None:
+                progress(record)
+
+        trained = train(recipe, out, resume=resume, progress=report, device=device)
+    if not first:
+        return None
+    found = bound(trained.model, Source(recipe, "test"), _TEST_EXAMPLES)
+    _write(out / "metrics.json", json.dumps(_metrics(trained, found), indent=2))
+    _write(out / "report.html", training_report(recipe, trained, found))
+    return found
+
+
+def load_run(folder: Path, device: str = "cpu") -> Run:
+    """The recipe, model and history of a run.
+
+    Raises:
+        TrainingError: There is none, or what is there is damaged or of another version.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise TrainingError(f"{folder} holds no run: it has no {CONFIG}. Train one: render3d train RECIPE --out DIR.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged: {error}.") from error
+    recipe = Recipe.from_json(json.dumps(config))
+    tensors, saved = read_checkpoint(folder / CHECKPOINT)
+    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
+    if changed:
+        raise TrainingError(
+            f"{path} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. Put back the file "
+            "that was written with it."
+        )
+    model = model_of(recipe)
+    restore(tensors, model)
+    return Run(recipe, model.to(device).eval(), saved.history)
+
+
+def _metrics(trained: Trained, found: Bound) -> dict[str, Any]:
+    measured = [record for record in trained.records if record.validation is not None]
+    return {
+        "test": {
+            "negative_bound_nats": found.mean,
+            "standard_error": found.standard_error,
+            "kl_nats": float(found.kl.mean()),
+            "examples": len(found.total),
+        },
+        "validation_nats": measured[-1].validation,
+        "updates": trained.records[-1].step,
+        "seconds": trained.records[-1].seconds,
+        "history": [dataclasses.asdict(record) for record in measured],
+    }
+
+
+@contextlib.contextmanager
+def _log(folder: Path, wanted: bool) -> Iterator[Callable[[Record], None]]:
+    """Writes scalars for TensorBoard, where it is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        wanted = False
+    if not wanted:
+        yield lambda record: None
+        return
+    with SummaryWriter(str(folder)) as writer:
+
+        def log(record: Record) -> None:
+            terms = {"free_energy": record.free_energy, "reconstruction": record.reconstruction, "kl": record.kl}
+            if record.validation is not None:
+                terms["validation"] = record.validation
+            for name, value in terms.items():
+                writer.add_scalar(f"nats/{name}", value, record.step)
+
+        yield log
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as stream:
+        stream.write((text + "\n").encode("utf-8"))

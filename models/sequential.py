@@ -1,0 +1,165 @@
+"""The sequential generative model (Rezende et al. 2016, equations 1-6 and supplement A.2).
+
+==========  ==================================================================  ==========================
+equation    what                                                                part
+==========  ==================================================================  ==========================
+1           ``z_t ~ N(0, I)``                                                   `DiagonalGaussian`
+2           ``e_t = f_read(c, s_{t-1})``                                        ``context``
+3           ``s_t = f_state(s_{t-1}, z_t, e_t)``                                an LSTM
+4           ``h_t = f_write(s_t, h_{t-1})``                                     ``writer``
+5           ``x_hat = Proj(h_T, s_T)``                                          ``projection``
+6           ``x ~ p(x given x_hat)``                                            ``likelihood``
+A.2         ``z_t ~ N(mu(r_t, s_{t-1}, c), sigma(...))``, ``r_t = f_r(x, s_{t-1})``   ``posterior``
+==========  ==================================================================  ==========================
+"""
+
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from render3d.errors import ModelError
+from render3d.models.batch import Batch, Inferred
+from render3d.models.gaussians import DiagonalGaussian
+from render3d.models.layers import mlp
+from render3d.models.likelihoods import Likelihood
+from render3d.models.projections import Projection
+from render3d.models.readers import Reader
+from render3d.models.writers import Writer
+from render3d.randomness import Key, standard_normal
+
+
+class FreeEnergy(NamedTuple):
+    """The terms of equation 3, in nats; smaller is better, and the sum bounds ``-log p(x given c)`` from above.
+
+    Attributes:
+        reconstruction: ``[N]``: ``-log p(x given z_1..T, c)``, one sample of its mean under q.
+        kl: ``[N, T]``: ``KL[q(z_t given z_<t, x) || p(z_t)]`` along the sampled z_<t, in closed form.
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """``[N]``."""
+        return self.reconstruction + self.kl.sum(1)
+
+
+@final
+class Posterior(nn.Module):
+    """q(z_t given z_<t, x, c): autoregressive through the state of the generative transition.
+
+    Args:
+        reader: f_r: reads the observation, with weights of its own.
+        state: Size of the model's state.
+        context: Size of what is read of the context.
+        latents: Size of z_t.
+        hidden: Size of the hidden layer.
+    """
+
+    def __init__(self, reader: Reader, state: int, context: int, latents: int, *, hidden: int = 256) -> None:
+        super().__init__()
+        self.reader = reader
+        self.moments = mlp(reader.size + state + context, hidden, 2 * latents)
+
+    def forward(self, prepared: Any, state: Tensor, context: Tensor) -> DiagonalGaussian:
+        """The law of z_t, ``[N, L]``."""
+        moments = self.moments(torch.cat([self.reader(prepared, state), state, context], dim=-1))
+        mean, log_scale = moments.chunk(2, dim=-1)
+        return DiagonalGaussian(mean, 3 * torch.tanh(log_scale / 3))  # scales of 1/20 to 20
+
+
+@final
+class SequentialModel(nn.Module):
+    """A generative model of volumes, meshes or views; its parts can be exchanged one by one.
+
+    More steps add no parameters. Every random number is a function of a `Key` and the number of the example, so that
+    splitting a batch changes nothing.
+
+    Args:
+        steps: T.
+        latents: Size of z_t.
+        state: Size of the LSTM.
+        context: Reads c; `NoReader` for none.
+        posterior: q.
+        writer: Makes the scene.
+        projection: Makes ``x_hat`` of it.
+        likelihood: Compares that with the observation.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        latents: int,
+        state: int,
+        context: Reader,
+        posterior: Posterior,
+        writer: Writer,
+        projection: Projection,
+        likelihood: Likelihood,
+    ) -> None:
+        super().__init__()
+        if min(steps, latents, state) < 1:
+            raise ModelError(f"steps, latents and state must be at least 1; got {steps}, {latents}, {state}.")
+        self.steps, self.latents = steps, latents
+        self.context, self.posterior = context, posterior
+        self.writer, self.projection, self.likelihood = writer, projection, likelihood
+        self.transition = nn.LSTMCell(latents + context.size, state)
+        self.start = nn.Parameter(torch.zeros(2, state))
+
+    def forward(self, batch: Batch, key: Key) -> FreeEnergy:
+        """The free energy of every example (equation 3), with z sampled once."""
+        return self.free_energy(batch, self.noise(len(batch.x), key).to(batch.x), key.fold_in(1))
+
+    def free_energy(self, batch: Batch, noise: Tensor, key: Key) -> FreeEnergy:
+        """The same for given noise ``[N, T, L]``, from which z is made; ``key`` is for renderers that are random."""
+        states, kl = self.infer(batch, noise)
+        x_hat = self.decode(states, batch, key)
+        return FreeEnergy(-self.likelihood.log_prob(batch.x, x_hat), kl)
+
+    def infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """States ``[N, T, S]`` with z sampled from q by ``noise`` ``[N, T, L]``, and the KL terms ``[N, T]``."""
+        observed = self.posterior.reader.prepare(batch.x, len(batch.x))
+        context = self.context.prepare(batch.context, len(batch.x))
+        carried = self._start(len(batch.x))
+        states, terms = [], []
+        for step in range(self.steps):
+            read = self.context(context, carried[0])
+            law = self.posterior(observed, carried[0], read)
+            carried = self._next(law.sample(noise[:, step]), read, carried)
+            states.append(carried[0])
+            terms.append(law.kl_to_standard())
+        return torch.stack(states, dim=1), torch.stack(terms, dim=1)
+
+    def imagine(self, latents: Tensor, context: Tensor | None = None) -> Tensor:
+        """States ``[N, T, S]`` for given z ``[N, T, L]``; standard normal ones are samples of the prior."""
+        prepared = self.context.prepare(context, len(latents))
+        carried = self._start(len(latents))
+        states = []
+        for step in range(self.steps):
+            carried = self._next(latents[:, step], self.context(prepared, carried[0]), carried)
+            states.append(carried[0])
+        return torch.stack(states, dim=1)
+
+    def decode(self, states: Tensor, batch: Batch, key: Key) -> Tensor:
+        """``x_hat`` of states ``[N, T, S]``, seen by the cameras of the batch."""
+        return self.projection(self.writer(states), states[:, -1], batch.cameras, key)
+
+    def sample(self, count: int, key: Key, context: Tensor | None = None) -> Inferred:
+        """Scenes of batch ``[count]`` from the prior."""
+        latents = self.noise(count, key).to(self.start)
+        return self.writer(self.imagine(latents, context))
+
+    def noise(self, count: int, key: Key) -> Tensor:
+        """Standard normal ``[count, T, L]``, a function of the key and the number of the example."""
+        return standard_normal(key.fold_in(0), 1, count, (self.steps, self.latents))[0]
+
+    def _start(self, count: int) -> tuple[Tensor, Tensor]:
+        state, memory = self.start[:, None].expand(2, count, -1)
+        return state, memory
+
+    def _next(self, z: Tensor, read: Tensor, carried: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        following: tuple[Tensor, Tensor] = self.transition(torch.cat([z, read], dim=-1), carried)
+        return following

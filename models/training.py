@@ -1,0 +1,193 @@
+"""Training: one plain loop."""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, final
+
+import torch
+from torch import nn
+
+from render3d.errors import TrainingError, TransformError
+from render3d.models.batch import Batch
+from render3d.models.checkpoints import Record, Saved, check_identity, read_checkpoint, restore, save_checkpoint
+from render3d.models.distributed import World
+from render3d.models.evaluation import bound
+from render3d.models.recipes import Recipe
+from render3d.models.sequential import FreeEnergy, SequentialModel
+from render3d.models.sources import Source, model_of
+from render3d.randomness import Key
+
+CHECKPOINT = "checkpoint.safetensors"
+Progress = Callable[[Record], None]
+
+_SECONDS_BETWEEN_SAVES = 60.0
+_STEPS_BETWEEN_RECORDS = 10
+_OF_LATENTS = 4
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block: what is changed together is saved together."""
+    if threading.current_thread() is not threading.main_thread():  # Python tells the main thread alone
+        yield
+        return
+    caught = list[int]()
+    previous = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if caught:
+        raise KeyboardInterrupt
+
+
+class Trained(NamedTuple):
+    """A model after training, in evaluation mode, and what each record showed."""
+
+    model: SequentialModel
+    records: list[Record]
+
+
+def train(
+    recipe: Recipe, out: Path, *, resume: bool = False, progress: Progress | None = None, device: str | None = None
+) -> Trained:
+    """Minimise the free energy by Adam.
+
+    Every batch, transform and latent is a function of the recipe and the number of the step, so a run that was stopped
+    goes on exactly, and ``torchrun`` with any number of processes follows the same steps.
+
+    Args:
+        recipe: Everything that decides the run.
+        out: The folder of the checkpoint; it is saved there every minute, at the end, and when interrupted.
+        resume: Go on from it.
+        progress: Called with a `Record` every few steps, by the first process only.
+        device: Where to compute; by default a GPU, where there is one.
+
+    Raises:
+        TrainingError: A run in ``out`` without ``resume``, none or another with it, or a term of the free energy that
+            is not finite: the checkpoint before it stays.
+        KeyboardInterrupt: Passed on, after saving.
+    """
+    path = out / CHECKPOINT
+    if path.exists() and not resume:
+        raise TrainingError(f"{out} holds a run already. Go on with it by --resume, or write to another folder.")
+    with World(device) as world:
+        run = _Run(recipe, path, world, progress or (lambda record: None))
+        if resume:
+            run.restore()
+        run.finish()
+        return Trained(run.model.eval(), run.records)
+
+
+@final
+class _Run:
+    """The state of a run."""
+
+    def __init__(self, recipe: Recipe, path: Path, world: World, progress: Progress) -> None:
+        self.recipe, self.path, self.world, self.progress = recipe, path, world, progress
+        self.training, self.held_out = Source(recipe, "train"), Source(recipe, "validation")
+        self.model = model_of(recipe).to(world.device)
+        self.parallel = world.parallel(self.model)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.training.learning_rate[0])
+        self.key = Key(recipe.training.seed).fold_in(_OF_LATENTS)
+        self.step, self.records = 0, list[Record]()
+        self.before = 0.0  # seconds of this run before it was stopped
+        self.began = self.saved_at = time.monotonic()
+        self.pending = list[list[float]]()
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What must be the same for the run to go on."""
+        data = {f"data.{name}": value for name, value in self.training.fingerprint().items()}
+        return self.recipe.facts() | data
+
+    def restore(self) -> None:
+        """Go on from the checkpoint."""
+        tensors, saved = read_checkpoint(self.path)
+        check_identity(self.path, saved.identity, self.identity)
+        restore(tensors, self.model, self.optimiser)
+        self.step, self.records, self.pending = saved.step, saved.history, saved.pending
+        self.before = self.records[-1].seconds if self.records else 0.0
+
+    def finish(self) -> None:
+        """Do the steps that are left."""
+        settings = self.recipe.training
+        try:
+            while self.step < settings.updates:
+                self._update()
+                if self.step % _STEPS_BETWEEN_RECORDS == 0 or self.step == settings.updates:
+                    self._record()
+                if time.monotonic() - self.saved_at > _SECONDS_BETWEEN_SAVES:
+                    self._save()
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        self._save()
+
+    def _update(self) -> None:
+        settings, step = self.recipe.training, self.step
+        self.model.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate_at(step)
+        share = self.world.share(settings.batch_size)
+        indices = self.training.training_indices(step)[share.start : share.stop]
+        batch = self.training.batch(indices).to(self.world.device)
+        key = Key(self.key.fold_in(step).seed, share.start)
+        self.optimiser.zero_grad(set_to_none=True)
+        terms = self._free_energy(batch, key)
+        terms.total.mean().backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
+        means = torch.stack([terms.reconstruction.mean().detach(), terms.kl.sum(1).mean().detach()])
+        values = (self.world.sum(means) / self.world.size).tolist()
+        self._check_finite([*values, float(norm)])
+        with uninterrupted():
+            self.optimiser.step()
+            self.step += 1
+            self.pending.append(values)
+
+    def _free_energy(self, batch: Batch, key: Key) -> FreeEnergy:
+        try:
+            terms: FreeEnergy = self.parallel(batch, key)
+        except TransformError as error:  # which comes of a state that is not finite
+            raise self._broken(["place of a patch"]) from error
+        return terms
+
+    def _check_finite(self, values: list[float]) -> None:
+        terms = zip(("reconstruction", "KL", "gradient"), values, strict=True)
+        broken = [name for name, value in terms if not math.isfinite(value)]
+        if broken:
+            raise self._broken(broken)
+
+    def _broken(self, terms: list[str]) -> TrainingError:
+        kept = f"{self.path} holds the last good state" if self.path.exists() else "nothing had been saved yet"
+        return TrainingError(
+            f"The {' and the '.join(terms)} of step {self.step + 1} {'is' if len(terms) == 1 else 'are'} not finite; "
+            f"{kept}. Try a lower learning rate or gradient norm, in another folder."
+        )
+
+    def _record(self) -> None:
+        settings = self.recipe.training
+        reconstruction, kl = (sum(column) / len(column) for column in zip(*self.pending, strict=True))
+        validation = None
+        if self.step % settings.validate_every == 0 or self.step == settings.updates:
+            self.model.eval()
+            validation = bound(self.model, self.held_out, settings.validation_examples, self.world).mean
+        seconds = self.before + time.monotonic() - self.began
+        record = Record(step=self.step, seconds=seconds, reconstruction=reconstruction, kl=kl, validation=validation)
+        with uninterrupted():
+            self.records.append(record)
+            self.pending.clear()
+        if self.world.is_first:
+            self.progress(record)
+
+    def _save(self) -> None:
+        if self.world.is_first:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            saved = Saved(self.identity, self.step, self.records, self.pending)
+            save_checkpoint(self.path, self.model, self.optimiser, saved)
+        self.saved_at = time.monotonic()

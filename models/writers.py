@@ -1,0 +1,95 @@
+"""f_write, equation 4: from states to the inferred scene h_T."""
+
+from collections.abc import Sequence
+from typing import Protocol, final
+
+import torch
+from torch import Tensor, nn
+
+from render3d.models.batch import Inferred
+from render3d.models.layers import TransformHead, TransformKind, mlp
+from render3d.scenes import Mesh
+from render3d.spatial import superpose
+
+
+class Writer(Protocol):
+    """From the states of all steps to what they make together.
+
+    A state never depends on what was written, so that all steps are written at once.
+    """
+
+    def __call__(self, states: Tensor) -> Inferred:
+        """States ``[N, T, S]`` to scenes of batch ``[N]``."""
+        ...
+
+
+@final
+class CanvasWriter(nn.Module):
+    """Patches placed on a canvas of logits by a spatial transformer: ``h_t = h_{t-1} + VST(g1(s_t), g2(s_t))``.
+
+    Args:
+        state: Size of the states.
+        channels: Of the canvas: the logits of occupancy, then features for a `LearnedProjection`.
+        size: ``(D, H, W)`` of the canvas.
+        patch: Cells of a patch along each axis.
+        hidden: Size of the hidden layer of g1.
+        transform: What g2 may do.
+        empty: The logit of h_0: most of a volume is empty.
+    """
+
+    def __init__(
+        self,
+        state: int,
+        size: Sequence[int],
+        *,
+        channels: int = 1,
+        patch: int = 12,
+        hidden: int = 256,
+        transform: TransformKind = "scale_shift",
+        empty: float = -4.0,
+    ) -> None:
+        super().__init__()
+        self.size = tuple(size)
+        self.patch = (channels, patch, patch, patch)
+        self.content = mlp(state, hidden, channels * patch**3)
+        self.place = TransformHead(state, 3, transform, scale=0.8)
+        self.start = nn.Parameter(torch.tensor([empty] + [0.0] * (channels - 1))[:, None, None, None])
+
+    def forward(self, states: Tensor) -> Tensor:
+        """The canvas h_T: ``[N, C, D, H, W]``."""
+        patches = self.content(states).reshape(*states.shape[:2], *self.patch)
+        return self.start + superpose(patches, self.place(states), self.size)
+
+
+@final
+class MeshWriter(nn.Module):
+    """A mesh whose vertices move on rays from the centre: a fully connected network of s_T.
+
+    Args:
+        state: Size of the states.
+        hidden: Size of the hidden layer.
+        subdivisions: Of the icosahedron; the paper's 162 vertices are two.
+        radius: Of the sphere that it starts as.
+        colored: Whether vertices have colours. They want a renderer that carries gradients to them.
+    """
+
+    def __init__(
+        self, state: int, *, hidden: int = 256, subdivisions: int = 2, radius: float = 0.6, colored: bool = False
+    ) -> None:
+        super().__init__()
+        sphere = Mesh.icosphere(subdivisions)
+        self.radius, self.values = radius, 4 if colored else 1
+        self.rays: Tensor
+        self.faces: Tensor
+        self.register_buffer("rays", sphere.vertices, persistent=False)
+        self.register_buffer("faces", sphere.faces, persistent=False)
+        self.content = mlp(state, hidden, self.values * len(sphere.vertices))
+        with torch.no_grad():  # begin with spheres, nearly
+            self.content[-1].weight.mul_(0.1)  # type: ignore[operator]
+
+    def forward(self, states: Tensor) -> Mesh:
+        """Meshes of batch ``[N]``."""
+        values = self.content(states[:, -1]).reshape(len(states), -1, self.values)
+        length = self.radius * torch.exp(torch.tanh(values[..., :1]))
+        colors = torch.sigmoid(values[..., 1:]) if self.values == 4 else None
+        return Mesh(length * self.rays, self.faces, colors=colors)

@@ -1,0 +1,112 @@
+"""``render3d complete``: volumes of which a part is missing."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+from torch import Tensor
+
+from render3d.atomic import atomic_write
+from render3d.errors import ModelError, TrainingError
+from render3d.models.completion_report import Completed, complete_held_out, completion_report
+from render3d.models.folder import load_run
+
+_SIDES = {"left": (2, 0), "right": (2, 1), "bottom": (1, 0), "top": (1, 1), "back": (0, 0), "front": (0, 1)}
+"""Axis of (z, y, x), and which half of it is missing."""
+
+
+def complete(
+    run: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    missing: str = "left",
+    count: int = 60,
+    iterations: int = 100,
+    chains: int = 3,
+    seed: int = 0,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> int:
+    """Complete held-out volumes by the Markov chain of a trained model.
+
+    Writes metrics.json and report.html: the first eight steps and the last, the overlap with the truth beside that of
+    the nearest training volume, and a diagnostic of the chains.
+
+    Args:
+        run: The folder of a training run.
+        out: The folder for the results.
+        missing: The half that is missing: left, right, bottom, top, back or front; or a .npy file of a bool array
+            [D, H, W], true where it is missing.
+        count: How many test examples.
+        iterations: Steps of a chain.
+        chains: Chains of each example, for the diagnostic.
+        seed: Of all noise.
+        as_json: Print the measures as JSON.
+    """
+    if count < 2 or iterations < 8 or chains < 1:
+        raise ModelError(
+            f"--count must be at least 2, --iterations 8 and --chains 1; got {count}, {iterations}, {chains}."
+        )
+    if out.resolve() == run.resolve():
+        raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
+    trained = load_run(run)
+    observed = ~_missing(missing, trained.recipe.data.size)
+    completed = complete_held_out(trained, count, observed, iterations, chains, seed)
+    metrics = _metrics(completed, missing)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("metrics.json", json.dumps(metrics, indent=2)),
+        ("report.html", completion_report(trained, completed)),
+    ):
+        with atomic_write(out / name) as stream:
+            stream.write((text + "\n").encode("utf-8"))
+    if as_json:
+        print(json.dumps(metrics))
+    else:
+        console = Console()
+        console.print(
+            f"IoU of the missing part: {metrics['iou_last_sample']:.3f}; nearest of {completed.training_count} "
+            f"training volumes: {metrics['iou_nearest']:.3f}."
+        )
+        console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _missing(name: str, size: int) -> Tensor:
+    """``[D, H, W]`` bool."""
+    if name in _SIDES:
+        axis, upper = _SIDES[name]
+        along = torch.arange(size).reshape([-1 if number == axis else 1 for number in range(3)])
+        half = along >= size // 2 if upper else along < size // 2
+        return half.expand(size, size, size)
+    path = Path(name)
+    if path.suffix != ".npy" or not path.is_file():
+        raise ModelError(f"--missing must be one of {', '.join(_SIDES)}, or a .npy file that exists; got {name!r}.")
+    try:
+        mask = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ModelError(f"{path} is not an array in the .npy format, or is damaged: {error}.") from error
+    if mask.dtype != np.bool_ or mask.shape != (size, size, size):
+        raise ModelError(f"{path} must hold a bool array of shape {[size] * 3}; got {mask.dtype} {list(mask.shape)}.")
+    return torch.from_numpy(mask)
+
+
+def _metrics(completed: Completed, missing: str) -> dict[str, float | int | str]:
+    last, mean, near = (completed.iou(found) for found in (completed.shown[-1], completed.means, completed.nearest))
+    difference = last - near
+    return {
+        "missing": missing,
+        "examples": len(last),
+        "steps": completed.counts.shape[1],
+        "iou_last_sample": float(last.mean()),
+        "iou_mean": float(mean.mean()),
+        "iou_nearest": float(near.mean()),
+        "training_volumes": completed.training_count,
+        "gain_over_nearest": float(difference.mean()),
+        "gain_standard_error": float(difference.std() / len(difference) ** 0.5),
+        "r_hat_median": float(completed.r_hat.median()),
+    }

@@ -1,0 +1,97 @@
+"""``render3d train``: a generative model from a recipe."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from render3d.models.checkpoints import Record
+from render3d.models.distributed import World
+from render3d.models.folder import train_to_folder
+from render3d.models.recipes import RECIPES, Recipe, recipe_by_name
+
+_USAGE = """usage: render3d train RECIPE --out DIR [--help] ...
+
+Recipes: {recipes}; or module:function for one of your own, a function that returns a
+render3d.models.recipes.Recipe. Its keyword parameters are flags: render3d train {first} --help.
+Several processes: torchrun --nproc-per-node N -m render3d train RECIPE --out DIR."""
+
+
+def train(words: Sequence[str]) -> int:
+    """Train a generative model; writes config.json, metrics.json, report.html and a checkpoint."""
+    if not words or words[0].startswith("-"):
+        print(_USAGE.format(recipes=", ".join(RECIPES), first=next(iter(RECIPES))))
+        return 0 if words and words[0] in ("-h", "--help") else 2
+    function = recipe_by_name(words[0])
+
+    def run(
+        *,
+        out: Path,
+        configuration: Annotated[Recipe, tyro.conf.arg(name="", constructor=function)],
+        resume: bool = False,
+        device: str | None = None,
+        as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    ) -> int:
+        """Train a generative model.
+
+        Args:
+            out: The folder for the results.
+            configuration: What to train, and how.
+            resume: Go on with the run that was stopped in OUT.
+            device: Where to compute: cpu, cuda, cuda:1; by default a GPU, where there is one.
+            as_json: Print the measures as JSON.
+        """
+        return _train(configuration, out, resume, device, as_json)
+
+    return tyro.cli(run, prog=f"render3d train {words[0]}", args=list(words[1:]))
+
+
+def _train(recipe: Recipe, out: Path, resume: bool, device: str | None, as_json: bool) -> int:
+    first = World(device).is_first
+    console = Console(stderr=as_json, quiet=not first)
+    with _Bar(recipe, console) as bar:
+        try:
+            found = train_to_folder(recipe, out, resume=resume, progress=bar.advance, device=device)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped after update {bar.step} of {recipe.training.updates} or later; nothing is lost. Go on by the "
+                "same command with --resume."
+            ) from None
+    if found is None:
+        return 0
+    if as_json:
+        print(json.dumps({"negative_bound_nats": found.mean, "standard_error": found.standard_error}))
+    else:
+        console.print(f"Negative bound on test data: {found.mean:.1f} +- {found.standard_error:.1f} nats.")
+        console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
+    return 0
+
+
+class _Bar:
+    """Updates, nats, examples a second and an estimate of the time that is left."""
+
+    def __init__(self, recipe: Recipe, console: Console) -> None:
+        self.step = 0
+        self._batch, self._last = recipe.training.batch_size, (0, 0.0)
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+        self._bar = Progress(TextColumn("train"), *columns, TextColumn("left"), TimeRemainingColumn(), console=console)
+        self._task = self._bar.add_task("train", total=recipe.training.updates, state="")
+
+    def __enter__(self) -> "_Bar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def advance(self, record: Record) -> None:
+        """Show a record."""
+        steps, seconds = record.step - self._last[0], record.seconds - self._last[1]
+        rate = steps * self._batch / seconds if seconds > 0 else 0.0
+        self.step, self._last = record.step, (record.step, record.seconds)
+        state = f"{record.free_energy:.1f} nats (KL {record.kl:.1f})  {rate:.0f} examples/s"
+        self._bar.update(self._task, completed=record.step, state=state)

@@ -1,0 +1,75 @@
+"""Maximum projection: the most opaque voxel that a ray meets."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Generator, Tensor
+
+from render3d.cameras import Cameras
+from render3d.images import Rendering
+from render3d.randomness import Key
+from render3d.renderers.base import Capabilities, check_square
+from render3d.renderers.one_by_one import render_one_by_one
+from render3d.renderers.volumetric.marching import AT_CENTRES, Crossings, integrate
+from render3d.scenes import Scene, Volume
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaxProjection:
+    """A `Renderer` of volumes: ``alpha`` is the largest occupancy that the ray through the pixel's centre meets.
+
+    Occupancy is that of a whole voxel, ``1 - exp(-density * side)``, where the ray crosses the planes through the
+    centres of voxels. Only the point of the maximum gets a gradient: it is full where one point wins clearly, and
+    sparse.
+
+    Attributes:
+        samples_per_pixel: A square number: a grid of rays whose ``alpha`` is averaged.
+
+    Raises:
+        ValueError: Samples that make no square.
+    """
+
+    samples_per_pixel: int = 1
+
+    def __post_init__(self) -> None:
+        check_square(self.samples_per_pixel)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Coverage of volumes."""
+        return Capabilities(
+            name="MaxProjection",
+            outputs=("alpha",),
+            gradients=frozenset({"interior", "silhouette", "pose"}),
+            batched=True,
+            device="any",
+            licence="MIT",
+            scenes=(Volume,),
+        )
+
+    def __call__(
+        self,
+        scene: Scene,
+        cameras: Cameras,
+        outputs: Sequence[str] = ("alpha",),
+        *,
+        generator: Generator | Key | None = None,
+    ) -> Rendering:
+        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
+        return render_one_by_one(self._draw, self.capabilities, self.samples_per_pixel, scene, cameras, outputs)
+
+    def _draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        density = dataclasses.replace(volume, values=volume.density)
+        largest = integrate(density, cameras, _largest, 1, AT_CENTRES)
+        return {"alpha": -torch.expm1(-largest * volume.voxel_side)}
+
+
+def _largest(crossings: Crossings) -> Tensor:
+    """``[1, P]``: the largest density between near and far."""
+    density = crossings.density
+    if crossings.visible is not None:
+        density = density * (crossings.visible > 0.5)
+    return density.amax(0)[None]

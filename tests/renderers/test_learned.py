@@ -1,0 +1,137 @@
+"""The learned projection: what its warps see, where its gradients go, and that it learns."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+import render3d as r3
+from render3d.data import bunny
+from render3d.errors import CameraError, CapabilityError, VolumeError
+from render3d.metrics import silhouette_iou
+from render3d.renderers import LearnedProjection, MaxProjection, OpenGL
+from render3d.renderers.volumetric.warps import Warp, warp_to_view
+
+
+def off_centre(views: int = 4, size: tuple[int, int] = (48, 64)) -> r3.Cameras:
+    cameras = r3.Cameras.sphere(views, 3.0, vertical_fov_degrees=46, image_size=size)
+    shift = torch.tensor([[0, 0, 5.0], [0, 0, -3.0], [0, 0, 0]])
+    return dataclasses.replace(cameras, intrinsics=cameras.intrinsics + shift)
+
+
+def coverage_of(warped: Tensor) -> Tensor:
+    """Most occupied cell along every column of the warped grid."""
+    return warped.amax(-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parallel", "least"), [("frustum", False, 0.95), ("frustum", True, 0.95), ("affine", True, 0.95)]
+)
+def test_the_columns_of_a_warp_are_the_pixels_of_the_mesh(kind: Warp, parallel: bool, least: float) -> None:
+    mesh = bunny().normalized()
+    volume = r3.Volume.from_mesh(mesh, 64)
+    cameras = off_centre().to_orthographic(2.2) if parallel else off_centre()
+    wanted = OpenGL()(mesh, cameras, ("alpha",)).alpha
+    seen = warp_to_view(r3.Volume(volume.occupancy, volume.extent), cameras, 64, kind)
+    assert float(silhouette_iou(coverage_of(seen), wanted).min()) > least
+
+
+def test_the_affine_warp_is_weak_perspective() -> None:
+    """From far away it is the picture itself; close by, it is wrong, as it must be."""
+    mesh = bunny().normalized()
+    volume = r3.Volume.from_mesh(mesh, 64)
+    seen = r3.Volume(volume.occupancy, volume.extent)
+    far = r3.Cameras.sphere(3, 30.0, vertical_fov_degrees=4.2, image_size=(48, 64))
+    wanted = OpenGL()(mesh, far, ("alpha",)).alpha
+    assert float(silhouette_iou(coverage_of(warp_to_view(seen, far, 64, "affine")), wanted).min()) > 0.95
+    near = r3.Cameras.sphere(3, 2.0, vertical_fov_degrees=75, image_size=(48, 64))
+    wanted = OpenGL()(mesh, near, ("alpha",)).alpha
+    assert float(silhouette_iou(coverage_of(warp_to_view(seen, near, 64, "affine")), wanted).min()) < 0.9
+    assert float(silhouette_iou(coverage_of(warp_to_view(seen, near, 64, "frustum")), wanted).min()) > 0.94
+
+
+@pytest.mark.parametrize("kind", ["affine", "frustum"])
+def test_planes_run_from_near_to_far(kind: Warp) -> None:
+    occupancy = torch.zeros(32, 8, 8)
+    occupancy[24:] = 1.0  # the side of high z
+    volume = r3.Volume(torch.as_tensor(occupancy)[None])
+    for position, first in (((0.0, 0.0, 4.0), True), ((0.0, 0.0, -4.0), False)):
+        grid = warp_to_view(volume, r3.Cameras.look_at(position, image_size=(7, 9)), 20, kind)[0, 0, :, 3, 4]
+        assert (float(grid[:10].sum()) > float(grid[10:].sum())) is first
+
+
+@pytest.mark.parametrize("kind", ["affine", "frustum"])
+def test_gradients_of_warps_pass_finite_differences(kind: Warp) -> None:
+    values = torch.rand(2, 3, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    cameras = off_centre(2, (2, 3))
+    cameras = r3.Cameras(cameras.world_to_camera.double(), cameras.intrinsics.double(), (2, 3))
+    twist = torch.full((2, 6), 0.03, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda v, t: warp_to_view(r3.Volume(v), cameras.retract(t), 3, kind), (values, twist)
+    )
+
+
+@pytest.mark.parametrize("warp", ["affine", "frustum", "none"])
+def test_every_view_goes_through_the_same_parameters(warp: Warp) -> None:
+    torch.manual_seed(0)
+    projection = LearnedProjection(3, outputs=("rgb", "alpha", "depth"), features=4, planes=6, warp=warp)
+    volumes = r3.Volume(torch.rand(2, 3, 6, 5, 4))
+    cameras = r3.Cameras.stack([off_centre(3, (6, 9)), off_centre(5, (6, 9))[:3]])
+    together = projection(volumes, cameras, ("rgb", "alpha", "depth"))
+    assert together.rgb.shape == (2, 3, 3, 6, 9)
+    alone = projection(volumes[1], cameras[1][2:], ("rgb", "alpha", "depth"))
+    for name in ("rgb", "alpha", "depth"):
+        torch.testing.assert_close(together[1, 2:].stored(name), alone.stored(name))
+    repeated = projection(volumes[0], cameras, ("alpha",)).alpha
+    torch.testing.assert_close(repeated[0], together.alpha[0])
+
+
+def test_gradients_reach_volume_parameters_and_inferred_cameras() -> None:
+    torch.manual_seed(0)
+    projection = LearnedProjection(features=4, planes=6)
+    values = torch.rand(1, 6, 6, 6, requires_grad=True)
+    twist = torch.zeros(2, 6, requires_grad=True)
+    projection(r3.Volume(values), off_centre(2, (6, 6)).retract(twist)).alpha.square().sum().backward()
+    reached = [values.grad, twist.grad, *(parameter.grad for parameter in projection.parameters())]
+    assert all(gradient is not None and float(gradient.abs().sum()) > 0 for gradient in reached)
+
+
+def test_it_learns_the_camera_of_an_analytic_projection() -> None:
+    torch.manual_seed(0)
+    corner = torch.zeros(4, 1, 8, 8, 8)
+    for number in range(4):
+        corner[number, 0, 2 : 5 + (number & 1), 2 : 5 + (number >> 1), 3:6] = 1
+    volumes = r3.Volume.from_occupancy(corner[:, 0])
+    cameras = r3.Cameras.sphere(6, 3.0, image_size=(12, 12))
+    target = MaxProjection()(volumes, cameras).alpha
+    projection = LearnedProjection(features=6, planes=8)
+    optimiser = torch.optim.Adam(projection.parameters(), 1e-2)
+    for _ in range(60):
+        optimiser.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy(projection(volumes, cameras).alpha, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    with torch.no_grad():
+        found = projection(volumes, cameras).alpha
+    assert float(silhouette_iou(found, target).mean()) > 0.75
+    mean = target.mean().expand_as(target)
+    assert float((found - target).square().mean()) < 0.3 * float((mean - target).square().mean())
+
+
+def test_what_it_cannot_take_is_an_error_that_says_what_to_do() -> None:
+    volume, cameras = r3.Volume(torch.rand(2, 4, 4, 4)), off_centre(1, (4, 4))
+    with pytest.raises(VolumeError, match="takes volumes of 1 channels; got 2. Make one with channels=2"):
+        LearnedProjection()(volume, cameras)
+    with pytest.raises(CapabilityError, match="LearnedProjection has no output 'rgb'"):
+        LearnedProjection(2)(volume, cameras, ("rgb",))
+    inside = r3.Cameras.look_at((0.0, 0.0, 0.2), (0.0, 0.0, 1.0), image_size=(4, 4))
+    with pytest.raises(CameraError, match="Use warp='frustum', or move the camera back"):
+        LearnedProjection(2)(volume, inside)
+    assert LearnedProjection(2, warp="frustum")(volume, inside).alpha.isfinite().all()
+    with pytest.raises(ValueError, match="warp must be"):
+        LearnedProjection(warp="orthographic")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 1"):
+        LearnedProjection(planes=0)
+    with pytest.raises(ValueError, match="outputs may hold"):
+        LearnedProjection(outputs=("normal",))  # type: ignore[arg-type]
