@@ -28,7 +28,7 @@ def test_the_chain_has_the_transition_probabilities_of_the_kernel(build) -> None
     observed[0, 0, 1, :] = False  # two voxels are missing
     count = 40_000
     many = x.expand(count, -1, -1, -1, -1)
-    first = next(iter(complete(model, many, observed, Key(3))))
+    first = next(iter(complete(model, many, observed, Key(3), noise_rate=0.5)))
     missing = first.x[:, ~observed]
     frequency = torch.bincount((2 * missing[:, 0] + missing[:, 1]).long(), minlength=4).double() / count
 
@@ -56,7 +56,9 @@ def test_what_is_observed_stays_and_what_is_missing_is_never_looked_at(build) ->
     x = (torch.rand(3, 1, 4, 4, 4) < 0.5).double()
     observed = torch.rand(1, 4, 4, 4) < 0.5
     blank = torch.where(observed, x, torch.nan)
-    chains = [list(itertools.islice(complete(model, volume, observed, Key(5)), 6)) for volume in (x, blank)]
+    chains = [
+        list(itertools.islice(complete(model, volume, observed, Key(5), noise_rate=0.5), 6)) for volume in (x, blank)
+    ]
     for one, other in zip(*chains, strict=True):
         assert torch.equal(one.x, other.x)
         assert torch.equal(one.x[:, observed], x[:, observed])
@@ -89,6 +91,8 @@ def test_a_mask_that_makes_no_sense_is_refused(build, observed: Tensor, message:
 def test_another_feedback_is_refused(build) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ModelError, match="'sample' or 'mean'"):
         complete(build(), torch.zeros(1, 1, 4, 4, 4), torch.arange(4) < 2, Key(0), feedback="mode")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="noise_rate must lie in 0-1"):
+        complete(build(), torch.zeros(1, 1, 4, 4, 4), torch.arange(4) < 2, Key(0), noise_rate=1.5)
 
 
 def test_the_diagnostic_tells_mixed_chains_from_stuck_ones() -> None:
