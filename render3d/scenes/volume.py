@@ -255,11 +255,11 @@ def _voxel_side(resolution: tuple[int, ...] | torch.Size, extent: float) -> floa
 
 def check_volume(volume: Volume) -> None:
     """Raise `VolumeError` for densities of which no picture could be made."""
-    density = volume.density.detach()
-    # A sum is finite only if all its terms are, and is several times cheaper than testing each.
-    if not math.isfinite(float(volume.values.detach().sum(dtype=torch.float64))):
+    values = volume.values.detach()
+    low, high = torch.aminmax(values)  # NaN, if there is one, is both
+    if not (math.isfinite(float(low)) and math.isfinite(float(high))):
         raise VolumeError("values of the volume must be finite; got NaN or infinite values.")
-    if bool((density < 0).any()):
-        raise VolumeError(
-            f"density must not be negative; got {float(density.min()):.3g}. Logits: Volume.from_logits(logits)."
-        )
+    # The lowest value is negative if any density is; colours may be.
+    least = float(low) if volume.channels == 1 or low >= 0 else float(volume.density.detach().amin())
+    if least < 0:
+        raise VolumeError(f"density must not be negative; got {least:.3g}. Logits: Volume.from_logits(logits).")

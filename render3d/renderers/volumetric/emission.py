@@ -105,7 +105,7 @@ def _optical_depth(crossings: Crossings) -> Tensor:
 def _weighted_sums(crossings: Crossings) -> Tensor:
     """``[2 or 5, P]``: alpha, then depth and colour weighted by what is absorbed."""
     weights = crossings.weights()
-    sums = [weights.sum(0), (weights * crossings.depth).sum(0)]
-    if crossings.colors is not None:
-        sums += (weights * crossings.colors).sum(1).unbind(0)
-    return torch.stack(sums)
+    sums = torch.stack([weights.sum(0), crossings.mean_depth(weights)])
+    if crossings.colors is None:
+        return sums
+    return torch.cat([sums, (weights[:, None] * crossings.colors).sum(0)])

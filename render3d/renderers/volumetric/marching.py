@@ -8,13 +8,14 @@ rendering and tomographic reconstruction using texture mapping hardware", 1994; 
 """
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from numpy.polynomial.legendre import leggauss
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from render3d.cameras import Cameras
 from render3d.scenes import Volume
@@ -34,6 +35,7 @@ class Rule(NamedTuple):
 AT_CENTRES = Rule((0.0,), (1.0,), -0.5)
 
 
+@functools.cache
 def gauss_legendre(count: int) -> Rule:
     """The quadrature that is exact for polynomials of degree ``2 * count - 1``."""
     nodes, weights = leggauss(count)
@@ -47,21 +49,22 @@ class Planes(NamedTuple):
     share: Tensor  # [K]: the part of a voxel that each stands for
     ends: tuple[Tensor, Tensor]  # [K] each: where that part begins and ends
 
-    @classmethod
-    def of(cls, voxels: int, rule: Rule, like: Tensor) -> "Planes":
-        """``(voxels + 1) * len(rule.nodes)`` planes, of the dtype and device of ``like``."""
-        nodes, weights = (torch.tensor(numbers).to(like) for numbers in (rule.nodes, rule.weights))
-        place = (torch.arange(voxels + 1).to(like)[:, None] + nodes).flatten()
-        share = weights.repeat(voxels + 1)
-        end = share.cumsum(0) + rule.start
-        return cls(place, share, (end - share, end))
+
+@functools.lru_cache(maxsize=32)
+def planes_of(voxels: int, rule: Rule, dtype: torch.dtype, device: torch.device) -> Planes:
+    """``(voxels + 1) * len(rule.nodes)`` planes."""
+    nodes, weights = (torch.tensor(numbers, dtype=dtype, device=device) for numbers in (rule.nodes, rule.weights))
+    place = (torch.arange(voxels + 1, dtype=dtype, device=device)[:, None] + nodes).flatten()
+    share = weights.repeat(voxels + 1)
+    end = share.cumsum(0) + rule.start
+    return Planes(place, share, (end - share, end))
 
 
 class Crossings(NamedTuple):
     """What P rays meet on K planes. ``forward`` tells whether they meet the first or the last plane first.
 
-    ``density`` is ``[K, P]``, per unit length, and falls to zero outside the grid. ``colors`` are ``[C, K, P]``, and
-    outside are those of the border. ``first`` and ``step`` ``[P]`` are distances along the ray, in scene units: of
+    ``density`` is ``[K, P]``, per unit length, and falls to zero outside the grid. ``colors`` are ``[K, C, P]``, those
+    of the border where density falls. ``first`` and ``step`` ``[P]`` are distances along the ray, in scene units: of
     place 0, and of one voxel, negative if not ``forward``. ``along`` ``[P]`` is depth (camera z) per distance.
     ``visible`` ``[K, P]`` is the share of each plane's part that lies between near and far; None where that is all.
     """
@@ -75,11 +78,6 @@ class Crossings(NamedTuple):
     visible: Tensor | None
     forward: bool
 
-    @property
-    def depth(self) -> Tensor:
-        """``[K, P]``: camera z of every crossing."""
-        return (self.first + self.planes.place[:, None] * self.step) * self.along
-
     def optical_depth(self) -> Tensor:
         """``[P]``: the integral of the density, which does not depend on the order along the ray."""
         density = self.density if self.visible is None else self.density * self.visible
@@ -89,24 +87,57 @@ class Crossings(NamedTuple):
         """``[K, P]``: the share of the light that is absorbed at each plane, as seen from the camera."""
         density = self.density if self.visible is None else self.density * self.visible
         depth = density * (self.planes.share[:, None] * self.step.abs())
-        whole = torch.ones_like(depth[:1])
-        if self.forward:
-            passed = torch.exp(-depth.cumsum(0))
-            return torch.cat([whole, passed[:-1]]) - passed
-        passed = torch.exp(-depth.flip(0).cumsum(0)).flip(0)
-        return torch.cat([passed[1:], whole]) - passed
+        weights: Tensor = _Absorption.apply(depth, self.forward)
+        return weights
+
+    def mean_depth(self, weights: Tensor) -> Tensor:
+        """``[P]``: the sum of camera z at every crossing, weighted by ``weights`` ``[K, P]``."""
+        return (self.first * weights.sum(0) + self.step * (self.planes.place @ weights)) * self.along
+
+
+class _Absorption(torch.autograd.Function):
+    """From optical depths ``[K, P]`` to what is absorbed there: with ``T_k = exp(-sum_{j <= k} d_j)``, the light that is
+    left behind plane k, ``w_k = T_{k-1} - T_k``.
+
+    ``dw_k / dd_j`` is ``-w_k`` for planes behind j and ``T_j`` for j itself, so that the backward pass is one
+    cumulative sum, where autograd would take four passes more.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, depth: Tensor, forward: bool) -> Tensor:
+        left = torch.exp(-(depth.cumsum(0) if forward else depth.flip(0).cumsum(0).flip(0)))
+        weights = left.neg()
+        before, behind = (weights[1:], left[:-1]) if forward else (weights[:-1], left[1:])
+        before += behind
+        weights[0 if forward else -1] += 1
+        ctx.save_for_backward(weights, left)
+        ctx.forward = forward
+        return weights
+
+    @staticmethod
+    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        weights, left = ctx.saved_tensors
+        lost = weights * grad
+        behind = lost.cumsum(0)
+        if ctx.forward:
+            behind = behind[-1] - behind
+        else:
+            behind -= lost
+        return torch.addcmul(-behind, grad, left), None
 
 
 @dataclasses.dataclass(frozen=True)
 class _Rays:
-    origins: Tensor  # [P, 3], world
-    directions: Tensor  # [P, 3], world, unit
+    origins: Tensor  # [3, P], world
+    directions: Tensor  # [3, P], world, unit
     along: Tensor  # [P]
     near: float
     far: float
 
     def __getitem__(self, chosen: Tensor) -> "_Rays":
-        return _Rays(self.origins[chosen], self.directions[chosen], self.along[chosen], self.near, self.far)
+        origins, directions = self.origins.index_select(1, chosen), self.directions.index_select(1, chosen)
+        return _Rays(origins, directions, self.along.index_select(0, chosen), self.near, self.far)
 
 
 Integral = Callable[[Crossings], Tensor]
@@ -126,96 +157,144 @@ def integrate(volume: Volume, cameras: Cameras, integral: Integral, channels: in
     volume = dataclasses.replace(volume, values=volume.values.to(exact))
     rays = _rays_of(cameras, exact)
     march = _march_by_slices if volume.device.type == "cpu" else _march_at_once
-    result = rays.origins.new_zeros(channels, len(rays.origins))
-    for chosen, crossings in march(volume, rays, rule):
-        found = integral(crossings)
-        result = found if chosen is None else result.index_copy(1, chosen, found)
+    pieces = [(chosen, integral(crossings)) for chosen, crossings in march(volume, rays, rule)]
+    result = _assembled(pieces, rays.along.new_zeros(channels, 1), len(rays.along))
     return result.reshape(channels, cameras.views, *cameras.image_size).movedim(1, 0)
+
+
+def _assembled(pieces: Sequence[tuple[Tensor | None, Tensor]], missing: Tensor, count: int) -> Tensor:
+    """``[channels, count]`` of pieces ``[channels, P]``, each of the rays that are chosen; ``missing`` for the rest."""
+    if len(pieces) == 1 and pieces[0][0] is None:
+        return pieces[0][1]
+    order = torch.cat([torch.empty(0, dtype=torch.long), *(chosen for chosen, _ in pieces if chosen is not None)])
+    place = torch.full((count,), len(order)).index_put((order,), torch.arange(len(order)))
+    return torch.cat([*(found for _, found in pieces), missing], dim=1).index_select(1, place)
 
 
 def _rays_of(cameras: Cameras, dtype: torch.dtype) -> _Rays:
     origins, directions = cameras.rays()
     along = (directions * cameras.rotation[..., None, None, 2, :]).sum(-1)
-    flat = origins.reshape(-1, 3), directions.reshape(-1, 3), along.reshape(-1)
-    return _Rays(flat[0].to(dtype), flat[1].to(dtype), flat[2].to(dtype), cameras.near, cameras.far)
+    flat = (part.reshape(-1, 3).T.contiguous().to(dtype) for part in (origins, directions))
+    return _Rays(*flat, along.reshape(-1).to(dtype), cameras.near, cameras.far)
+
+
+def _padded(volume: Volume) -> Tensor:
+    """``[C, D + 2, H + 2, W + 2]``: a voxel more on each side, empty, and of the colour of its neighbour."""
+    if volume.channels == 1:
+        return torch.nn.functional.pad(volume.values, (1,) * 6)
+    density, colors = volume.values.split((1, volume.channels - 1))
+    colors = torch.nn.functional.pad(colors[None], (1,) * 6, mode="replicate")[0]
+    return torch.cat([torch.nn.functional.pad(density, (1,) * 6), colors])
 
 
 def _march_by_slices(volume: Volume, rays: _Rays, rule: Rule) -> Iterator[tuple[Tensor, Crossings]]:
     """Rays grouped by axis and direction, and slices sampled bilinearly: what torch is quick at on a CPU."""
-    directions = rays.directions.detach()
-    main = directions.abs().argmax(-1)
-    forwards = directions.gather(-1, main[:, None])[:, 0] > 0
-    meets = _meets(volume, rays)
-    for axis, forward in itertools.product(range(3), (True, False)):
-        chosen = ((main == axis) & (forwards == forward) & meets).nonzero()[:, 0]
-        if len(chosen) > 0:
-            yield chosen, _cross_slices(volume, rays[chosen], axis, forward, rule)
+    padded = _padded(volume)
+    main, towards = _main_axes(rays.directions.detach())
+    group = torch.where(_meets(volume, rays), 2 * main + (towards > 0), -1)
+    for axis in range(3):
+        chosen = [(forward, (group == 2 * axis + forward).nonzero()[:, 0]) for forward in (True, False)]
+        chosen = [(forward, numbers) for forward, numbers in chosen if len(numbers) > 0]
+        if chosen:
+            slices = padded.movedim(3 - axis, 0).contiguous()  # [n + 2, C, A + 2, B + 2]
+            planes = planes_of(len(slices) - 2, rule, padded.dtype, padded.device)
+            between: Tensor = _Between.apply(slices, planes.place[: len(rule.nodes)].tolist())
+            for forward, numbers in chosen:
+                yield numbers, _cross_slices(volume, between, planes, rays[numbers], axis, forward)
+
+
+def _main_axes(directions: Tensor) -> tuple[Tensor, Tensor]:
+    """The axis that each of ``[3, P]`` follows most closely, and its component along it: ``[P]`` each."""
+    x, y, z = directions.abs()
+    # argmax and gather say the same, and are slow along a first dimension of three.
+    main = torch.where(z > torch.maximum(x, y), 2, (y > x).long())
+    return main, torch.where(main == 0, directions[0], torch.where(main == 1, directions[1], directions[2]))
 
 
 def _meets(volume: Volume, rays: _Rays) -> Tensor:
     """Which rays meet the cube, grown by the half voxel in which values fall to zero: ``[P]`` bool."""
     begin, end = torch.full_like(rays.along, -torch.inf), torch.full_like(rays.along, torch.inf)
-    for component, cells in enumerate(reversed(volume.resolution)):
+    origins, directions = rays.origins.detach(), rays.directions.detach()
+    for cells, origin, direction in zip(reversed(volume.resolution), origins, directions, strict=True):
         reach = volume.extent * (1 + 1 / cells)
-        origin, direction = rays.origins.detach()[:, component], rays.directions.detach()[:, component]
-        ends = torch.stack([(-reach - origin) / direction, (reach - origin) / direction])
+        ends = (-reach - origin) / direction, (reach - origin) / direction
         # Rays parallel to a face give infinities of the right sign, and in the face itself 0 / 0: those are kept.
-        begin = torch.maximum(begin, ends.amin(0).nan_to_num(-torch.inf, torch.inf, -torch.inf))
-        end = torch.minimum(end, ends.amax(0).nan_to_num(torch.inf, torch.inf, -torch.inf))
+        begin = torch.maximum(begin, torch.minimum(*ends).nan_to_num(-torch.inf, torch.inf, -torch.inf))
+        end = torch.minimum(end, torch.maximum(*ends).nan_to_num(torch.inf, torch.inf, -torch.inf))
     return begin <= end
 
 
-def _cross_slices(volume: Volume, rays: _Rays, axis: int, forward: bool, rule: Rule) -> Crossings:
+class _Between(torch.autograd.Function):
+    """From slices ``[n + 1, ...]`` to those between, ``[n * m, ...]``: m at the given shares of the way to the next.
+
+    Written out, its backward pass takes half the passes over memory that autograd's takes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, slices: Tensor, shares: Sequence[float]) -> Tensor:
+        ctx.shares = shares
+        between = slices.new_empty(len(slices) - 1, len(shares), *slices.shape[1:])
+        for number, share in enumerate(shares):
+            torch.lerp(slices[:-1], slices[1:], share, out=between[:, number])
+        return between.flatten(0, 1)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grads = grad.unflatten(0, (-1, len(ctx.shares))).unbind(1)
+        slices = grad.new_zeros(len(grads[0]) + 1, *grad.shape[1:])
+        for share, own in zip(ctx.shares, grads, strict=True):
+            slices[:-1].add_(own, alpha=1 - share)
+            slices[1:].add_(own, alpha=share)
+        return slices, None
+
+
+def _cross_slices(
+    volume: Volume, between: Tensor, planes: Planes, rays: _Rays, axis: int, forward: bool
+) -> Crossings:
     """Crossings of rays that all follow one axis (0 is x), in its direction or against it."""
-    slices = volume.values.movedim(3 - axis, 0)  # values are [C, D, H, W]
-    planes = Planes.of(len(slices), rule, like=rays.along)
-    first, step = _distances(rays.origins[:, axis], rays.directions[:, axis], len(slices), volume.extent)
+    cells = volume.resolution[::-1]
+    first, step = _distances(rays.origins[axis], rays.directions[axis], cells[axis], volume.extent)
+    # In the grid with a voxel more on each side, [-1, 1] is that much longer.
     others = [component for component in range(3) if component != axis]
-    begin = (rays.origins[:, others] + first[:, None] * rays.directions[:, others]) / volume.extent
-    slope = step[:, None] * rays.directions[:, others] / volume.extent
-    grid = torch.addcmul(begin, planes.place[:, None, None], slope)[:, None]  # [K, 1, P, 2]
-    density = _sample(_between(slices[:, :1], planes, "zeros"), grid, "zeros")[:, 0, 0]
-    colors = None
-    if slices.shape[1] > 1:
-        colors = _sample(_between(slices[:, 1:], planes, "border"), grid, "border")[:, :, 0].transpose(0, 1)
+    scales = [cells[other] / (cells[other] + 2) / volume.extent for other in others]
+    begin, slope = [], []
+    for other, scale in zip(others, scales, strict=True):
+        direction = rays.directions[other] * scale
+        begin.append(torch.addcmul(rays.origins[other] * scale, first, direction))
+        slope.append(step * direction)
+    places = planes.place[:, None, None]
+    grid = torch.addcmul(torch.stack(begin, -1), places, torch.stack(slope, -1))[:, None]  # [K, 1, P, 2]
+    found = torch.nn.functional.grid_sample(between, grid, align_corners=False)
+    found = found.reshape(*found.shape[:2], -1)
+    density, colors = found.flatten(0, 1), None
+    if volume.channels > 1:  # split, for the backward passes of two slices would each fill a whole gradient
+        density, colors = found.split((1, volume.channels - 1), dim=1)
+        density = density.reshape(len(found), -1)
     return Crossings(density, colors, planes, first, step, rays.along, _visible(rays, first, step, planes), forward)
 
 
 def _march_at_once(volume: Volume, rays: _Rays, rule: Rule) -> Iterator[tuple[None, Crossings]]:
     """The same crossings for all rays together, sampled trilinearly: nothing here waits for a GPU."""
-    main = rays.directions.detach().abs().argmax(-1, keepdim=True)
-    cells = torch.tensor(volume.resolution[::-1], dtype=rays.along.dtype, device=volume.device)[main[:, 0]]
-    origin, direction = rays.origins.gather(-1, main)[:, 0], rays.directions.gather(-1, main)[:, 0]
+    main = rays.directions.detach().abs().argmax(0, keepdim=True)
+    cells = torch.tensor(volume.resolution[::-1]).to(rays.along)
+    origin, direction = rays.origins.gather(0, main)[0], rays.directions.gather(0, main)[0]
     turned = direction.detach().sign()  # the axis of each ray is taken in the direction of the ray
-    first, step = _distances(origin * turned, direction * turned, cells, volume.extent)
+    first, step = _distances(origin * turned, direction * turned, cells[main[0]], volume.extent)
     # The planes of a ray that follows a shorter axis end sooner: those that are left lie outside, where nothing is.
-    planes = Planes.of(max(volume.resolution), rule, like=rays.along)
-    points = rays.origins + (first[:, None] + planes.place[:, None, None] * step[:, None]) * rays.directions
-    grid = (points / volume.extent)[None, :, :, None]  # [1, K, P, 1, 3]
-    density = _sample(volume.density[None], grid, "zeros")[0, 0, :, :, 0]
-    colors = _sample(volume.values[None, 1:], grid, "border")[0, ..., 0] if volume.channels > 1 else None
+    planes = planes_of(max(volume.resolution), rule, rays.along.dtype, rays.along.device)
+    points = rays.origins.T + (first[:, None] + planes.place[:, None, None] * step[:, None]) * rays.directions.T
+    grid = (points * (cells / (cells + 2) / volume.extent))[None, :, :, None]  # [1, K, P, 1, 3]
+    found = torch.nn.functional.grid_sample(_padded(volume)[None], grid, align_corners=False)[0, ..., 0]
+    colors = found[1:].transpose(0, 1) if volume.channels > 1 else None
     visible = _visible(rays, first, step, planes)
-    yield None, Crossings(density, colors, planes, first, step, rays.along, visible, True)
+    yield None, Crossings(found[0], colors, planes, first, step, rays.along, visible, True)
 
 
 def _distances(origin: Tensor, direction: Tensor, cells: int | Tensor, extent: float) -> tuple[Tensor, Tensor]:
     """The distances along rays of place 0, and of one voxel, given what they do along the axis."""
     before = -extent - extent / cells
     return (before - origin) / direction, 2 * extent / cells / direction
-
-
-def _between(slices: Tensor, planes: Planes, beyond: str) -> Tensor:
-    """The slices ``[K, C, A, B]`` at the planes, from those at the centres ``[n, C, A, B]``."""
-    ends = slices[:1], slices[-1:]
-    low, high = (torch.zeros_like(end) if beyond == "zeros" else end for end in ends)
-    padded = torch.cat([low, slices, high])
-    per_voxel = len(planes.place) // (len(slices) + 1)
-    shares = planes.place[:per_voxel, None, None, None].to(slices)
-    return torch.lerp(padded[:-1, None], padded[1:, None], shares).flatten(0, 1)
-
-
-def _sample(values: Tensor, grid: Tensor, beyond: str) -> Tensor:
-    return torch.nn.functional.grid_sample(values, grid, padding_mode=beyond, align_corners=False)
 
 
 def _visible(rays: _Rays, first: Tensor, step: Tensor, planes: Planes) -> Tensor | None:
