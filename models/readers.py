@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from render3d.errors import ModelError
-from render3d.models.layers import TransformHead, TransformKind, mlp
+from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, mlp
 from render3d.spatial import read
 
 
@@ -77,16 +77,18 @@ class ClassReader(nn.Module):
         return prepared.to(state)
 
 
-class Features(NamedTuple):
+class Observed(NamedTuple):
     """What a `GridReader` prepares."""
 
-    cells: Tensor  # [N, views, F, *cells]
+    grids: Tensor  # [N, views, C, *grid]
     whole: Tensor  # [N, size]
 
 
 @final
 class GridReader(nn.Module):
-    """Convolutions, once; then at every step a glimpse of them by a spatial transformer that the state moves.
+    """Convolutions of the whole, once; and at every step a glimpse by a spatial transformer that the state moves.
+
+    The glimpse is of the observation itself: orientations and edges are finer than the cells of the convolutions.
 
     Args:
         shape: Of what is observed of an example: ``(C, D, H, W)`` for volumes, ``(views, C, H, W)`` for images, whose
@@ -95,7 +97,7 @@ class GridReader(nn.Module):
         images: Whether ``shape`` is that of images.
         size: Size of the summary.
         features: Channels of the convolutions.
-        glimpse: Cells of the glimpse along each axis.
+        glimpse: Cells of the glimpse along each axis. It begins cell for cell, and is moved and scaled from there.
         transform: What the glimpse may do.
     """
 
@@ -107,7 +109,7 @@ class GridReader(nn.Module):
         images: bool = False,
         size: int = 256,
         features: int = 16,
-        glimpse: int = 5,
+        glimpse: int = 12,
         transform: TransformKind = "scale_shift",
     ) -> None:
         super().__init__()
@@ -125,24 +127,23 @@ class GridReader(nn.Module):
         )
         cells = math.prod(-(-length // 4) for length in grid)
         self.whole = nn.Linear(features * cells, size)
-        self.place = TransformHead(state, len(grid), transform, scale=0.5)
-        self.summary = mlp(features * math.prod(self.glimpse) + size + state, size, size)
+        self.place = TransformHead(state, cell_for_cell(self.glimpse, grid), transform)
+        self.summary = mlp(channels * math.prod(self.glimpse) + size + state, size, size)
 
-    def prepare(self, observed: Tensor | None, count: int) -> Features:
-        """``[N, *shape]`` after the convolutions."""
+    def prepare(self, observed: Tensor | None, count: int) -> Observed:
+        """``[N, *shape]``, and the convolutions of it."""
         if observed is None or tuple(observed.shape) != (count, *self.shape):
             raise ModelError(
                 f"What is read must have shape {[count, *self.shape]}; got {_described(observed)}. Build the model for "
                 "this data."
             )
         views = observed if self.images else observed[:, None]
-        cells = self.convolutions(views.flatten(0, 1))
-        cells = cells.reshape(*views.shape[:2], *cells.shape[1:])
-        return Features(cells, self.whole(cells.flatten(2)).sum(1))
+        cells = self.convolutions(views.flatten(0, 1)).reshape(*views.shape[:2], -1)
+        return Observed(views, self.whole(cells).sum(1))
 
-    def forward(self, prepared: Features, state: Tensor) -> Tensor:
+    def forward(self, prepared: Observed, state: Tensor) -> Tensor:
         """``[N, size]``."""
-        glimpses = read(prepared.cells, self.place(state)[:, None], self.glimpse).flatten(2).sum(1)
+        glimpses = read(prepared.grids, self.place(state)[:, None], self.glimpse).flatten(2).sum(1)
         summary: Tensor = self.summary(torch.cat([glimpses, prepared.whole, state], dim=-1))
         return summary
 

@@ -43,7 +43,7 @@ class TrainSettings:
 
     updates: int = 10_000
     batch_size: int = 32
-    learning_rate: tuple[float, float] = (1e-3, 1e-4)
+    learning_rate: tuple[float, float] = (2e-3, 2e-4)
     gradient_norm: float = 100.0
     validate_every: int = 500
     validation_examples: int = 300
@@ -166,7 +166,7 @@ def mnist3d(
     return Recipe(
         data=MNIST3DSettings(),
         path=path,
-        model=ModelSettings(steps=steps, context=context, patch=16),
+        model=ModelSettings(steps=steps, context=context, patch=16, glimpse=16),
         training=TrainSettings(updates=updates, batch_size=batch_size, seed=seed),
     )
 
@@ -182,7 +182,7 @@ def necker(*, steps: int = 12, updates: int = 10_000, batch_size: int = 32, seed
     """
     return Recipe(
         data=NeckerSettings(),
-        model=ModelSettings(steps=steps, patch=18),
+        model=ModelSettings(steps=steps, patch=18, glimpse=18),
         training=TrainSettings(updates=updates, batch_size=batch_size, seed=seed),
     )
 

@@ -26,7 +26,7 @@ class ModelSettings:
         context: What the model is conditioned on: ``"none"``, ``"class"``, or ``"views"``, silhouettes.
         hidden: Size of hidden layers and summaries. The paper does not say.
         features: Channels of convolutions. The paper does not say.
-        glimpse: Cells along each side of what f_r sees at a step. The paper does not say; small, for speed.
+        glimpse: Cells along each side of what f_r sees at a step. The paper does not say; as many as are written.
         patch: Cells along each side of what is written at a step. The paper does not say; the largest solid's size.
         transform: What spatial transformers may do: ``"scale_shift"`` is quicker; rotated patches want ``"affine"``.
             The paper does not say which it used.
@@ -40,8 +40,8 @@ class ModelSettings:
     state: int = 300
     context: ContextKind = "none"
     hidden: int = 256
-    features: int = 16
-    glimpse: int = 5
+    features: int = 8
+    glimpse: int = 12
     patch: int = 12
     transform: TransformKind = "scale_shift"
 

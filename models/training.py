@@ -93,7 +93,7 @@ class _Run:
         self.training, self.held_out = Source(recipe, "train"), Source(recipe, "validation")
         self.model = model_of(recipe).to(world.device)
         self.parallel = world.parallel(self.model)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.training.learning_rate[0])
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.training.learning_rate[0], fused=True)
         self.key = Key(recipe.training.seed).fold_in(_OF_LATENTS)
         self.step, self.records = 0, list[Record]()
         self.before = 0.0  # seconds of this run before it was stopped

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from render3d.models.batch import Inferred
-from render3d.models.layers import TransformHead, TransformKind, mlp
+from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, mlp
 from render3d.scenes import Mesh
 from render3d.spatial import superpose
 
@@ -31,7 +31,7 @@ class CanvasWriter(nn.Module):
         state: Size of the states.
         channels: Of the canvas: the logits of occupancy, then features for a `LearnedProjection`.
         size: ``(D, H, W)`` of the canvas.
-        patch: Cells of a patch along each axis.
+        patch: Cells of a patch along each axis. It begins cell for cell, and is moved and scaled from there.
         hidden: Size of the hidden layer of g1.
         transform: What g2 may do.
         empty: The logit of h_0: most of a volume is empty.
@@ -52,7 +52,7 @@ class CanvasWriter(nn.Module):
         self.size = tuple(size)
         self.patch = (channels, patch, patch, patch)
         self.content = mlp(state, hidden, channels * patch**3)
-        self.place = TransformHead(state, 3, transform, scale=0.8)
+        self.place = TransformHead(state, cell_for_cell(self.patch[1:], self.size), transform)
         self.start = nn.Parameter(torch.tensor([empty] + [0.0] * (channels - 1))[:, None, None, None])
 
     def forward(self, states: Tensor) -> Tensor:

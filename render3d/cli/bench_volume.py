@@ -18,7 +18,7 @@ from render3d.models.writers import CanvasWriter
 from render3d.randomness import Key
 from render3d.renderers import EmissionAbsorption
 from render3d.scenes import Volume
-from render3d.spatial import ScaleShift, read, write
+from render3d.spatial import Affine, ScaleShift, read, write
 
 _SMALL = False  # for tests: the same on tiny sizes
 _PIXELS, _BATCH = 64, 16
@@ -139,8 +139,21 @@ def _transformer(resolution: int, rounds: int) -> Comparison:
 # The model
 
 
+class _General(nn.Module):
+    """The places of another head as affine transforms, which are read and written by ``grid_sample``."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, state: Tensor) -> Affine:
+        """As `TransformHead`."""
+        place: ScaleShift = self.head(state)
+        return place.to_affine()
+
+
 class _StepByStep(nn.Module):
-    """A writer that adds one patch after the other to the canvas, each by ``grid_sample``: as DRAW is often written."""
+    """A writer that adds one patch after the other to the canvas, as DRAW is often written."""
 
     def __init__(self, writer: CanvasWriter) -> None:
         super().__init__()
@@ -152,33 +165,8 @@ class _StepByStep(nn.Module):
         canvas = writer.start.expand(len(states), -1, *writer.size)
         for state in states.unbind(1):
             patch = writer.content(state).reshape(len(state), *writer.patch)
-            place = writer.place(state)
-            assert isinstance(place, ScaleShift)
-            canvas = canvas + write(patch, place.to_affine(), writer.size)
+            canvas = canvas + write(patch, writer.place(state), writer.size)
         return canvas
-
-
-class _WholeVolumeReader(nn.Module):
-    """A reader that samples the volume at every step by ``grid_sample``, and only then looks at it."""
-
-    def __init__(self, reader: GridReader) -> None:
-        super().__init__()
-        self.reader, self.size = reader, reader.size
-
-    def prepare(self, observed: Tensor | None, count: int) -> Tensor:
-        """The volume itself."""
-        assert observed is not None
-        return observed
-
-    def forward(self, prepared: Tensor, state: Tensor) -> Tensor:
-        """As `GridReader`, with the glimpse taken before the convolutions."""
-        place = self.reader.place(state)
-        assert isinstance(place, ScaleShift)
-        glimpse = read(prepared, place.to_affine(), prepared.shape[2:])
-        cells = self.reader.convolutions(glimpse)
-        near = nn.functional.adaptive_avg_pool3d(cells, self.reader.glimpse[0]).flatten(1)
-        summary: Tensor = self.reader.summary(torch.cat([near, self.reader.whole(cells.flatten(1)), state], dim=-1))
-        return summary
 
 
 def _model_step(rounds: int) -> Comparison:
@@ -186,9 +174,11 @@ def _model_step(rounds: int) -> Comparison:
     settings = ModelSettings(steps=steps)
     torch.manual_seed(0)
     ours, plain = (build_model(settings, size, 1, (1, 8, 8)) for _ in range(2))
+    plain.load_state_dict(ours.state_dict())
     assert isinstance(plain.writer, CanvasWriter) and isinstance(plain.posterior.reader, GridReader)
+    plain.posterior.reader.place = _General(plain.posterior.reader.place)  # type: ignore[assignment]
+    plain.writer.place = _General(plain.writer.place)  # type: ignore[assignment]
     plain.writer = _StepByStep(plain.writer)
-    plain.posterior.reader = _WholeVolumeReader(plain.posterior.reader)
     x = (torch.rand(batch, 1, size, size, size) < 0.05).float()
 
     def step(model: SequentialModel) -> None:

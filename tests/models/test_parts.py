@@ -68,7 +68,7 @@ def test_samples_have_the_mean_that_is_stated(likelihood: Likelihood) -> None:
 @pytest.mark.parametrize("kind", ["scale_shift", "affine"])
 def test_a_place_can_always_be_written_to(kind) -> None:  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
-    head = TransformHead(5, 3, kind, 0.8)
+    head = TransformHead(5, [0.8] * 3, kind)
     place = head(1e3 * torch.randn(200, 5))
     assert write(torch.ones(200, 1, 2, 2, 2), place, (3, 3, 3)).isfinite().all()
     at_rest = head(torch.zeros(1, 5))
@@ -78,7 +78,7 @@ def test_a_place_can_always_be_written_to(kind) -> None:  # type: ignore[no-unty
 
 def test_an_affine_place_has_twelve_degrees() -> None:
     torch.manual_seed(0)
-    head = TransformHead(12, 3, "affine", 1.0)
+    head = TransformHead(12, [1.0] * 3, "affine")
     jacobian = torch.autograd.functional.jacobian(lambda s: head(s).matrix.flatten(), torch.randn(12))
     assert int(torch.linalg.matrix_rank(jacobian)) == 12
 
@@ -133,7 +133,7 @@ def test_parts_that_do_not_fit_say_so() -> None:
     with pytest.raises(ModelError, match="cameras of shape"):
         InferredCameras(r3.Cameras.stack([r3.Cameras.orbit(2, 3.0)] * 2), 3)
     with pytest.raises(ModelError, match="'scale_shift' or 'affine'"):
-        TransformHead(3, 3, "rigid", 1.0)  # type: ignore[arg-type]
+        TransformHead(3, [1.0] * 3, "rigid")  # type: ignore[arg-type]
     for make in (lambda: Gaussian(0.0), lambda: ClampedBernoulli(0.5), lambda: ClassReader(0)):
         with pytest.raises(ModelError):
             make()

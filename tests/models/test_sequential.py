@@ -37,7 +37,7 @@ def test_the_free_energy_is_the_evidence_and_the_posterior_s_error_by_brute_forc
     with torch.no_grad():
         model.posterior.moments[-1].bias.add_(torch.tensor([0.7, -0.3]))  # wrong enough to be seen
     x = binary(1, 1, 2, 2, 2, seed=3)
-    z = torch.linspace(-9, 9, 6001, dtype=torch.float64)
+    z = torch.linspace(-25, 25, 12001, dtype=torch.float64)  # q is wider than the prior
     width = float(z[1] - z[0])
     with torch.no_grad():
         logits = model.decode(model.imagine(z[:, None, None]), Batch(x), Key(0))
@@ -190,7 +190,7 @@ def test_gradients_reach_inferred_cameras_through_a_renderer(build) -> None:  # 
         likelihood=Gaussian(0.5),
     ).float()
     images, noise = torch.rand(3, 2, 1, 8, 8), torch.randn(3, 2, 3)
-    along, difference = directional(model, Batch(images), noise, 2e-3)
+    along, difference = directional(model, Batch(images), noise, 5e-4)
     assert along == pytest.approx(difference, rel=0.05)
 
 

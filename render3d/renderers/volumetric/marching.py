@@ -87,7 +87,7 @@ class Crossings(NamedTuple):
         """``[K, P]``: the share of the light that is absorbed at each plane, as seen from the camera."""
         density = self.density if self.visible is None else self.density * self.visible
         depth = density * (self.planes.share[:, None] * self.step.abs())
-        weights: Tensor = _Absorption.apply(depth, self.forward)
+        weights: Tensor = _Absorption.apply(depth, self.forward)  # type: ignore[no-untyped-call]
         return weights
 
     def mean_depth(self, weights: Tensor) -> Tensor:
@@ -96,9 +96,9 @@ class Crossings(NamedTuple):
 
 
 class _Absorption(torch.autograd.Function):
-    """From optical depths ``[K, P]`` to what is absorbed there: with ``T_k = exp(-sum_{j <= k} d_j)``, the light that is
-    left behind plane k, ``w_k = T_{k-1} - T_k``.
+    """From optical depths ``[K, P]`` to the share of the light that is absorbed at each.
 
+    Behind plane k ``T_k = exp(-sum_{j <= k} d_j)`` is left, so that plane k absorbs ``w_k = T_{k-1} - T_k``.
     ``dw_k / dd_j`` is ``-w_k`` for planes behind j and ``T_j`` for j itself, so that the backward pass is one
     cumulative sum, where autograd would take four passes more.
     """
@@ -115,7 +115,7 @@ class _Absorption(torch.autograd.Function):
         return weights
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         weights, left = ctx.saved_tensors
         lost = weights * grad
@@ -174,15 +174,15 @@ def _assembled(pieces: Sequence[tuple[Tensor | None, Tensor]], missing: Tensor, 
 def _rays_of(cameras: Cameras, dtype: torch.dtype) -> _Rays:
     origins, directions = cameras.rays()
     along = (directions * cameras.rotation[..., None, None, 2, :]).sum(-1)
-    flat = (part.reshape(-1, 3).T.contiguous().to(dtype) for part in (origins, directions))
-    return _Rays(*flat, along.reshape(-1).to(dtype), cameras.near, cameras.far)
+    flat = [part.reshape(-1, 3).T.contiguous().to(dtype) for part in (origins, directions)]
+    return _Rays(flat[0], flat[1], along.reshape(-1).to(dtype), cameras.near, cameras.far)
 
 
 def _padded(volume: Volume) -> Tensor:
     """``[C, D + 2, H + 2, W + 2]``: a voxel more on each side, empty, and of the colour of its neighbour."""
     if volume.channels == 1:
         return torch.nn.functional.pad(volume.values, (1,) * 6)
-    density, colors = volume.values.split((1, volume.channels - 1))
+    density, colors = torch.split(volume.values, [1, volume.channels - 1])
     colors = torch.nn.functional.pad(colors[None], (1,) * 6, mode="replicate")[0]
     return torch.cat([torch.nn.functional.pad(density, (1,) * 6), colors])
 
@@ -198,7 +198,7 @@ def _march_by_slices(volume: Volume, rays: _Rays, rule: Rule) -> Iterator[tuple[
         if chosen:
             slices = padded.movedim(3 - axis, 0).contiguous()  # [n + 2, C, A + 2, B + 2]
             planes = planes_of(len(slices) - 2, rule, padded.dtype, padded.device)
-            between: Tensor = _Between.apply(slices, planes.place[: len(rule.nodes)].tolist())
+            between: Tensor = _Between.apply(slices, rule.nodes)  # type: ignore[no-untyped-call]
             for forward, numbers in chosen:
                 yield numbers, _cross_slices(volume, between, planes, rays[numbers], axis, forward)
 
@@ -239,9 +239,9 @@ class _Between(torch.autograd.Function):
         return between.flatten(0, 1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        grads = grad.unflatten(0, (-1, len(ctx.shares))).unbind(1)
+        grads = grad.reshape(-1, len(ctx.shares), *grad.shape[1:]).unbind(1)
         slices = grad.new_zeros(len(grads[0]) + 1, *grad.shape[1:])
         for share, own in zip(ctx.shares, grads, strict=True):
             slices[:-1].add_(own, alpha=1 - share)
@@ -249,9 +249,7 @@ class _Between(torch.autograd.Function):
         return slices, None
 
 
-def _cross_slices(
-    volume: Volume, between: Tensor, planes: Planes, rays: _Rays, axis: int, forward: bool
-) -> Crossings:
+def _cross_slices(volume: Volume, between: Tensor, planes: Planes, rays: _Rays, axis: int, forward: bool) -> Crossings:
     """Crossings of rays that all follow one axis (0 is x), in its direction or against it."""
     cells = volume.resolution[::-1]
     first, step = _distances(rays.origins[axis], rays.directions[axis], cells[axis], volume.extent)
@@ -269,7 +267,7 @@ def _cross_slices(
     found = found.reshape(*found.shape[:2], -1)
     density, colors = found.flatten(0, 1), None
     if volume.channels > 1:  # split, for the backward passes of two slices would each fill a whole gradient
-        density, colors = found.split((1, volume.channels - 1), dim=1)
+        density, colors = torch.split(found, [1, volume.channels - 1], dim=1)
         density = density.reshape(len(found), -1)
     return Crossings(density, colors, planes, first, step, rays.along, _visible(rays, first, step, planes), forward)
 
