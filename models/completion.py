@@ -127,14 +127,29 @@ def potential_scale_reduction(chains: Tensor) -> Tensor:
     return torch.where(within > 0, ratio, torch.where(between > 0, torch.inf, 1.0)).sqrt()
 
 
-def volume_iou(first: Tensor, second: Tensor, where: Tensor) -> Tensor:
+def volume_iou(first: Tensor, second: Tensor, where: Tensor, tolerance: int = 0) -> Tensor:
     """Intersection over union of occupied voxels (above a half), counted ``where`` it is true: ``[N]``.
 
     Two that are empty there agree: 1.
+
+    Args:
+        first: ``[N, 1, D, H, W]``.
+        second: The same.
+        where: Bool, broadcasting to these.
+        tolerance: A voxel is in both if the other has one within so many voxels along each axis: for thin structures,
+            which a shift by one voxel would otherwise take apart. ``IoU = D / (2 - D)`` for the Dice coefficient D, the
+            share of the voxels of both that is in both.
     """
     a, b = (first > 0.5) & where, (second > 0.5) & where
-    union = (a | b).flatten(1).sum(1)
-    return torch.where(union > 0, (a & b).flatten(1).sum(1) / union.clamp(min=1), 1.0)
+    both = ((a & _grown(b, tolerance)).flatten(1).sum(1) + (b & _grown(a, tolerance)).flatten(1).sum(1)).float()
+    all_of_them = (a.flatten(1).sum(1) + b.flatten(1).sum(1)).float()
+    return torch.where(all_of_them > 0, both / (2 * all_of_them - both).clamp(min=1), 1.0)
+
+
+def _grown(occupied: Tensor, voxels: int) -> Tensor:
+    if voxels == 0:
+        return occupied
+    return torch.nn.functional.max_pool3d(occupied.float(), 2 * voxels + 1, stride=1, padding=voxels) > 0
 
 
 def nearest(x: Tensor, observed: Tensor, training: Tensor) -> Tensor:

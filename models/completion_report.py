@@ -29,6 +29,7 @@ class Completed(NamedTuple):
         nearest: ``[N, 1, D, H, W]``: the training volume that agrees best with what is observed.
         training_count: How many training volumes that was chosen from.
         counts: ``[chains, steps, N]``: occupied voxels in the missing part.
+        tolerance: Of the overlap with the truth, voxels.
     """
 
     truth: Tensor
@@ -38,10 +39,11 @@ class Completed(NamedTuple):
     nearest: Tensor
     training_count: int
     counts: Tensor
+    tolerance: int
 
     def iou(self, found: Tensor) -> Tensor:
         """``[N]``: overlap with the truth in the missing part."""
-        return volume_iou(found, self.truth, ~self.observed)
+        return volume_iou(found, self.truth, ~self.observed, self.tolerance)
 
     @property
     def r_hat(self) -> Tensor:
@@ -50,7 +52,9 @@ class Completed(NamedTuple):
 
 
 @torch.no_grad()
-def complete_held_out(run: Run, count: int, observed: Tensor, iterations: int, chains: int, seed: int) -> Completed:
+def complete_held_out(
+    run: Run, count: int, observed: Tensor, iterations: int, *, chains: int = 3, seed: int = 0, tolerance: int = 0
+) -> Completed:
     """Run chains on the first test examples that reach into both parts, so that something can be known of the rest.
 
     Args:
@@ -60,6 +64,7 @@ def complete_held_out(run: Run, count: int, observed: Tensor, iterations: int, c
         iterations: Steps of each chain, at least 8.
         chains: Chains of every example, from different noise; the first is shown and measured.
         seed: Of all noise.
+        tolerance: As in `volume_iou`.
     """
     source = Source(run.recipe, "test")
     known = observed[None]
@@ -84,6 +89,7 @@ def complete_held_out(run: Run, count: int, observed: Tensor, iterations: int, c
         nearest=nearest(batch.x, known, volumes),
         training_count=len(volumes),
         counts=torch.stack(histories),
+        tolerance=tolerance,
     )
 
 
@@ -112,7 +118,7 @@ def completion_report(run: Run, completed: Completed) -> str:
     lead = (
         f"{len(last)} held-out volumes that reach into both parts, {iterations} steps: IoU of the missing part with "
         f"the truth {means['last sample of the chain']:.3f}; of the nearest of {completed.training_count} training "
-        f"volumes {means['nearest training volume']:.3f}."
+        f"volumes {means['nearest training volume']:.3f}." + _tolerated(completed.tolerance)
     )
     return report.page(
         "Volumes completed by a Markov chain",
@@ -124,6 +130,10 @@ def completion_report(run: Run, completed: Completed) -> str:
             "How it was made", report.columns(report.facts(run.recipe.facts()), report.facts(report.provenance()))
         ),
     )
+
+
+def _tolerated(voxels: int) -> str:
+    return f" A voxel counts if the other volume has one within {voxels} of it along each axis." if voxels else ""
 
 
 def _error_of_mean(values: Tensor) -> float:

@@ -28,6 +28,7 @@ def complete(
     count: int = 60,
     iterations: int = 100,
     chains: int = 3,
+    tolerance: int = 0,
     seed: int = 0,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
@@ -44,18 +45,20 @@ def complete(
         count: How many test examples.
         iterations: Steps of a chain.
         chains: Chains of each example, for the diagnostic.
+        tolerance: Voxels by which thin structures may be off and still count as overlapping.
         seed: Of all noise.
         as_json: Print the measures as JSON.
     """
-    if count < 2 or iterations < 8 or chains < 1:
+    if count < 2 or iterations < 8 or chains < 1 or tolerance < 0:
         raise ModelError(
-            f"--count must be at least 2, --iterations 8 and --chains 1; got {count}, {iterations}, {chains}."
+            "--count must be at least 2, --iterations 8, --chains 1 and --tolerance 0; got "
+            f"{count}, {iterations}, {chains} and {tolerance}."
         )
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
     observed = ~_missing(missing, trained.recipe.data.size)
-    completed = complete_held_out(trained, count, observed, iterations, chains, seed)
+    completed = complete_held_out(trained, count, observed, iterations, chains=chains, seed=seed, tolerance=tolerance)
     metrics = _metrics(completed, missing)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in (
@@ -101,6 +104,7 @@ def _metrics(completed: Completed, missing: str) -> dict[str, float | int | str]
     return {
         "missing": missing,
         "examples": len(last),
+        "tolerance": completed.tolerance,
         "steps": completed.counts.shape[1],
         "iou_last_sample": float(last.mean()),
         "iou_mean": float(mean.mean()),

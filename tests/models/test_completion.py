@@ -116,6 +116,21 @@ def test_overlap_counts_the_missing_part_only() -> None:
     torch.testing.assert_close(volume_iou(a, b, missing), torch.tensor([0.5, 1.0]))
 
 
+def test_a_tolerance_forgives_a_shift_by_so_many_voxels() -> None:
+    """A bar moved by one voxel sideways: nothing overlaps; within one voxel all does, within the missing part."""
+    a, b, c = torch.zeros(3, 1, 1, 5, 5, 8).unbind(0)
+    a[..., 2, 2, :], b[..., 3, 2, :], c[..., 4, 2, :] = 1, 1, 1
+    everywhere = torch.tensor(True)
+    assert volume_iou(a, b, everywhere).item() == 0
+    assert volume_iou(a, b, everywhere, tolerance=1).item() == 1
+    assert volume_iou(a, c, everywhere, tolerance=1).item() == 0
+    assert volume_iou(a, c, everywhere, tolerance=2).item() == 1
+    half_as_long = b * (torch.arange(8) < 4)
+    # 5 of 8 voxels of a are near one of the shorter bar, and all of its 4: D = 9 / 12.
+    assert volume_iou(a, half_as_long, everywhere, tolerance=1).item() == pytest.approx(0.75 / (2 - 0.75))
+    assert volume_iou(a, half_as_long, torch.arange(8) >= 4, tolerance=1).item() == 0
+
+
 def test_the_nearest_training_volume_is_judged_by_what_is_observed() -> None:
     training = torch.tensor([[0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]])
     x = torch.tensor([[1.0, 0.9, 1.0, 1.0]])
