@@ -5,10 +5,14 @@ to the cube as well, and ours has as many points as are needed for an error no l
 4,096 points a ray.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from render3d.cameras import Cameras
+from render3d.cli.memory import peak_memory
 from render3d.cli.timing import Comparison, race
 from render3d.models.batch import Batch
 from render3d.models.readers import GridReader
@@ -21,49 +25,91 @@ from render3d.scenes import Volume
 from render3d.spatial import Affine, ScaleShift, read, write
 
 _SMALL = False  # for tests: the same on tiny sizes
-_PIXELS, _BATCH = 64, 16
 
 
 def compare(rounds: int) -> list[Comparison]:
     """All comparisons."""
-    resolutions, points = ((8,), (16,)) if _SMALL else ((32, 64), (64, 128))
-    found = [_rays(n, count, colored, rounds) for n in resolutions for count in points for colored in (False, True)]
-    found += [_transformer(n, rounds) for n in resolutions]
+    if _SMALL:
+        rays = [_Rays(8, 16, colored, 2, 8) for colored in (False, True)]
+    else:
+        rays = [
+            _Rays(n, points, colored, 16, 64) for n in (32, 64) for points in (64, 128) for colored in (False, True)
+        ]
+        rays += [_Rays(128, 128, colored, 4, 128) for colored in (False, True)]
+    found = [_race_rays(each, rounds) for each in rays]
+    found += [_transformer(n, rounds) for n in ((8,) if _SMALL else (32, 64))]
     return [*found, _model_step(rounds)]
 
 
 # Rays
 
 
-def _rays(resolution: int, points: int, colored: bool, rounds: int) -> Comparison:
-    batch, pixels = (2, 8) if _SMALL else (_BATCH, _PIXELS)
-    volume = _blob(resolution, colored)
-    occupied = float((volume.density > 0).float().mean())
-    values = volume.values.expand(batch, *volume.values.shape).clone().requires_grad_()
-    cameras = Cameras.sphere(batch, 3.0, vertical_fov_degrees=46, image_size=(pixels, pixels))[:, None]
-    with torch.no_grad():
-        truth = torch.cat([plain_rays(values[i : i + 1], cameras[i : i + 1], 4096) for i in range(min(4, batch))])
-        theirs = _error(plain_rays(values[:4], cameras[:4], points), truth)
-        samples, ours = 0, float("inf")
-        while ours > theirs and samples < 8:
-            samples += 1
-            ours = _error(_ours(values[:4], cameras[:4], samples), truth)
-    rates = race(
-        lambda: _ours(values, cameras, samples).square().sum().backward(),  # type: ignore[no-untyped-call]
-        lambda: plain_rays(values, cameras, points).square().sum().backward(),  # type: ignore[no-untyped-call]
-        batch,
-        rounds,
-    )
-    kind = "rgb and alpha" if colored else "alpha"
+class _Rays(NamedTuple):
+    """Views of one volume each."""
+
+    resolution: int
+    points: int  # of the plain renderer
+    colored: bool
+    batch: int
+    pixels: int
+
+    def values(self) -> Tensor:
+        """``[batch, C, D, H, W]`` that wait for a gradient."""
+        values = _blob(self.resolution, self.colored).values
+        return values.expand(self.batch, *values.shape).clone().requires_grad_()
+
+    def cameras(self) -> Cameras:
+        """``[batch, 1]``."""
+        size = self.pixels, self.pixels
+        return Cameras.sphere(self.batch, 3.0, vertical_fov_degrees=46, image_size=size)[:, None]
+
+    def __str__(self) -> str:
+        kind = "rgb and alpha" if self.colored else "alpha"
+        return f"{kind}, {self.batch} of {self.pixels} x {self.pixels} from {self.resolution}^3, {self.points} points"
+
+
+def _race_rays(rays: _Rays, rounds: int) -> Comparison:
+    samples, ours, theirs = _equally_exact(rays)
+    rates = race(_our_rays(rays, samples), _their_rays(rays), rays.batch, rounds)
+    memory = peak_memory(_once, _our_rays, rays, samples), peak_memory(_once, _their_rays, rays)
+    occupied = float((_blob(rays.resolution, False).density > 0).float().mean())
     return Comparison(
-        case=f"EmissionAbsorption, {kind}, {resolution}^3, {points} points a ray",
+        case=f"EmissionAbsorption, {rays}",
         unit="images/s",
         ours=rates[0],
         peer="grid_sample",
         theirs=rates[1],
         floor=2.0,
-        note=f"{samples} samples a voxel; error {ours:.1e} against {theirs:.1e}; {occupied:.0%} of voxels occupied",
+        note=f"{samples} samples a voxel; error {ours:.1e} against {theirs:.1e}; {occupied:.0%} of voxels occupied; "
+        f"peak memory {memory[0]:.0f} against {memory[1]:.0f} MiB",
     )
+
+
+def _equally_exact(rays: _Rays) -> tuple[int, float, float]:
+    """Our fewest samples a voxel whose error is no larger than the plain one's, and both errors."""
+    count = min(4, rays.batch)
+    values, cameras = rays.values().detach()[:count], rays.cameras()[:count]
+    truth = torch.cat([plain_rays(values[i : i + 1], cameras[i : i + 1], 4096) for i in range(count)])
+    theirs = _error(plain_rays(values, cameras, rays.points), truth)
+    for samples in range(1, 9):
+        ours = _error(_ours(values, cameras, samples), truth)
+        if ours <= theirs:
+            break
+    return samples, ours, theirs
+
+
+def _our_rays(rays: _Rays, samples: int) -> Callable[[], None]:
+    values, cameras = rays.values(), rays.cameras()
+    return lambda: _ours(values, cameras, samples).square().sum().backward()  # type: ignore[no-untyped-call]
+
+
+def _their_rays(rays: _Rays) -> Callable[[], None]:
+    values, cameras = rays.values(), rays.cameras()
+    return lambda: plain_rays(values, cameras, rays.points).square().sum().backward()  # type: ignore[no-untyped-call]
+
+
+def _once(make: Callable[..., Callable[[], None]], *arguments: object) -> None:
+    make(*arguments)()
 
 
 def _blob(resolution: int, colored: bool) -> Volume:
@@ -171,21 +217,9 @@ class _StepByStep(nn.Module):
 
 def _model_step(rounds: int) -> Comparison:
     steps, size, batch = (2, 10, 2) if _SMALL else (12, 30, 32)
-    settings = ModelSettings(steps=steps)
-    torch.manual_seed(0)
-    ours, plain = (build_model(settings, size, 1, (1, 8, 8)) for _ in range(2))
-    plain.load_state_dict(ours.state_dict())
-    assert isinstance(plain.writer, CanvasWriter) and isinstance(plain.posterior.reader, GridReader)
-    plain.posterior.reader.place = _General(plain.posterior.reader.place)  # type: ignore[assignment]
-    plain.writer.place = _General(plain.writer.place)  # type: ignore[assignment]
-    plain.writer = _StepByStep(plain.writer)
-    x = (torch.rand(batch, 1, size, size, size) < 0.05).float()
-
-    def step(model: SequentialModel) -> None:
-        model.zero_grad()
-        model(Batch(x), Key(0)).total.mean().backward()
-
-    rates = race(lambda: step(ours), lambda: step(plain), batch, rounds)
+    rates = race(_our_step(steps, size, batch), _their_step(steps, size, batch), batch, rounds)
+    memory = [peak_memory(_once, _our_step, count, size, batch) for count in (steps, 2 * steps)]
+    theirs = peak_memory(_once, _their_step, steps, size, batch)
     return Comparison(
         case=f"training step of the model, T = {steps}, {size}^3, batch {batch}",
         unit="volumes/s",
@@ -193,4 +227,37 @@ def _model_step(rounds: int) -> Comparison:
         peer="step by step, grid_sample",
         theirs=rates[1],
         floor=2.0,
+        note=f"peak memory {memory[0]:.0f} MiB, at T = {2 * steps} {memory[1]:.0f} MiB, against {theirs:.0f} MiB",
     )
+
+
+def _our_step(steps: int, size: int, batch: int) -> Callable[[], None]:
+    return _training_step(_model(steps, size), size, batch)
+
+
+def _their_step(steps: int, size: int, batch: int) -> Callable[[], None]:
+    return _training_step(_plain(_model(steps, size)), size, batch)
+
+
+def _plain(model: SequentialModel) -> SequentialModel:
+    """The same parameters and numbers by other means."""
+    assert isinstance(model.writer, CanvasWriter) and isinstance(model.posterior.reader, GridReader)
+    model.posterior.reader.place = _General(model.posterior.reader.place)  # type: ignore[assignment]
+    model.writer.place = _General(model.writer.place)  # type: ignore[assignment]
+    model.writer = _StepByStep(model.writer)
+    return model
+
+
+def _model(steps: int, size: int) -> SequentialModel:
+    torch.manual_seed(0)
+    return build_model(ModelSettings(steps=steps), size, 1, (1, 8, 8))
+
+
+def _training_step(model: SequentialModel, size: int, batch: int) -> Callable[[], None]:
+    x = (torch.rand(batch, 1, size, size, size, generator=torch.Generator().manual_seed(0)) < 0.05).float()
+
+    def step() -> None:
+        model.zero_grad()
+        model(Batch(x), Key(0)).total.mean().backward()
+
+    return step

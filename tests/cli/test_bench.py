@@ -2,9 +2,14 @@
 
 import json
 
+import numpy
 import pytest
+import torch
 
 from render3d.cli import bench, bench_render, bench_volume, timing
+from render3d.cli.memory import peak_memory
+from render3d.models.batch import Batch
+from render3d.randomness import Key
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +48,22 @@ def test_the_volume_benchmark_compares_like_with_like(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bench_volume, "_SMALL", True)
+    monkeypatch.setattr(bench_volume, "peak_memory", lambda *arguments: 1.0)
     assert bench.bench("volume", as_json=True, rounds=1) == 0
     shown = json.loads(capsys.readouterr().out)
     cases = [row["case"] for row in shown["comparisons"]]
     assert len(cases) == len(set(cases)) and {case.split(",")[0] for case in cases} >= {"EmissionAbsorption", "VST"}
     assert all(row["ours"] > 0 and row["theirs"] > 0 for row in shown["comparisons"])
+
+
+def test_the_plain_model_is_the_same_model() -> None:
+    """What is raced against takes the same steps, by the same mathematics."""
+    x = (torch.rand(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.1).float()
+    ours, plain = bench_volume._model(3, 8), bench_volume._plain(bench_volume._model(3, 8))
+    for model in (ours, plain):
+        model(Batch(x), Key(0)).total.mean().backward()
+    torch.testing.assert_close(ours.start.grad, plain.start.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_memory_is_what_a_process_of_its_own_needs_at_its_peak() -> None:
+    assert 100 <= peak_memory(numpy.ones, 100 * 2**17) < 130  # float64: 100 MiB

@@ -1,0 +1,33 @@
+"""How much memory something takes."""
+
+import multiprocessing
+import resource
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+
+def peak_memory(action: Callable[..., object], *arguments: object) -> float:
+    """MiB that a process of its own needs for ``action(*arguments)``, at its peak, beyond what it begins with.
+
+    Args:
+        action: A function of a module: the process imports it. What it needs is to be made by it.
+        arguments: Those of the action; they are pickled.
+    """
+    spawn = multiprocessing.get_context("spawn")  # a fork would begin with the peak of this process
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
+        return pool.submit(_growth, action, arguments).result()
+
+
+def _growth(action: Callable[..., object], arguments: tuple[object, ...]) -> float:
+    before = _peak()
+    action(*arguments)
+    return _peak() - before
+
+
+def _peak() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux, getrusage gives a new process the peak of the one that started it
+        lines = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines())
+        return int(lines["VmHWM"].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
