@@ -1,8 +1,8 @@
 """``render3d bench volume``: rays through volumes, spatial transformers, and a step of the generative model.
 
-Each beside a plain version by torch's ``grid_sample``, forward and backward. The rays of the plain renderer are clipped
-to the cube as well, and ours has as many points as are needed for an error no larger than the plain one's, both against
-4,096 points a ray.
+Each beside a plain version by torch's ``grid_sample``, forward and backward; rays beside PyTorch3D as well, where it is
+installed. The rays of the plain renderer are clipped to the cube as well, and ours has as many points as are needed
+for an error no larger than the peer's, both against 4,096 points a ray.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from render3d.cameras import Cameras
+from render3d.cli.bench_volume_pytorch3d import is_installed, pytorch3d_rays
 from render3d.cli.memory import peak_memory
 from render3d.cli.timing import Comparison, race
 from render3d.models.batch import Batch
@@ -23,6 +24,8 @@ from render3d.randomness import Key
 from render3d.renderers import EmissionAbsorption
 from render3d.scenes import Volume
 from render3d.spatial import Affine, ScaleShift, read, write
+
+RenderRays = Callable[[Tensor, Cameras, int], Tensor]
 
 _SMALL = False  # for tests: the same on tiny sizes
 
@@ -36,7 +39,10 @@ def compare(rounds: int) -> list[Comparison]:
             _Rays(n, points, colored, 16, 64) for n in (32, 64) for points in (64, 128) for colored in (False, True)
         ]
         rays += [_Rays(128, 128, colored, 4, 128) for colored in (False, True)]
-    found = [_race_rays(each, rounds) for each in rays]
+    peers: dict[str, RenderRays] = {"grid_sample": plain_rays}
+    if is_installed():
+        peers["PyTorch3D"] = pytorch3d_rays
+    found = [_race_rays(each, name, render, rounds) for each in rays for name, render in peers.items()]
     found += [_transformer(n, rounds) for n in ((8,) if _SMALL else (32, 64))]
     return [*found, _model_step(rounds)]
 
@@ -68,16 +74,16 @@ class _Rays(NamedTuple):
         return f"{kind}, {self.batch} of {self.pixels} x {self.pixels} from {self.resolution}^3, {self.points} points"
 
 
-def _race_rays(rays: _Rays, rounds: int) -> Comparison:
-    samples, ours, theirs = _equally_exact(rays)
-    rates = race(_our_rays(rays, samples), _their_rays(rays), rays.batch, rounds)
-    memory = peak_memory(_once, _our_rays, rays, samples), peak_memory(_once, _their_rays, rays)
+def _race_rays(rays: _Rays, name: str, render: RenderRays, rounds: int) -> Comparison:
+    samples, ours, theirs = _equally_exact(rays, render)
+    rates = race(_our_rays(rays, samples), _their_rays(rays, render), rays.batch, rounds)
+    memory = peak_memory(_once, _our_rays, rays, samples), peak_memory(_once, _their_rays, rays, render)
     occupied = float((_blob(rays.resolution, False).density > 0).float().mean())
     return Comparison(
         case=f"EmissionAbsorption, {rays}",
         unit="images/s",
         ours=rates[0],
-        peer="grid_sample",
+        peer=name,
         theirs=rates[1],
         floor=2.0,
         note=f"{samples} samples a voxel; error {ours:.1e} against {theirs:.1e}; {occupied:.0%} of voxels occupied; "
@@ -85,12 +91,12 @@ def _race_rays(rays: _Rays, rounds: int) -> Comparison:
     )
 
 
-def _equally_exact(rays: _Rays) -> tuple[int, float, float]:
-    """Our fewest samples a voxel whose error is no larger than the plain one's, and both errors."""
+def _equally_exact(rays: _Rays, render: RenderRays) -> tuple[int, float, float]:
+    """Our fewest samples a voxel whose error is no larger than theirs, and both errors."""
     count = min(4, rays.batch)
     values, cameras = rays.values().detach()[:count], rays.cameras()[:count]
     truth = torch.cat([plain_rays(values[i : i + 1], cameras[i : i + 1], 4096) for i in range(count)])
-    theirs = _error(plain_rays(values, cameras, rays.points), truth)
+    theirs = _error(render(values, cameras, rays.points), truth)
     for samples in range(1, 9):
         ours = _error(_ours(values, cameras, samples), truth)
         if ours <= theirs:
@@ -103,9 +109,9 @@ def _our_rays(rays: _Rays, samples: int) -> Callable[[], None]:
     return lambda: _ours(values, cameras, samples).square().sum().backward()  # type: ignore[no-untyped-call]
 
 
-def _their_rays(rays: _Rays) -> Callable[[], None]:
+def _their_rays(rays: _Rays, render: RenderRays) -> Callable[[], None]:
     values, cameras = rays.values(), rays.cameras()
-    return lambda: plain_rays(values, cameras, rays.points).square().sum().backward()  # type: ignore[no-untyped-call]
+    return lambda: render(values, cameras, rays.points).square().sum().backward()  # type: ignore[no-untyped-call]
 
 
 def _once(make: Callable[..., Callable[[], None]], *arguments: object) -> None:
