@@ -152,7 +152,7 @@ def read(canvas: Tensor, place: Transform, size: Sequence[int]) -> Tensor:
         size: ``(h, w)`` or ``(d, h, w)`` of the patch, in cells.
 
     Returns:
-        ``[*batch, C, *size]``.
+        ``[*batch, C, *size]``; NaN where ``place`` is NaN.
 
     Raises:
         ShapeError: Dimensions that do not match, batches that do not broadcast, or a size below one cell.
@@ -229,7 +229,9 @@ def _general(values: Tensor, matrix: Tensor, size: Sequence[int]) -> Tensor:
     """Any affine transform, by way of the coordinates of every point: ``[N, C, *size]``."""
     shape = [len(values), values.shape[1], *size]
     grid = torch.nn.functional.affine_grid(matrix.to(values.dtype), shape, align_corners=False)
-    return torch.nn.functional.grid_sample(values, grid, padding_mode="zeros", align_corners=False)
+    sampled = torch.nn.functional.grid_sample(values, grid, padding_mode="zeros", align_corners=False)
+    # To grid_sample, NaN is a place outside: its zeros would hide that the transform is broken.
+    return sampled + 0 * matrix.sum((1, 2)).to(values.dtype).reshape(-1, *[1] * (values.dim() - 1))
 
 
 def _kernels(transform: ScaleShift, values: Tensor, batch: torch.Size, size: Sequence[int]) -> list[Tensor]:

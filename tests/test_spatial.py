@@ -1,6 +1,7 @@
 """The spatial transformer: closed forms, laws of composition and inversion, agreement of both forms, gradients."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -190,6 +191,22 @@ def test_a_grid_of_one_cell_is_a_tent() -> None:
 def test_what_cannot_be_inverted_cannot_be_written_to(place: Transform, message: str) -> None:
     with pytest.raises(TransformError, match=message):
         write(torch.ones(1, 2, 2, 2), place, (2, 2, 2))
+
+
+@pytest.mark.parametrize("make", [lambda place: place, ScaleShift.to_affine])
+def test_a_place_without_extent_can_be_read(make: Callable[[ScaleShift], Transform]) -> None:
+    """It is one point, seen everywhere: here the corner at which eight cells meet."""
+    canvas = random(1, 4, 4, 4)
+    found = read(canvas, make(ScaleShift(torch.zeros(3), torch.zeros(3))), (2, 2, 2))
+    torch.testing.assert_close(found, canvas[:, 1:3, 1:3, 1:3].mean().expand(1, 2, 2, 2))
+
+
+@pytest.mark.parametrize("make", [lambda place: place, ScaleShift.to_affine])
+def test_what_is_read_from_no_place_is_not_a_number(make: Callable[[ScaleShift], Transform]) -> None:
+    """Zeros would be taken for an empty part of the canvas."""
+    shift = torch.tensor([[0.0, 0, 0], [0, torch.nan, 0]])
+    found = read(torch.ones(1, 4, 4, 4), make(ScaleShift(torch.ones(3), shift)), (2, 2, 2))
+    assert found[0].isfinite().all() and found[1].isnan().all()
 
 
 def test_a_small_but_proper_place_is_not_taken_for_a_singular_one() -> None:
