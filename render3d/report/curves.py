@@ -10,6 +10,7 @@ _WIDTH, _HEIGHT = 500, 290
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 48, 44  # margins round the frame of the plot
 
 Series = tuple[Sequence[float], Sequence[float]]
+Band = tuple[Sequence[float], Sequence[float]]  # the lowest and the highest y at each x of a series
 
 
 def curves(
@@ -19,6 +20,7 @@ def curves(
     y_label: str,
     series: Mapping[str, Series],
     levels: Mapping[str, float] | None = None,
+    bands: Mapping[str, Band] | None = None,
 ) -> Html:
     """A plot of lines.
 
@@ -28,10 +30,12 @@ def curves(
         y_label: With the unit.
         series: x and y of each line, by name.
         levels: Values of y that are drawn as dashed lines across, by name.
+        bands: How far a line of ``series`` varies, by its name.
     """
-    levels = levels or {}
+    levels, bands = levels or {}, bands or {}
     xs = [x for line in series.values() for x in line[0]]
     ys = [y for line in series.values() for y in line[1]] + list(levels.values())
+    ys += [y for band in bands.values() for edge in band for y in edge]
     x_ticks, y_ticks = _ticks(min(xs, default=0), max(xs, default=1)), _ticks(min(ys, default=0), max(ys, default=1))
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -54,8 +58,16 @@ def curves(
         f'<text x="12" y="{centre}" text-anchor="middle" transform="rotate(-90 12 {centre})">{escape(y_label)}</text>'
     )
     colors = {name: f"var(--series-{index % 4 + 1})" for index, name in enumerate([*series, *levels])}
-    for name, (line_x, line_y) in series.items():
-        points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(line_x, line_y, strict=True))
+
+    def points_of(xs: Sequence[float], ys: Sequence[float]) -> str:
+        return " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(xs, ys, strict=True))
+
+    for name, (low, high) in bands.items():
+        forth = series[name][0]
+        outline = points_of([*forth, *reversed(forth)], [*low, *reversed(high)])
+        parts.append(f'<polygon class="band" fill="{colors[name]}" points="{outline}"/>')
+    for name, line in series.items():
+        points = points_of(*line)
         parts.append(f'<polyline class="series" stroke="{colors[name]}" points="{points}"/>')
     for name, level in levels.items():
         (x1, y1), (x2, _) = place(x_ticks[0], level), place(x_ticks[-1], level)

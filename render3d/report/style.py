@@ -45,5 +45,6 @@ svg.curves text { fill: var(--quiet); }
 svg.curves text.title { fill: var(--ink); font-size: 14px; font-weight: 600; }
 svg.curves .grid { stroke: var(--line); stroke-width: 1; }
 svg.curves .series { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
+svg.curves .band { opacity: 0.16; }
 svg.curves .level { stroke-width: 1.2; stroke-dasharray: 5 4; }
 """

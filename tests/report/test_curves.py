@@ -132,3 +132,18 @@ def test_labels_are_escaped():
 def test_a_line_with_too_few_values_is_an_error():
     with pytest.raises(ValueError, match="zip"):
         curves("t", x_label="x", y_label="y", series={"a": ([0, 1], [0])})
+
+
+def test_a_band_encloses_its_line_and_is_within_the_frame():
+    line = ([0, 1, 2], [3.0, 2.0, 1.0])
+    plot = drawn({"loss": line}, bands={"loss": ([2.5, 1.0, 0.0], [3.0, 4.0, 1.5])})
+    (band,) = (shape for shape in plot.iter("polygon"))
+    (drawn_line,) = (shape for shape in plot.iter("polyline"))
+    assert band.get("fill") == drawn_line.get("stroke")
+    outline = points(band)
+    low, high = outline[:3], outline[:2:-1]  # forth along the lowest, back along the highest
+    for (x, y), (x_low, y_low), (x_high, y_high) in zip(points(drawn_line), low, high, strict=True):
+        assert x == x_low == x_high
+        assert y_high <= y <= y_low  # down the page
+    left, top, right, bottom = FRAME
+    assert all(left <= x <= right and top <= y <= bottom for x, y in outline)
