@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -61,6 +62,50 @@ def test_planes_run_from_near_to_far(kind: Warp) -> None:
         assert (float(grid[:10].sum()) > float(grid[10:].sum())) is first
 
 
+def test_of_parallel_rays_both_warps_make_the_same() -> None:
+    """Also where near and far cut the volume, or leave nothing of it."""
+    volume = r3.Volume(torch.rand(1, 5, 6, 7, generator=torch.Generator().manual_seed(0)))
+    cameras = off_centre().to_orthographic(2.2)
+    for near, far in ((0.01, 100.0), (2.5, 3.1), (2.8, 100.0), (6.0, 7.0)):
+        cut = dataclasses.replace(cameras, near=near, far=far)
+        affine, frustum = (warp_to_view(volume, cut, 9, kind) for kind in ("affine", "frustum"))
+        torch.testing.assert_close(affine, frustum, atol=1e-4, rtol=0)
+        assert bool(affine.any()) is (near < 5)
+
+
+@pytest.mark.parametrize("kind", ["affine", "frustum"])
+def test_what_is_behind_a_camera_of_parallel_rays_is_not_seen(kind: Warp) -> None:
+    occupancy = torch.zeros(16, 4, 4)
+    occupancy[12:] = 1.0  # the side of high z
+    volume = r3.Volume(occupancy[None])
+    for target, seen in (((0.0, 0.0, 1.0), True), ((0.0, 0.0, -1.0), False)):
+        within = r3.Cameras.look_at((0.0, 0.0, 0.1), target, image_size=(3, 3)).to_orthographic(1.0)
+        assert bool(warp_to_view(volume, within, 30, kind)[..., 1, 1].any()) is seen
+
+
+def test_from_inside_the_frustum_sees_what_is_in_front() -> None:
+    """A wall with a hole in it: the ray through the hole is free, and behind the camera is another wall."""
+    occupancy = torch.zeros(20, 20, 20)
+    occupancy[:2] = occupancy[-2:] = 1.0
+    occupancy[-2:, 8:12, 8:12] = 0.0
+    inside = r3.Cameras.look_at((0.0, 0.0, -0.2), (0.0, 0.0, 1.0), vertical_fov_degrees=60, image_size=(5, 5))
+    seen = coverage_of(warp_to_view(r3.Volume(occupancy[None]), inside, 60, "frustum"))[0, 0]
+    wall = torch.ones(5, 5)
+    wall[2, 2] = 0.0
+    torch.testing.assert_close((seen > 0.5).float(), wall)
+
+
+@pytest.mark.parametrize("kind", ["affine", "frustum"])
+def test_a_voxel_is_a_tent_for_a_pixel(kind: Warp) -> None:
+    straight = r3.Cameras.look_at((0.0, 0.0, 3.0), image_size=(1, 1)).to_orthographic(1.0)
+    voxel = r3.Volume(torch.full((1, 1, 1, 1), 0.8))
+    assert float(warp_to_view(voxel, straight, 1, kind)) == pytest.approx(0.8)
+    # Two planes lie a half of the radius of the ball, sqrt(3) / 2 units, from the middle; the tent ends at 2.
+    torch.testing.assert_close(
+        warp_to_view(voxel, straight, 2, kind).flatten(), torch.full((2,), 0.8 * (1 - 3**0.5 / 4)), atol=1e-5, rtol=0
+    )
+
+
 @pytest.mark.parametrize("kind", ["affine", "frustum"])
 def test_gradients_of_warps_pass_finite_differences(kind: Warp) -> None:
     values = torch.rand(2, 3, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -97,6 +142,44 @@ def test_gradients_reach_volume_parameters_and_inferred_cameras() -> None:
     assert all(gradient is not None and float(gradient.abs().sum()) > 0 for gradient in reached)
 
 
+@pytest.mark.parametrize("warp", ["affine", "frustum", "none"])
+@pytest.mark.parametrize("resolution", [(1, 1, 1), (1, 1, 6), (1, 5, 1), (4, 1, 1), (4, 5, 6)])
+def test_grids_of_any_size_with_nothing_in_them_have_pictures_and_gradients(
+    warp: Warp, resolution: tuple[int, int, int]
+) -> None:
+    torch.manual_seed(0)
+    projection = LearnedProjection(outputs=("rgb", "alpha", "depth"), features=2, planes=1, warp=warp)
+    for cameras in (off_centre(2, (1, 3)), off_centre(2, (1, 3)).to_orthographic(2.0)):
+        values = torch.zeros(1, *resolution, requires_grad=True)
+        found = projection(r3.Volume(values), cameras, ("rgb", "alpha", "depth")).as_dict()
+        assert {name: image.shape[:-3] for name, image in found.items()} == dict.fromkeys(found, (2,))
+        assert all(bool(image.isfinite().all()) for image in found.values())
+        (gradient,) = torch.autograd.grad(found["alpha"].sum(), values)
+        assert gradient.isfinite().all()
+
+
+def test_a_new_one_shows_next_to_nothing() -> None:
+    torch.manual_seed(0)
+    volume = r3.Volume.from_occupancy((torch.rand(8, 8, 8) < 0.1).float())
+    for outputs in (("alpha",), ("rgb", "depth"), ("depth", "alpha", "rgb")):
+        rendering = LearnedProjection(outputs=outputs, features=4)(volume, off_centre(), (*outputs, "alpha")).detach()
+        assert 0.01 < float(rendering.alpha.mean()) < 0.15
+        if "rgb" in outputs:
+            assert 0.3 < float(rendering.rgb.mean()) < 0.7
+
+
+def test_its_convolutions_are_those_of_torch_and_its_parameters_can_be_saved() -> None:
+    torch.manual_seed(0)
+    projection = LearnedProjection(4, features=3, planes=5)
+    ours = projection.space[0]
+    plain = torch.nn.Conv3d(4, 3, 3, padding=1)
+    plain.load_state_dict(ours.state_dict())
+    values = torch.rand(2, 4, 5, 6, 7)
+    torch.testing.assert_close(ours(values), plain(values))
+    restored = safetensors.torch.load(safetensors.torch.save(projection.state_dict()))
+    assert all(torch.equal(restored[name], value) for name, value in projection.state_dict().items())
+
+
 def test_it_learns_the_camera_of_an_analytic_projection() -> None:
     torch.manual_seed(0)
     corner = torch.zeros(4, 1, 8, 8, 8)
@@ -125,10 +208,19 @@ def test_what_it_cannot_take_is_an_error_that_says_what_to_do() -> None:
         LearnedProjection()(volume, cameras)
     with pytest.raises(CapabilityError, match="LearnedProjection has no output 'rgb'"):
         LearnedProjection(2)(volume, cameras, ("rgb",))
-    inside = r3.Cameras.look_at((0.0, 0.0, 0.2), (0.0, 0.0, 1.0), image_size=(4, 4))
-    with pytest.raises(CameraError, match="Use warp='frustum', or move the camera back"):
-        LearnedProjection(2)(volume, inside)
+    behind = r3.Cameras.look_at((0.0, 0.0, 2.0), (0.0, 0.0, 3.0), image_size=(4, 4))
+    inside = r3.Cameras.look_at((0.3, 0.0, 0.9), image_size=(4, 4))
+    for unfit in (behind, inside, r3.Cameras.cat([off_centre(1, (4, 4)), inside])):
+        with pytest.raises(CameraError, match="Use warp='frustum', or move the camera back"):
+            LearnedProjection(2)(volume, unfit)
     assert LearnedProjection(2, warp="frustum")(volume, inside).alpha.isfinite().all()
+    for broken, message in ((torch.nan, "finite"), (torch.inf, "finite"), (-1.0, "must not be negative")):
+        with pytest.raises(VolumeError, match=message):
+            LearnedProjection()(r3.Volume(torch.full((1, 4, 4, 4), broken)), cameras)
+    features = torch.zeros(2, 4, 4, 4)
+    features[1, 0, 0, 0] = torch.nan
+    with pytest.raises(VolumeError, match="finite"):
+        LearnedProjection(2)(r3.Volume(features), cameras)
     with pytest.raises(ValueError, match="warp must be"):
         LearnedProjection(warp="orthographic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1"):

@@ -18,7 +18,8 @@ Warp = Literal["affine", "frustum", "none"]
 def warp_to_view(volume: Volume, cameras: Cameras, planes: int, kind: Warp) -> Tensor:
     """The volume ``[*batch, views, C, planes, H, W]`` in the frame of each camera; differentiable in both.
 
-    The planes are evenly spaced in depth, over the ball round the volume, from near to far.
+    The planes are evenly spaced in depth, from near to far, over the ball round the volume: over as much of it as lies
+    between the cameras' near and far.
 
     Args:
         volume: ``[*batch]``.
@@ -29,7 +30,7 @@ def warp_to_view(volume: Volume, cameras: Cameras, planes: int, kind: Warp) -> T
             grid are the rays through the pixel centres. ``"none"``: the volume in its own frame, whatever the camera.
 
     Raises:
-        CameraError: ``"affine"``, and the volume's centre is not in front of a perspective camera.
+        CameraError: ``"affine"``, and a perspective camera is inside the volume or has its centre behind it.
     """
     values, size = volume.values[..., None, :, :, :, :], (planes, *cameras.image_size)
     leading = broadcast_shapes(values.shape[:-4], cameras.leading_shape, names=("the volume", "cameras"))
@@ -44,40 +45,46 @@ def warp_to_view(volume: Volume, cameras: Cameras, planes: int, kind: Warp) -> T
     return sampled.reshape(*leading, *sampled.shape[1:])
 
 
-def depth_range(extent: float, cameras: Cameras) -> tuple[Tensor, float]:
-    """Camera z of the volume's centre, ``[*batch, views]``, and the radius of the ball round the volume."""
-    return cameras.translation[..., 2], math.sqrt(3) * extent
+def depth_range(extent: float, cameras: Cameras) -> tuple[Tensor, Tensor]:
+    """Camera z where the planes begin and end, ``[*batch, views]``; the same if a camera sees nothing of the ball."""
+    middle, radius = cameras.translation[..., 2], math.sqrt(3) * extent
+    return (middle - radius).clamp(cameras.near, cameras.far), (middle + radius).clamp(cameras.near, cameras.far)
 
 
 def affine_view(extent: float, cameras: Cameras) -> Affine:
     """Where the image, and the range of depths behind it, lie in the volume: ``[*batch, views]``."""
-    middle, radius = depth_range(extent, cameras)
+    near, far = depth_range(extent, cameras)
     height, width = cameras.image_size
     matrix = cameras.intrinsics
     focal = torch.stack([matrix[..., 0, 0], matrix[..., 1, 1]], dim=-1)
     per_pixel = 1 / focal
     if cameras.projection == "perspective":
-        if not bool((middle.detach() > 0).all()):
-            raise CameraError(
-                "The affine warp needs the volume's centre in front of the camera: a picture from inside has no weak "
-                "perspective. Use warp='frustum', or move the camera back."
-            )
-        per_pixel = per_pixel * middle[..., None]
+        _check_outside(extent, cameras)
+        per_pixel = per_pixel * cameras.translation[..., 2, None]
     half = torch.tensor([width / 2, height / 2]).to(matrix)
-    scale = torch.cat([per_pixel * half, torch.full_like(middle, radius)[..., None]], dim=-1)
-    shift = torch.cat([per_pixel * (half - matrix[..., :2, 2]), middle[..., None]], dim=-1)
+    scale = torch.cat([per_pixel * half, (far - near)[..., None] / 2], dim=-1)
+    shift = torch.cat([per_pixel * (half - matrix[..., :2, 2]), (far + near)[..., None] / 2], dim=-1)
     # From the grid to camera space, from there to the world, and to the volume's own units.
     to_volume = cameras.rotation.mT / extent
     linear = to_volume * scale[..., None, :]
     return Affine(torch.cat([linear, to_volume @ (shift - cameras.translation)[..., None]], dim=-1))
 
 
+def _check_outside(extent: float, cameras: Cameras) -> None:
+    in_front = cameras.translation[..., 2].detach() > 0
+    outside = cameras.position.detach().abs().amax(-1) > extent
+    if not bool((in_front & outside).all()):
+        raise CameraError(
+            "The affine warp needs perspective cameras outside the volume, with its centre in front of them: a picture "
+            "from inside has no weak perspective. Use warp='frustum', or move the camera back."
+        )
+
+
 def _frustum_grid(extent: float, cameras: Cameras, planes: int) -> Tensor:
     """Points ``[*batch, views, planes, H, W, 3]`` in units of the volume, along the rays at even depths."""
-    middle, radius = depth_range(extent, cameras)
-    near = (middle - radius).clamp(min=cameras.near)
-    thickness = (middle + radius - near).clamp(min=0) / planes
-    number = torch.arange(planes, dtype=middle.dtype, device=middle.device) + 0.5
+    near, far = depth_range(extent, cameras)
+    thickness = (far - near) / planes
+    number = torch.arange(planes, dtype=near.dtype, device=near.device) + 0.5
     depths = near[..., None] + number * thickness[..., None]
     origins, directions = cameras.rays()
     along = (directions * cameras.rotation[..., None, None, 2, :]).sum(-1, keepdim=True)
