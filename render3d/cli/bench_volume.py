@@ -5,7 +5,7 @@ installed. The rays of the plain renderer are clipped to the cube as well, and o
 for an error no larger than the peer's, both against 4,096 points a ray.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,14 +16,14 @@ from render3d.cli.bench_volume_pytorch3d import is_installed, pytorch3d_rays
 from render3d.cli.memory import peak_memory
 from render3d.cli.timing import Comparison, race
 from render3d.models.batch import Batch
-from render3d.models.readers import GridReader
+from render3d.models.readers import GridReader, Observed
 from render3d.models.sequential import SequentialModel
 from render3d.models.settings import ModelSettings, build_model
 from render3d.models.writers import CanvasWriter
 from render3d.randomness import Key
 from render3d.renderers import EmissionAbsorption
 from render3d.scenes import Volume
-from render3d.spatial import Affine, ScaleShift, read, write
+from render3d.spatial import Affine, ScaleShift, read
 
 RenderRays = Callable[[Tensor, Cameras, int], Tensor]
 
@@ -175,7 +175,7 @@ def _transformer(resolution: int, rounds: int) -> Comparison:
         read(values, ScaleShift(scale, shift), size).square().sum().backward()  # type: ignore[no-untyped-call]
 
     def general() -> None:
-        read(values, ScaleShift(scale, shift).to_affine(), size).square().sum().backward()  # type: ignore[no-untyped-call]
+        plain_read(values, ScaleShift(scale, shift).to_affine(), size).square().sum().backward()  # type: ignore[no-untyped-call]
 
     rates = race(separable, general, batch, rounds)
     return Comparison(
@@ -188,24 +188,37 @@ def _transformer(resolution: int, rounds: int) -> Comparison:
     )
 
 
+def plain_read(values: Tensor, place: Affine, size: Sequence[int]) -> Tensor:
+    """`render3d.spatial.read` as it is often written: ``[N, C, *size]`` of ``[N, C, D, H, W]``."""
+    grid = nn.functional.affine_grid(place.matrix, [*values.shape[:2], *size], align_corners=False)
+    return nn.functional.grid_sample(values, grid, align_corners=False)
+
+
 # The model
 
 
-class _General(nn.Module):
-    """The places of another head as affine transforms, which are read and written by ``grid_sample``."""
+class _PlainReader(nn.Module):
+    """The glimpse of another reader by ``grid_sample``."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, reader: GridReader) -> None:
         super().__init__()
-        self.head = head
+        self.reader, self.size = reader, reader.size
 
-    def forward(self, state: Tensor) -> Affine:
-        """As `TransformHead`."""
-        place: ScaleShift = self.head(state)
-        return place.to_affine()
+    def prepare(self, observed: Tensor | None, count: int) -> Observed:
+        """As `GridReader`."""
+        return self.reader.prepare(observed, count)
+
+    def forward(self, prepared: Observed, state: Tensor) -> Tensor:
+        """As `GridReader`."""
+        reader, place = self.reader, self.reader.place(state)
+        assert isinstance(place, ScaleShift)
+        glimpse = plain_read(prepared.grids[:, 0], place.to_affine(), reader.glimpse).flatten(1)
+        summary: Tensor = reader.summary(torch.cat([glimpse, prepared.whole, state], dim=-1))
+        return summary
 
 
-class _StepByStep(nn.Module):
-    """A writer that adds one patch after the other to the canvas, as DRAW is often written."""
+class _PlainWriter(nn.Module):
+    """A writer that adds one patch after the other to the canvas by ``grid_sample``, as DRAW is often written."""
 
     def __init__(self, writer: CanvasWriter) -> None:
         super().__init__()
@@ -216,8 +229,9 @@ class _StepByStep(nn.Module):
         writer = self.writer
         canvas = writer.start.expand(len(states), -1, *writer.size)
         for state in states.unbind(1):
-            patch = writer.content(state).reshape(len(state), *writer.patch)
-            canvas = canvas + write(patch, writer.place(state), writer.size)
+            patch, place = writer.content(state).reshape(len(state), *writer.patch), writer.place(state)
+            assert isinstance(place, ScaleShift)
+            canvas = canvas + plain_read(patch, place.inverse().to_affine(), writer.size)
         return canvas
 
 
@@ -248,9 +262,7 @@ def _their_step(steps: int, size: int, batch: int) -> Callable[[], None]:
 def _plain(model: SequentialModel) -> SequentialModel:
     """The same parameters and numbers by other means."""
     assert isinstance(model.writer, CanvasWriter) and isinstance(model.posterior.reader, GridReader)
-    model.posterior.reader.place = _General(model.posterior.reader.place)  # type: ignore[assignment]
-    model.writer.place = _General(model.writer.place)  # type: ignore[assignment]
-    model.writer = _StepByStep(model.writer)
+    model.posterior.reader, model.writer = _PlainReader(model.posterior.reader), _PlainWriter(model.writer)
     return model
 
 

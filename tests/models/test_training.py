@@ -1,6 +1,7 @@
 """Training: exact resume, several processes, what stops a run, and that it learns."""
 
 import dataclasses
+import gc
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -265,3 +267,15 @@ def test_contexts_come_from_the_data(context: str) -> None:
     assert tuple(batch.context.shape) == ((3,) if context == "class" else (3, 2, 1, 6, 7))
     found = bound(model, source, 3)
     assert bool(found.total.isfinite().all())
+
+
+def test_memory_does_not_grow_with_the_steps(tmp_path: Path) -> None:
+    """A step that kept its graph would keep some 100 KiB: of 100 steps, 10 MiB."""
+    process, memory = psutil.Process(), dict[int, int]()
+
+    def measure(record: Record) -> None:
+        gc.collect()
+        memory[record.step] = process.memory_info().rss
+
+    train(recipe(updates=150, validate_every=1000), tmp_path, device="cpu", progress=measure)
+    assert memory[150] - memory[50] < 6 * 2**20
