@@ -14,7 +14,7 @@ from render3d.models.sources import Source
 from render3d.randomness import Key
 
 _FIRST_STEPS = 8
-_MOST_SHOWN = 12
+_MOST_SHOWN = 11  # a row of the gallery
 _BATCH = 50
 
 

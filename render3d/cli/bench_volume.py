@@ -86,25 +86,25 @@ def _race_rays(rays: _Rays, name: str, render: RenderRays, rounds: int) -> Compa
         peer=name,
         theirs=rates[1],
         floor=2.0,
-        note=f"{samples} samples a voxel; error {ours:.1e} against {theirs:.1e}; {occupied:.0%} of voxels occupied; "
+        note=f"{samples:g} samples a voxel; error {ours:.1e} against {theirs:.1e}; {occupied:.0%} of voxels occupied; "
         f"peak memory {memory[0]:.0f} against {memory[1]:.0f} MiB",
     )
 
 
-def _equally_exact(rays: _Rays, render: RenderRays) -> tuple[int, float, float]:
-    """Our fewest samples a voxel whose error is no larger than theirs, and both errors."""
+def _equally_exact(rays: _Rays, render: RenderRays) -> tuple[float, float, float]:
+    """Our fewest samples a voxel, in quarters, whose error is no larger than theirs, and both errors."""
     count = min(4, rays.batch)
     values, cameras = rays.values().detach()[:count], rays.cameras()[:count]
     truth = torch.cat([plain_rays(values[i : i + 1], cameras[i : i + 1], 4096) for i in range(count)])
     theirs = _error(render(values, cameras, rays.points), truth)
-    for samples in range(1, 9):
-        ours = _error(_ours(values, cameras, samples), truth)
+    for quarters in range(4, 33):
+        ours = _error(_ours(values, cameras, quarters / 4), truth)
         if ours <= theirs:
             break
-    return samples, ours, theirs
+    return quarters / 4, ours, theirs
 
 
-def _our_rays(rays: _Rays, samples: int) -> Callable[[], None]:
+def _our_rays(rays: _Rays, samples: float) -> Callable[[], None]:
     values, cameras = rays.values(), rays.cameras()
     return lambda: _ours(values, cameras, samples).square().sum().backward()  # type: ignore[no-untyped-call]
 
@@ -128,7 +128,7 @@ def _blob(resolution: int, colored: bool) -> Volume:
     return Volume.from_occupancy(occupancy, colors if colored else None)
 
 
-def _ours(values: Tensor, cameras: Cameras, samples: int) -> Tensor:
+def _ours(values: Tensor, cameras: Cameras, samples: float) -> Tensor:
     outputs = ("alpha",) if values.shape[1] == 1 else ("alpha", "rgb")
     rendering = EmissionAbsorption(samples_per_voxel=samples)(Volume(values), cameras, outputs)
     return torch.cat([rendering.stored(name) for name in outputs], dim=-3)[:, 0]

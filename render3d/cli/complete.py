@@ -57,7 +57,7 @@ def complete(
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
-    observed = ~_missing(missing, trained.recipe.data.size)
+    observed = ~missing_part(missing, trained.recipe.data.size)
     completed = complete_held_out(trained, count, observed, iterations, chains=chains, seed=seed, tolerance=tolerance)
     metrics = _metrics(completed, missing)
     out.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def complete(
     return 0
 
 
-def _missing(name: str, size: int) -> Tensor:
+def missing_part(name: str, size: int) -> Tensor:
     """``[D, H, W]`` bool."""
     if name in _SIDES:
         axis, upper = _SIDES[name]

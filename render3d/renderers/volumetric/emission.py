@@ -14,7 +14,8 @@ from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Capabilities, Color, check_square
 from render3d.renderers.one_by_one import render_one_by_one
-from render3d.renderers.volumetric.marching import Crossings, gauss_legendre, integrate
+from render3d.renderers.volumetric.crossings import Crossings, evenly
+from render3d.renderers.volumetric.marching import Integral, integrate
 from render3d.scenes import Scene, Volume
 
 
@@ -39,12 +40,12 @@ class EmissionAbsorption:
     """
 
     background: Color = (1.0, 1.0, 1.0)
-    samples_per_voxel: int = 1
+    samples_per_voxel: float = 1.0
     samples_per_pixel: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.samples_per_voxel <= 16:
-            raise ValueError(f"samples_per_voxel must be from 1 to 16; got {self.samples_per_voxel}.")
+        if not 0.5 <= self.samples_per_voxel <= 16:
+            raise ValueError(f"samples_per_voxel must be from 0.5 to 16; got {self.samples_per_voxel}.")
         check_square(self.samples_per_pixel)
 
     @property
@@ -77,14 +78,14 @@ class EmissionAbsorption:
                 f"EmissionAbsorption takes volumes of 1 channel, density, or 4, density and colour; got "
                 f"{volume.channels}. LearnedProjection(channels={volume.channels}) takes any number."
             )
-        rule = gauss_legendre(self.samples_per_voxel)
+        rule = evenly(self.samples_per_voxel)
         if tuple(outputs) == ("alpha",):
-            depth = integrate(volume, cameras, _optical_depth, 1, rule)
+            depth = integrate(dataclasses.replace(volume, values=volume.density), cameras, _OPTICAL_DEPTH, rule)
             return {"alpha": -torch.expm1(-depth)}
         colored = "rgb" in outputs and volume.channels == 4
         if not colored:
             volume = dataclasses.replace(volume, values=volume.density)
-        sums = integrate(volume, cameras, _weighted_sums, 5 if colored else 2, rule)
+        sums = integrate(volume, cameras, _LIGHT if colored else _DEPTH, rule)
         alpha, depth, color = sums[:, :1], sums[:, 1:2], sums[:, 2:]
         if not colored:
             color = alpha * torch.tensor(NEUTRAL_GREY).to(alpha)[:, None, None]
@@ -109,3 +110,12 @@ def _weighted_sums(crossings: Crossings) -> Tensor:
     if crossings.colors is None:
         return sums
     return torch.cat([sums, (weights[:, None] * crossings.colors).sum(0)])
+
+
+def _over(front: Tensor, behind: Tensor) -> Tensor:
+    """What is behind, as far as the light comes through what is in front (Porter and Duff, 1984); alpha comes first."""
+    return front + (1 - front[:1]) * behind
+
+
+_OPTICAL_DEPTH = Integral(_optical_depth, torch.add, 1)
+_DEPTH, _LIGHT = (Integral(_weighted_sums, _over, channels) for channels in (2, 5))

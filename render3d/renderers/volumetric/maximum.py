@@ -12,7 +12,8 @@ from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Capabilities, check_square
 from render3d.renderers.one_by_one import render_one_by_one
-from render3d.renderers.volumetric.marching import AT_CENTRES, Crossings, integrate
+from render3d.renderers.volumetric.crossings import AT_CENTRES, Crossings
+from render3d.renderers.volumetric.marching import Integral, integrate
 from render3d.scenes import Scene, Volume
 
 
@@ -63,7 +64,7 @@ class MaxProjection:
 
     def _draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         density = dataclasses.replace(volume, values=volume.density)
-        largest = integrate(density, cameras, _largest, 1, AT_CENTRES)
+        largest = integrate(density, cameras, Integral(_largest, torch.maximum, 1), AT_CENTRES)
         return {"alpha": -torch.expm1(-largest * volume.voxel_side)}
 
 
