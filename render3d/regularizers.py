@@ -1,10 +1,12 @@
-"""Regularisers: what makes one mesh better than another when the images do not say. All are differentiable."""
+"""Regularisers: what makes one scene better than another when the images do not say. All are differentiable."""
+
+import math
 
 import torch
 from torch import Tensor
 
 from render3d.errors import MeshError
-from render3d.scenes import Mesh
+from render3d.scenes import Mesh, Volume
 
 
 def unique_edges(faces: Tensor) -> Tensor:
@@ -48,3 +50,28 @@ def face_pairs(faces: Tensor) -> Tensor:
     inner = count[edge] == 2
     order = edge[inner].argsort(stable=True)
     return owner[inner][order].reshape(-1, 2)
+
+
+def total_variation(volume: Volume) -> Tensor:
+    """``[*batch]``: how much surface a volume has, and how sharp, scene units squared.
+
+    The sum over pairs of voxels that share a face of ``area of the face * |difference of occupancy|`` (Rudin, Osher and
+    Fatemi, "Nonlinear total variation based noise removal algorithms", 1992, with the differences along the axes). Of a
+    solid it is the area of its surface as seen along the three axes, whatever the resolution: ``2 (ab + bc + ca)`` for
+    a box. What ends at the border of the cube has no surface there.
+    """
+    occupancy = volume.occupancy[..., 0, :, :, :]
+    sides = [2 * volume.extent / cells for cells in volume.resolution]
+    along = [
+        occupancy.diff(dim=axis - 3).abs().sum((-1, -2, -3)) * (math.prod(sides) / sides[axis]) for axis in range(3)
+    ]
+    return torch.stack(along).sum(0)
+
+
+def sparsity(volume: Volume) -> Tensor:
+    """``[*batch]``: the share of the cube that is occupied, the mean of the occupancy, 0-1; less is sparser.
+
+    It is the L1 norm of the occupancy, which pulls to zero what no image needs. Weigh it lightly: fog is sparser than a
+    solid, and many thin voxels one behind the other make as opaque a silhouette.
+    """
+    return volume.occupancy.mean((-1, -2, -3, -4))
