@@ -44,7 +44,7 @@ def deferred(
     if shading.normals == "smooth":
         normal = normalize(mean(mesh.vertex_normals()), dim=1)
     normal = torch.where(seen, torch.where(turned, -normal, normal), 0)
-    rgb = _reflectance(mesh, face, mean) * _light(normal, shading)
+    rgb = _reflectance(mesh, face, mean) * light(normal, shading)
     return {
         "rgb": torch.where(seen, rgb, _column(shading.background).to(rgb)),
         "alpha": seen.to(rgb),
@@ -73,13 +73,14 @@ def _bilinear(image: Tensor, uv: Tensor) -> Tensor:
     return grid_sample(repeated.expand(len(uv), -1, -1, -1), torch.stack([x, y], -1).to(image), align_corners=False)
 
 
-def _light(normal: Tensor, shading: Shading) -> Tensor:
-    light = _column(shading.ambient).to(normal).expand_as(normal)
+def light(normal: Tensor, shading: Shading) -> Tensor:
+    """``[N, 3, H, W]``: what reaches surfaces with these unit normals; the ambient light where a normal is zero."""
+    found = _column(shading.ambient).to(normal).expand_as(normal)
     for lamp in shading.lights:
         towards = normalize(_column(lamp.towards), dim=0).to(normal)
         cosine = (normal * towards).sum(1, keepdim=True).clamp(min=0)
-        light = light + cosine * _column(lamp.color).to(normal)
-    return light
+        found = found + cosine * _column(lamp.color).to(normal)
+    return found
 
 
 def _column(values: tuple[float, float, float]) -> Tensor:

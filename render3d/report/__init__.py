@@ -16,4 +16,6 @@ from render3d.report.pictures import animation as animation
 from render3d.report.pictures import gallery as gallery
 from render3d.report.pictures import silhouette_difference as silhouette_difference
 from render3d.report.provenance import provenance as provenance
+from render3d.report.turntables import turntable as turntable
+from render3d.report.volumes import lit as lit
 from render3d.report.volumes import slices as slices
