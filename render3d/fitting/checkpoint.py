@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import final
+from typing import Generic, TypeVar, final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,7 +13,9 @@ from safetensors.torch import save as encode
 
 from render3d.atomic import atomic_write
 from render3d.errors import FitError
-from render3d.fitting.optimiser import UniformAdam
+from render3d.fitting.optimiser import Adam, UniformAdam
+
+State = TypeVar("State", UniformAdam, Adam)
 
 
 @final
@@ -24,8 +26,9 @@ class Record:
     Attributes:
         step: Steps done, from 1.
         seconds: Since the fit began; time in which it was stopped does not count.
-        loss: Expected squared difference of coverage, the mean over pixels, before the step.
-        training_iou: Mean silhouette intersection over union of the mesh after the step; None where not measured.
+        loss: Squared difference of coverage, the mean over pixels, before the step; the expected one of noisy meshes
+            where the renderer gives no gradient. Without priors.
+        training_iou: Mean silhouette intersection over union of the scene after the step; None where not measured.
         held_out_iou: The same for views that took no part; None where not measured, or where there are none.
     """
 
@@ -38,32 +41,29 @@ class Record:
 
 @final
 @dataclasses.dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Generic[State]):
     """The file a fit is saved in: tensors as safetensors, the rest as JSON in its header, so that both change at once.
 
     Attributes:
         path: The file.
         identity: What the fit is of, by name: settings, renderer, fingerprints of its inputs. A fit goes on only from a
             file of the same identity.
+        optimiser: Whose state it holds.
     """
 
     path: Path
     identity: Mapping[str, str]
+    optimiser: type[State]
 
-    def save(self, state: UniformAdam, records: Sequence[Record]) -> None:
+    def save(self, state: State, records: Sequence[Record]) -> None:
         """Replace the file, or leave it as it was.
 
         Raises:
             FitError: It cannot be written.
         """
-        tensors = {
-            "parameters": state.parameters,
-            "first_moment": state.first_moment,
-            "second_moment": state.second_moment,
-        }
         history = [dataclasses.astuple(record) for record in records]
         header = {"identity": json.dumps(dict(self.identity)), "history": json.dumps(history), "step": str(state.count)}
-        content = encode({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, header)
+        content = encode({name: getattr(state, name).contiguous().cpu() for name in _TENSORS}, header)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.path) as stream:
@@ -74,7 +74,7 @@ class Checkpoint:
                 "is intact: make room, and resume."
             ) from error
 
-    def load(self, device: torch.device) -> tuple[UniformAdam, list[Record]] | None:
+    def load(self, device: torch.device) -> tuple[State, list[Record]] | None:
         """What was saved, on ``device``, or None where nothing was.
 
         Raises:
@@ -85,11 +85,10 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 header = file.metadata() or {}
-                names = ("parameters", "first_moment", "second_moment")
-                parameters, first, second = (file.get_tensor(name).to(device) for name in names)
+                parameters, first, second = (file.get_tensor(name).to(device) for name in _TENSORS)
             saved = dict(json.loads(header["identity"]))
             records = [Record(**dict(zip(_FIELDS, values, strict=True))) for values in json.loads(header["history"])]
-            state = UniformAdam(parameters, first, second, int(header["step"]))
+            state = self.optimiser(parameters, first, second, int(header["step"]))
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise FitError(
                 f"{self.path} is not a checkpoint of a fit, or is damaged ({error}). Remove it to start anew."
@@ -98,16 +97,20 @@ class Checkpoint:
         return state, records
 
     def _check(self, saved: Mapping[str, str]) -> None:
+        was = {"scene": "mesh", **saved}  # files from before there were volumes do not say
         changes = [
-            f"{name} was {saved.get(name, 'absent')} and is {self.identity.get(name, 'absent')}"
-            for name in dict.fromkeys([*saved, *self.identity])
-            if saved.get(name) != self.identity.get(name)
+            f"{name} was {was.get(name, 'absent')} and is {self.identity.get(name, 'absent')}"
+            for name in dict.fromkeys([*self.identity, *saved])
+            if was.get(name) != self.identity.get(name)
         ]
         if changes:
+            more = f"; and {len(changes) - _MOST_NAMED} more" if len(changes) > _MOST_NAMED else ""
             raise FitError(
-                f"Cannot resume from {self.path}, which is of another fit: {'; '.join(changes)}. Resume with what it "
-                "was started with, or write to another folder."
+                f"Cannot resume from {self.path}, which is of another fit: {'; '.join(changes[:_MOST_NAMED])}{more}. "
+                "Resume with what it was started with, or write to another folder."
             )
 
 
+_MOST_NAMED = 4  # another kind of scene changes all settings
+_TENSORS = ("parameters", "first_moment", "second_moment")
 _FIELDS = tuple(field.name for field in dataclasses.fields(Record))

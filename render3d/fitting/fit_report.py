@@ -4,38 +4,39 @@ import dataclasses
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 
-from render3d import report
-from render3d.cameras import Cameras
+from render3d import renderers, report
 from render3d.fitting.fit import FitResult
 from render3d.fitting.measures import Measure
-from render3d.fitting.settings import FitSettings
+from render3d.fitting.settings import Settings
 from render3d.fitting.targets import shrunk
+from render3d.fitting.volume_fit import VolumeFitResult
 from render3d.metrics import silhouette_iou
 from render3d.renderers.base import Renderer
+from render3d.report import turntable
 from render3d.report.pictures import difference_key
-from render3d.scenes import Mesh
+from render3d.scenes import Mesh, Volume
 from render3d.views import Views
 
 _MOST_SHOWN = 22
 _LARGEST_SHOWN = 128  # pixels
+_SLICES = 11  # a row of the page
 
 
 def fit_report(
-    result: FitResult,
+    result: FitResult | VolumeFitResult,
     views: Views,
     held_out: Views | None,
     measures: Mapping[str, Measure],
     renderer: Renderer,
-    settings: FitSettings,
+    settings: Settings,
 ) -> str:
     """The page, self-contained.
 
     Args:
-        result: What `fit` returned.
-        views: The views that were fitted.
-        held_out: Those that were not.
+        result: What `fit` or `fit_volume` returned.
+        views: The views that were fitted, as they stand to the scene of the result.
+        held_out: Those that were not, likewise.
         measures: The fit first, then what it is compared with, by name.
         renderer: The one that was fitted through.
         settings: Those of the fit.
@@ -43,19 +44,20 @@ def fit_report(
     _, fitted = next(iter(measures.items()))
     best = fitted.training_iou if fitted.held_out_iou is None else fitted.held_out_iou
     kind = "training" if fitted.held_out_iou is None else "held-out"
-    name = renderer.capabilities.name
+    name, scene = renderer.capabilities.name, result.scene
     lead = (
-        f"{len(result.mesh.faces)} faces, fitted through {name} to {views.cameras.views} silhouettes in "
+        f"{_size(scene)}, fitted through {name} to {views.cameras.views} silhouettes in "
         f"{result.records[-1].seconds:.0f} s: mean IoU {best:.4f} on {kind} views."
     )
     rows = [[label, m.held_out_iou, m.training_iou, m.held_out_disagreement] for label, m in measures.items()]
     heads = ["", "IoU, held-out views", "IoU, training views", "pixels that differ, held-out"]
     return report.page(
-        "A mesh fitted to silhouettes",
+        f"A {_kind(scene)} fitted to silhouettes",
         lead,
-        report.columns(_turntable(result.mesh, renderer), report.table(heads, rows, chosen=0)),
-        *([_comparison("Held-out views", result.mesh, held_out, renderer)] if held_out else []),
-        _comparison("Training views", result.mesh, views, renderer),
+        report.columns(_turntable(scene, renderer), report.table(heads, rows, chosen=0)),
+        *([_slices(scene)] if isinstance(scene, Volume) else []),
+        *([_comparison("Held-out views", scene, held_out, renderer)] if held_out else []),
+        _comparison("Training views", scene, views, renderer),
         _curves(result, measures),
         report.section(
             "How it was made",
@@ -64,24 +66,37 @@ def fit_report(
     )
 
 
-def turntable(mesh: Mesh, renderer: Renderer, *, views: int, size: int) -> Tensor:
-    """The mesh from all round, ``[views, 3, size, size]``, linear light, four samples a pixel."""
-    cameras = Cameras.orbit(views, 3.2, elevation_degrees=15, vertical_fov_degrees=38, image_size=(2 * size, 2 * size))
-    output = "rgb" if "rgb" in renderer.capabilities.outputs else "alpha"
-    cameras = cameras.to(mesh.vertices.device)
-    with torch.no_grad():
-        frames: Tensor = renderer(mesh.detach().normalized(), cameras, (output,)).as_dict()[output]
-    return torch.nn.functional.avg_pool2d(frames, 2).expand(-1, 3, -1, -1)
+def _kind(scene: Mesh | Volume) -> str:
+    return type(scene).__name__.lower()
 
 
-def _turntable(mesh: Mesh, renderer: Renderer) -> report.Html:
-    return report.animation(turntable(mesh, renderer, views=48, size=320), "The fitted mesh on a turntable")
+def _size(scene: Mesh | Volume) -> str:
+    return (
+        f"{len(scene.faces)} faces" if isinstance(scene, Mesh) else " x ".join(map(str, scene.resolution)) + " voxels"
+    )
 
 
-def _comparison(title: str, mesh: Mesh, views: Views, renderer: Renderer) -> report.Html:
+def _turntable(scene: Mesh | Volume, renderer: Renderer) -> report.Html:
+    """As the renderer sees a mesh; of a volume the density itself, whatever a renderer makes of it."""
+    alt = f"The fitted {_kind(scene)} on a turntable"
+    if isinstance(scene, Mesh):
+        return report.animation(turntable(scene, renderer, views=48, size=320), alt)
+    frames = turntable(report.lit(scene), renderers.EmissionAbsorption(), views=24, size=160)
+    return report.animation(frames, alt, frames_per_second=8)
+
+
+def _slices(volume: Volume) -> report.Html:
+    pictures = report.slices(volume, _SLICES)
+    share = (torch.arange(_SLICES) + 0.5) / _SLICES
+    captions = [f"z = {z:.2f}" for z in ((2 * share - 1) * volume.extent).tolist()]
+    note = "Occupancy across z, black where a voxel takes all light; z is measured from the middle of the cube."
+    return report.section("Slices", report.paragraph(note), report.gallery({"slice": pictures}, captions))
+
+
+def _comparison(title: str, scene: Mesh | Volume, views: Views, renderer: Renderer) -> report.Html:
     """Target, fit and difference of each view, from the worst to the best."""
     with torch.no_grad():
-        iou = silhouette_iou(renderer(mesh, views.cameras, ("alpha",)).alpha, views.alpha)
+        iou = silhouette_iou(renderer(scene, views.cameras, ("alpha",)).alpha, views.alpha)
     order = iou.argsort()
     shown = order[torch.linspace(0, len(order) - 1, min(len(order), _MOST_SHOWN)).round().long()]
     picked = Views(
@@ -89,7 +104,7 @@ def _comparison(title: str, mesh: Mesh, views: Views, renderer: Renderer) -> rep
     )
     small = shrunk(picked, _LARGEST_SHOWN)
     with torch.no_grad():
-        found = renderer(mesh, small.cameras, ("alpha",)).alpha
+        found = renderer(scene, small.cameras, ("alpha",)).alpha
     pictures = {
         "target": 1 - small.alpha,
         "fit": 1 - found,
@@ -101,7 +116,7 @@ def _comparison(title: str, mesh: Mesh, views: Views, renderer: Renderer) -> rep
     return report.section(title, report.paragraph(note), difference_key(), report.gallery(pictures, captions))
 
 
-def _curves(result: FitResult, measures: Mapping[str, Measure]) -> report.Html:
+def _curves(result: FitResult | VolumeFitResult, measures: Mapping[str, Measure]) -> report.Html:
     records = result.records
     measured = [record for record in records if record.training_iou is not None]
     levels = {
@@ -126,7 +141,7 @@ def _curves(result: FitResult, measures: Mapping[str, Measure]) -> report.Html:
     return report.section("Progress", report.columns(*plots[:2]), report.columns(*plots[2:]))
 
 
-def _readable(settings: FitSettings) -> dict[str, object]:
+def _readable(settings: Settings) -> dict[str, object]:
     values = dataclasses.asdict(settings)
     return {
         name.replace("_", " "): " to ".join(map(str, v)) if isinstance(v, tuple) else v for name, v in values.items()

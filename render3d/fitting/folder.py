@@ -1,24 +1,32 @@
-"""A fit as a folder that explains itself: the mesh, what was asked for, how good it is, and a page that shows it."""
+"""A fit as a folder that explains itself: what was found and asked for, how good it is, and a page that shows it."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from render3d import renderers
 from render3d.atomic import atomic_write
-from render3d.errors import FitError
-from render3d.fitting.fit import Progress, fit
+from render3d.errors import FitError, VolumeError
+from render3d.fitting.fit import FitResult, fit
 from render3d.fitting.fit_report import fit_report
+from render3d.fitting.loop import Progress, check_renderer
 from render3d.fitting.measures import Measure, baselines, measure
-from render3d.fitting.settings import FitSettings
+from render3d.fitting.settings import FitSettings, Settings, VolumeFitSettings
+from render3d.fitting.volume_fit import VolumeFitResult, fit_volume, in_volume_frame
 from render3d.renderers.base import Renderer
 from render3d.report.provenance import provenance
-from render3d.scenes import Mesh
+from render3d.scenes import Mesh, Volume
 from render3d.views import Views
 
 CHECKPOINT = "checkpoint.safetensors"
 _KEYS = {"fit", "seconds", "steps", "history"}  # of metrics.json, beside the names of baselines
+_MESH_OF_VOLUME = "fit, as a mesh"
+# Rays that graze a surface meet many of its voxels, so silhouettes end where a single voxel takes little. At this level
+# of occupancy, the mesh of a fitted volume has about its silhouettes; at one half it is thinner.
+_LEVEL = 0.25
 
 
 def fit_to_folder(
@@ -53,9 +61,77 @@ def fit_to_folder(
         FitError: As in `fit`; a fit in ``out`` without ``resume``, or none with it; a name in ``compare_with`` that
             ``metrics.json`` needs for something else.
     """
-    taken = sorted(_KEYS & set(compare_with or {}))
+    check_renderer(renderer, Mesh)
+    _check_names(compare_with or {}, _KEYS)
+    checkpoint = _begin(out, settings, renderer, resume)
+    result = fit(views, template, renderer, settings, held_out=held_out, checkpoint=checkpoint, progress=progress)
+    meshes = {"fit": result.mesh, **baselines(views), **(compare_with or {})}
+    measures = {name: measure(mesh, views, held_out, renderer) for name, mesh in meshes.items()}
+    _save_mesh(out, result.mesh)
+    _write_metrics(out, measures, result, settings)
+    _write(out / "report.html", fit_report(result, views, held_out, measures, renderer, settings))
+    return measures
+
+
+def fit_volume_to_folder(
+    out: Path,
+    views: Views,
+    held_out: Views | None,
+    renderer: Renderer,
+    settings: VolumeFitSettings,
+    *,
+    resume: bool = False,
+    compare_with: Mapping[str, Mesh] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Measure]:
+    """Fit a volume, and write ``volume.npz`` beside the files of `fit_to_folder` to ``out``.
+
+    ``mesh.glb`` and ``mesh.obj`` are its surface by marching cubes, in the world of the views; where no voxel is opaque
+    enough for a surface, they are left out. Meshes, this one and the baselines, are measured through `OpenGL`.
+
+    Args:
+        out: As in `fit_to_folder`, like the others.
+        views: As in `fit_volume`, like the next three.
+        held_out: Views for measuring only.
+        renderer: What is fitted through.
+        settings: Everything else.
+        resume: Go on with the fit that was stopped there.
+        compare_with: Further meshes to measure.
+        progress: As in `fit`.
+
+    Returns:
+        The measures of the fit, under ``"fit"``, of its surface, under ``"fit, as a mesh"``, then of the baselines.
+
+    Raises:
+        CapabilityError: As in `fit_volume`.
+        FitError: As in `fit_volume` and `fit_to_folder`.
+    """
+    check_renderer(renderer, Volume)
+    _check_names(compare_with or {}, _KEYS | {_MESH_OF_VOLUME})
+    checkpoint = _begin(out, settings, renderer, resume)
+    result = fit_volume(views, renderer, settings, held_out=held_out, checkpoint=checkpoint, progress=progress)
+    result.volume.save(out / "volume.npz")
+    meshes = {}
+    with contextlib.suppress(VolumeError):  # no voxel is as opaque
+        meshes[_MESH_OF_VOLUME] = result.volume.to_mesh(_LEVEL).restored()
+        _save_mesh(out, meshes[_MESH_OF_VOLUME])
+    seen = _seen(views, result.volume), None if held_out is None else _seen(held_out, result.volume)
+    measures = {"fit": measure(result.volume, *seen, renderer)}
+    for name, mesh in {**meshes, **baselines(views), **(compare_with or {})}.items():
+        measures[name] = measure(mesh, views, held_out, renderers.OpenGL())
+    _write_metrics(out, measures, result, settings)
+    _write(out / "report.html", fit_report(result, *seen, measures, renderer, settings))
+    return measures
+
+
+def _check_names(compare_with: Mapping[str, Mesh], reserved: set[str]) -> None:
+    taken = sorted(reserved & set(compare_with))
     if taken:
-        raise FitError(f"compare_with must not use the names {', '.join(sorted(_KEYS))}; got {', '.join(taken)}.")
+        raise FitError(f"compare_with must not use the names {', '.join(sorted(reserved))}; got {', '.join(taken)}.")
+
+
+def _begin(out: Path, settings: Settings, renderer: Renderer, resume: bool) -> Path:
+    """Make the folder, and return where its checkpoint is or will be."""
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise FitError(f"{out} holds a fit already. Go on with it by --resume, or write to another folder.")
@@ -64,20 +140,29 @@ def fit_to_folder(
     out.mkdir(parents=True, exist_ok=True)
     if not resume:  # what a fit was started with stays, whatever it is resumed with
         _write_config(out, settings, renderer)
-    result = fit(views, template, renderer, settings, held_out=held_out, checkpoint=checkpoint, progress=progress)
-    meshes = {"fit": result.mesh, **baselines(views), **(compare_with or {})}
-    measures = {name: measure(mesh, views, held_out, renderer) for name, mesh in meshes.items()}
+    return checkpoint
+
+
+def _seen(views: Views, volume: Volume) -> Views:
+    """The views as they stand to the cube of the volume."""
+    return dataclasses.replace(views, cameras=in_volume_frame(views.cameras, volume))
+
+
+def _save_mesh(out: Path, mesh: Mesh) -> None:
     for suffix in ("glb", "obj"):
-        result.mesh.save(out / f"mesh.{suffix}")
+        mesh.save(out / f"mesh.{suffix}")
+
+
+def _write_metrics(
+    out: Path, measures: Mapping[str, Measure], result: FitResult | VolumeFitResult, settings: Settings
+) -> None:
     figures = {name: dataclasses.asdict(value) for name, value in measures.items()}
     history = [dataclasses.asdict(record) for record in result.records if record.training_iou is not None]
     seconds = result.records[-1].seconds
     _write_json(out / "metrics.json", {**figures, "seconds": seconds, "steps": settings.steps, "history": history})
-    _write(out / "report.html", fit_report(result, views, held_out, measures, renderer, settings))
-    return measures
 
 
-def _write_config(out: Path, settings: FitSettings, renderer: Renderer) -> None:
+def _write_config(out: Path, settings: Settings, renderer: Renderer) -> None:
     config = {"command": "fit", "settings": dataclasses.asdict(settings), "made_with": provenance(renderer)}
     _write_json(out / "config.json", config)
 

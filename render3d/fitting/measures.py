@@ -11,14 +11,14 @@ from render3d.fitting.hulls import convex_hull, visual_hull
 from render3d.fitting.spheres import best_sphere
 from render3d.metrics import silhouette_disagreement, silhouette_iou
 from render3d.renderers.base import Renderer
-from render3d.scenes import Mesh
+from render3d.scenes import Mesh, Volume
 from render3d.views import Views
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measure:
-    """How the silhouettes of one mesh compare with the views; means over the views.
+    """How the silhouettes of one scene compare with the views; means over the views.
 
     Attributes:
         training_iou: Intersection over union, views that were fitted.
@@ -31,16 +31,16 @@ class Measure:
     held_out_disagreement: float | None
 
 
-def measure(mesh: Mesh, views: Views, held_out: Views | None, renderer: Renderer) -> Measure:
-    """Compare sharp renderings of ``mesh`` with views at their full size."""
-    iou, _ = _compare(mesh, views, renderer)
-    held_out_iou, disagreement = _compare(mesh, held_out, renderer) if held_out else (None, None)
+def measure(scene: Mesh | Volume, views: Views, held_out: Views | None, renderer: Renderer) -> Measure:
+    """Compare sharp renderings of ``scene`` with views of it, at their full size."""
+    iou, _ = _compare(scene, views, renderer)
+    held_out_iou, disagreement = _compare(scene, held_out, renderer) if held_out else (None, None)
     return Measure(training_iou=iou, held_out_iou=held_out_iou, held_out_disagreement=disagreement)
 
 
-def _compare(mesh: Mesh, views: Views, renderer: Renderer) -> tuple[float, float]:
+def _compare(scene: Mesh | Volume, views: Views, renderer: Renderer) -> tuple[float, float]:
     with torch.no_grad():
-        alpha = renderer(mesh, views.cameras, ("alpha",)).alpha
+        alpha = renderer(scene, views.cameras, ("alpha",)).alpha
     iou, disagreement = silhouette_iou(alpha, views.alpha), silhouette_disagreement(alpha, views.alpha)
     return float(iou.mean()), float(disagreement.mean())
 

@@ -1,4 +1,4 @@
-"""Adam with one step size for the whole shape."""
+"""Adam as a value: for canvases of voxels as it is, for meshes with one step size for the whole shape."""
 
 import dataclasses
 from typing import Self, final
@@ -42,4 +42,40 @@ class UniformAdam:
         mean = first / (1 - _DECAY[0] ** count)
         largest = (second.max() / (1 - _DECAY[1] ** count)).sqrt()
         move = learning_rate * mean / largest.clamp(min=torch.finfo(largest.dtype).tiny)
+        return type(self)(self.parameters - move, first, second, count)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015), as a value like `UniformAdam`.
+
+    Attributes:
+        parameters: Any shape.
+        first_moment: Running mean of the gradients, same shape.
+        second_moment: Running mean of their squares, same shape.
+        count: Steps taken, those of other parameters before these included.
+    """
+
+    parameters: Tensor
+    first_moment: Tensor
+    second_moment: Tensor
+    count: int = 0
+
+    @classmethod
+    def start(cls, parameters: Tensor, count: int = 0) -> Self:
+        """Before the next step, with moments of zero."""
+        return cls(parameters, torch.zeros_like(parameters), torch.zeros_like(parameters), count)
+
+    def step(self, gradient: Tensor, learning_rate: float, *, since: int = 0) -> Self:
+        """After one step against ``gradient``, which moves each parameter by about ``learning_rate``.
+
+        ``since`` is the ``count`` with which these parameters were started.
+        """
+        count = self.count + 1
+        first = torch.lerp(gradient, self.first_moment, _DECAY[0])
+        second = torch.lerp(gradient.square(), self.second_moment, _DECAY[1])
+        mean = first / (1 - _DECAY[0] ** (count - since))
+        size = (second / (1 - _DECAY[1] ** (count - since))).sqrt()
+        move = learning_rate * mean / size.clamp(min=torch.finfo(size.dtype).tiny)
         return type(self)(self.parameters - move, first, second, count)

@@ -1,4 +1,4 @@
-"""What can be chosen about a fit."""
+"""What can be chosen about fits."""
 
 import dataclasses
 import math
@@ -40,21 +40,9 @@ class FitSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("steps", 1),
-            ("samples", 2),
-            ("subdivisions", 0),
-            ("resolution", 8),
-            ("evaluate_every", 1),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
-        for name in ("noise", "learning_rate"):
-            if not all(value > 0 and math.isfinite(value) for value in getattr(self, name)):
-                raise ValueError(f"{name} must be two positive numbers, first and last; got {getattr(self, name)}.")
-        if not (self.smoothness >= 0 and math.isfinite(self.smoothness)):
-            raise ValueError(f"smoothness must be zero or positive; got {self.smoothness}.")
+        _check_least(self, steps=1, samples=2, subdivisions=0, resolution=8, evaluate_every=1, seed=0)
+        _check_positive(self, "noise", "learning_rate")
+        _check_not_negative(self, "smoothness")
 
     def noise_at(self, step: int) -> float:
         """Pixels, at this step."""
@@ -63,6 +51,87 @@ class FitSettings:
     def learning_rate_at(self, step: int) -> float:
         """Share of the template's radius, at this step."""
         return _geometric(self.learning_rate, step / self.steps)
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VolumeFitSettings:
+    """Settings of `fit_volume`. The defaults recover the bunny from 20 silhouettes of 64 x 64 pixels.
+
+    Attributes:
+        steps: Steps of the optimiser, as many at each level.
+        resolution: Voxels along each axis of the cube at the last level. Views are shrunk until no side has more than
+            two pixels for each voxel of the level.
+        levels: Grids, from coarse to fine; each has twice the voxels along each axis of the one before.
+        learning_rate: Typical move of a logit in one step, first and last. It decays geometrically.
+        total_variation: Weight of `render3d.regularizers.total_variation`, in units of the side of the cube, beside the
+            mean squared difference of coverage: how smooth the surface is.
+        sparsity: Weight of `render3d.regularizers.sparsity`. It clears what no view shows. Much of it turns solids into
+            fog: of the same silhouette, but without a surface.
+        views_per_step: Views that a step looks at, drawn anew each time; all of them, if there are no more.
+        evaluate_every: Steps between two measurements of the intersection over union.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: A value outside its range.
+    """
+
+    steps: int = 120
+    resolution: int = 64
+    levels: int = 3
+    learning_rate: tuple[float, float] = (1.0, 0.1)
+    total_variation: float = 1e-3
+    sparsity: float = 1e-4
+    views_per_step: int = 8
+    evaluate_every: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_least(self, steps=1, resolution=4, levels=1, views_per_step=1, evaluate_every=1, seed=0)
+        _check_positive(self, "learning_rate")
+        _check_not_negative(self, "total_variation", "sparsity")
+        if self.resolution >> (self.levels - 1) < 4:
+            raise ValueError(
+                f"levels must leave the coarsest grid 4 voxels along each axis; got {self.levels} levels up to a "
+                f"resolution of {self.resolution}."
+            )
+
+    def level_at(self, step: int) -> int:
+        """The level of the step after ``step`` others; the last step is always one of the last level."""
+        return ((step + 1) * self.levels - 1) // self.steps
+
+    def begin_of(self, level: int) -> int:
+        """How many steps come before those of a level."""
+        return level * self.steps // self.levels
+
+    def resolution_of(self, level: int) -> int:
+        """Voxels along each axis."""
+        return self.resolution >> (self.levels - 1 - level)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Of logits, at this step."""
+        return _geometric(self.learning_rate, step / self.steps)
+
+
+Settings = FitSettings | VolumeFitSettings
+
+
+def _check_least(settings: Settings, **least: int) -> None:
+    for name, bound in least.items():
+        if getattr(settings, name) < bound:
+            raise ValueError(f"{name} must be at least {bound}; got {getattr(settings, name)}.")
+
+
+def _check_positive(settings: Settings, *names: str) -> None:
+    for name in names:
+        if not all(value > 0 and math.isfinite(value) for value in getattr(settings, name)):
+            raise ValueError(f"{name} must be two positive numbers, first and last; got {getattr(settings, name)}.")
+
+
+def _check_not_negative(settings: Settings, *names: str) -> None:
+    for name in names:
+        if not (getattr(settings, name) >= 0 and math.isfinite(getattr(settings, name))):
+            raise ValueError(f"{name} must be zero or positive; got {getattr(settings, name)}.")
 
 
 def _geometric(ends: tuple[float, float], done: float) -> float:

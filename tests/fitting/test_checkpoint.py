@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import importlib
 import os
 import pickle
 import re
@@ -21,13 +20,11 @@ from safetensors.torch import load_file, save_file
 
 from render3d import Mesh, Shading
 from render3d.errors import FitError
-from render3d.fitting import FitResult, FitSettings, fit
+from render3d.fitting import FitResult, FitSettings, fit, loop
 from render3d.fitting.checkpoint import Checkpoint, Record
 from render3d.fitting.optimiser import UniformAdam
 from render3d.renderers import OpenGL, Pyrender
 from render3d.views import Views
-
-FIT = importlib.import_module("render3d.fitting.fit")  # the package has a function of that name
 
 
 class Breaking:
@@ -144,7 +141,7 @@ def test_a_finished_fit_is_not_repeated(views, renderer, quick, path):
 
 
 def test_what_was_saved_on_the_way_survives_a_crash(views, renderer, quick, path, monkeypatch):
-    monkeypatch.setattr(FIT, "_SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_SAVES", -1.0)
     with pytest.raises(RuntimeError, match="out of memory"):
         fit(views, None, Breaking(renderer, 9, RuntimeError("out of memory")), quick, checkpoint=path)
     result = fit(views, None, renderer, quick, checkpoint=path, progress=(resumed := []).append)
@@ -156,7 +153,7 @@ def test_saves_are_some_seconds_apart(views, renderer, quick, path, monkeypatch)
     saves = []
     monkeypatch.setattr(Checkpoint, "save", lambda self, state, records: saves.append(state.count))
     clock = iter(range(0, 1000, 2))
-    monkeypatch.setattr(FIT, "time", types.SimpleNamespace(monotonic=lambda: float(next(clock))))
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: float(next(clock))))
     fit(views, None, renderer, quick, checkpoint=path)
     # The clock is read twice a step, so a step takes four seconds; the last save is the one at the end.
     assert saves == [2, 4, 6, 8, 10, 12, 12]
@@ -169,7 +166,7 @@ def test_time_in_which_a_fit_was_stopped_does_not_count(views, renderer, quick, 
         clock.now += 1.0
         return clock.now
 
-    monkeypatch.setattr(FIT, "time", types.SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=monotonic))
     with pytest.raises(KeyboardInterrupt):
         fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(6))
     clock.now += 1e6
@@ -266,7 +263,7 @@ def test_what_is_loaded_is_what_was_saved(path):
         Record(step=1, seconds=0.1, loss=1 / 3),
         Record(step=2, seconds=1e-9, loss=float("inf"), training_iou=0.1, held_out_iou=2 / 3),
     ]
-    checkpoint = Checkpoint(path, {"settings.seed": "0"})
+    checkpoint = Checkpoint(path, {"settings.seed": "0"}, UniformAdam)
     assert checkpoint.load(torch.device("cpu")) is None
     checkpoint.save(state, records)
     loaded, history = checkpoint.load(torch.device("cpu"))
@@ -279,7 +276,7 @@ def test_what_is_loaded_is_what_was_saved(path):
 
 
 def test_the_file_is_plain_safetensors(path):
-    Checkpoint(path, {"settings.seed": "0"}).save(saved_state(), [])
+    Checkpoint(path, {"settings.seed": "0"}, UniformAdam).save(saved_state(), [])
     assert set(load_file(path)) == {"parameters", "first_moment", "second_moment"}
 
 
@@ -330,7 +327,7 @@ DAMAGES += ["another history", "a short record", "another identity", "no number"
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_file_is_an_error_that_names_it(path, name):
-    checkpoint = Checkpoint(path, {})
+    checkpoint = Checkpoint(path, {}, UniformAdam)
     checkpoint.save(saved_state(), [])
     damage(name, path)
     with pytest.raises(FitError, match=rf"{re.escape(str(path))} is not a checkpoint of a fit, or is damaged \(.+\)"):
@@ -347,10 +344,10 @@ def test_nothing_is_unpickled(path, tmp_path):
     for content in (pickled, len(pickled).to_bytes(8, "little") + pickled):
         path.write_bytes(content)
         with pytest.raises(FitError, match="is not a checkpoint of a fit"):
-            Checkpoint(path, {}).load(torch.device("cpu"))
+            Checkpoint(path, {}, UniformAdam).load(torch.device("cpu"))
     torch.save({"parameters": Bomb(proof)}, path)
     with pytest.raises(FitError, match="is not a checkpoint of a fit"):
-        Checkpoint(path, {}).load(torch.device("cpu"))
+        Checkpoint(path, {}, UniformAdam).load(torch.device("cpu"))
     assert not proof.exists()
 
 

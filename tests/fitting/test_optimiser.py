@@ -1,6 +1,6 @@
 import torch
 
-from render3d.fitting.optimiser import UniformAdam
+from render3d.fitting.optimiser import Adam, UniformAdam
 
 
 def test_for_one_parameter_it_is_adam():
@@ -41,3 +41,21 @@ def test_a_step_leaves_the_state_before_it_as_it_was():
     after = state.parameters, state.first_moment, state.second_moment, state.count
     assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(before, after, strict=True))
     assert state.count == 1
+
+
+def test_adam_is_that_of_torch_from_where_its_parameters_were_started():
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(4, dtype=torch.float64, generator=generator)
+    state, reference = Adam.start(start, count=7), start.clone().requires_grad_()
+    adam = torch.optim.Adam([reference], lr=0.01, eps=0)
+    for _ in range(50):
+        gradient = torch.randn(4, dtype=torch.float64, generator=generator)
+        state = state.step(gradient, 0.01, since=7)
+        reference.grad = gradient
+        adam.step()
+    assert state.count == 57
+    torch.testing.assert_close(state.parameters, reference.detach())
+
+
+def test_adam_moves_nothing_by_a_gradient_of_zero():
+    assert torch.equal(Adam.start(torch.ones(3)).step(torch.zeros(3), 0.1).parameters, torch.ones(3))

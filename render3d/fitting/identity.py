@@ -1,0 +1,53 @@
+"""What must be the same for a fit to go on, as words by name."""
+
+import dataclasses
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from render3d.fitting.settings import Settings
+from render3d.renderers.base import Renderer
+from render3d.views import Views
+
+# What else a renderer holds, lights and colours, does not change silhouettes.
+_OF_SILHOUETTES = ("samples_per_pixel", "samples_per_voxel", "cull", "warp")
+
+
+def identity(
+    scene: str, settings: Settings, renderer: Renderer, views: Views, held_out: Views | None
+) -> dict[str, str]:
+    """Of a fit of this kind of scene; what it starts from comes on top, where that is given."""
+    found = {"scene": scene}
+    found |= {f"settings.{name}": str(value) for name, value in dataclasses.asdict(settings).items()}
+    found |= _identity_of_renderer(renderer)
+    for name, given in (("views", views), ("held_out", held_out)):
+        found[name] = _fingerprint_of_views(given) if given else "none"
+    return found
+
+
+def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
+    found = {"renderer": renderer.capabilities.name}
+    for prefix, holder in (("renderer", renderer), ("shading", getattr(renderer, "shading", None))):
+        for name in _OF_SILHOUETTES:
+            if isinstance(value := getattr(holder, name, None), int | str):
+                found[f"{prefix}.{name}"] = str(value)
+    if isinstance(renderer, nn.Module):
+        found["renderer.parameters"] = fingerprint(*renderer.state_dict().values())
+    return found
+
+
+def _fingerprint_of_views(views: Views) -> str:
+    cameras = views.cameras
+    model = f"{cameras.projection} {cameras.near} {cameras.far}"
+    return fingerprint(cameras.world_to_camera, cameras.intrinsics, views.alpha, note=model)
+
+
+def fingerprint(*tensors: Tensor, note: str = "") -> str:
+    """Sixteen hexadecimal digits that change with any of the values."""
+    digest = hashlib.sha256(note.encode())
+    for tensor in tensors:
+        digest.update(repr(tuple(tensor.shape)).encode())
+        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)  # NumPy has no bfloat16
+        digest.update(content.numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,123 @@
+"""What fits have in common, whatever they fit: steps, records, saves, and how good a scene is."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from render3d.errors import CapabilityError
+from render3d.fitting.checkpoint import Checkpoint, Record, State
+from render3d.fitting.settings import Settings
+from render3d.metrics import silhouette_iou
+from render3d.renderers import renderers_of_scene
+from render3d.renderers.base import Renderer
+from render3d.scenes import Mesh, Volume
+from render3d.views import Views
+
+Progress = Callable[[Record], None]
+
+_SECONDS_BETWEEN_SAVES = 5.0
+
+
+class Measured:
+    """What the last of the ``records`` of a fit says, which is always one that was measured."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def training_iou(self) -> float | None:
+        """Mean silhouette intersection over union on the views that were fitted."""
+        return self.records[-1].training_iou
+
+    @property
+    def held_out_iou(self) -> float | None:
+        """The same on the views that were held out, if there were any."""
+        return self.records[-1].held_out_iou
+
+
+class Task(Protocol[State]):
+    """What is fitted, and how: all that stays the same from step to step."""
+
+    views: Views
+    held_out: Views | None
+    renderer: Renderer
+
+    @property
+    def settings(self) -> Settings:
+        """Number of steps, and when to measure."""
+        ...
+
+    def start(self) -> State:
+        """The state before any step."""
+        ...
+
+    def step(self, state: State) -> tuple[State, float]:
+        """The state after one step, and the loss before it."""
+        ...
+
+    def scene(self, parameters: Tensor) -> Mesh | Volume:
+        """What the parameters of a state describe, where ``views`` see it."""
+        ...
+
+
+def run(task: Task[State], file: Checkpoint[State] | None, progress: Progress) -> tuple[State, Sequence[Record]]:
+    """All steps that are left, saved on the way.
+
+    Raises:
+        KeyboardInterrupt: Passed on, after saving.
+    """
+    state, records = (file.load(task.views.alpha.device) if file else None) or (task.start(), [])
+    began = time.monotonic() - (records[-1].seconds if records else 0.0)
+    saved_at = time.monotonic()
+    try:
+        while state.count < task.settings.steps:
+            following, loss = task.step(state)
+            record = _measured(
+                task, following, Record(step=following.count, seconds=time.monotonic() - began, loss=loss)
+            )
+            # A step counts once both of these are done; an interrupt between them is mended below.
+            records.append(record)
+            state = following
+            progress(record)
+            if file and time.monotonic() - saved_at > _SECONDS_BETWEEN_SAVES:
+                file.save(state, records)
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        if file:
+            file.save(state, records[: state.count])
+        raise
+    if file:
+        file.save(state, records)
+    return state, records
+
+
+def _measured(task: Task[State], state: State, record: Record) -> Record:
+    """The record with the intersections over union of ``state``, now and then and at the end."""
+    if state.count % task.settings.evaluate_every and state.count < task.settings.steps:
+        return record
+    scene = task.scene(state.parameters)
+    return dataclasses.replace(
+        record,
+        training_iou=mean_iou(task.renderer, scene, task.views),
+        held_out_iou=mean_iou(task.renderer, scene, task.held_out) if task.held_out else None,
+    )
+
+
+def mean_iou(renderer: Renderer, scene: Mesh | Volume, views: Views) -> float:
+    """The mean silhouette intersection over union of a scene and views of it, by a sharp rendering."""
+    with torch.no_grad():
+        return float(silhouette_iou(renderer(scene, views.cameras, ("alpha",)).alpha, views.alpha).mean())
+
+
+def check_renderer(renderer: Renderer, kind: type[Mesh] | type[Volume]) -> None:
+    """Raise `CapabilityError` for a renderer of other scenes than those of this kind."""
+    able = renderer.capabilities
+    if kind not in able.scenes:
+        kinds = " or ".join(scene.__name__ for scene in able.scenes)
+        raise CapabilityError(
+            f"A {kind.__name__.lower()} is to be fitted, and {able.name} renders {kinds}. Fit through "
+            f"{' or '.join(renderers_of_scene(kind))}, or fit a {kinds.lower()}."
+        )
