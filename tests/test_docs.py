@@ -4,10 +4,13 @@ import contextlib
 import importlib
 import inspect
 import re
+import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import render3d as r3
 
@@ -124,14 +127,24 @@ def test_the_table_of_back_ends_has_their_outputs() -> None:
     assert named == {name: list(back_end.outputs) for name, back_end in r3.renderers._BACK_ENDS.items()}
 
 
+def test_the_picture_of_volumes_is_the_one_its_script_draws() -> None:
+    """Up to the outlines, where one OpenGL may round otherwise than another."""
+    drawn = runpy.run_path(str(DOCS / "figures" / "volumes.py"))["figure"]()
+    with Image.open(DOCS / "images" / "volumes.png") as committed:
+        assert committed.size == drawn.size
+        difference = np.abs(np.asarray(committed, dtype=float) - np.asarray(drawn, dtype=float))
+    assert difference.mean() < 1.0  # of 255
+
+
 def test_the_commands_of_the_documentation_have_the_flags_it_names(capsys: pytest.CaptureFixture[str]) -> None:
     from render3d.cli import main
 
     used = commands()
     assert {"doctor", "fit"} <= {name for name, _ in used}
     for name, flags in used:
-        with contextlib.suppress(SystemExit):  # which tyro raises after its help
-            main([*name.split(), "--help"])
+        for scene in (["--scene", "volume"], []) if name == "fit" else ([],):  # each has flags of its own
+            with contextlib.suppress(SystemExit):  # which tyro raises after its help
+                main([*name.split(), *scene, "--help"])
         known = set(re.findall(r"--([a-z-]+)", capsys.readouterr().out))
         assert set(flags) <= known, (name, flags)
 

@@ -11,7 +11,7 @@ COMMANDS = {
         "render3d.cli.doctor:doctor",
         "what is installed, which OpenGL answers, what to do about what is missing",
     ),
-    "fit": ("render3d.cli.fit:fit", "a mesh from posed images"),
+    "fit": ("render3d.cli.fit:fit_by_words", "a mesh or a volume from posed images"),
     "train": ("render3d.cli.train:train", "a generative model of volumes, from a recipe"),
     "sample": ("render3d.cli.sample:sample", "volumes that a trained model imagines"),
     "complete": ("render3d.cli.complete:complete", "volumes of which a part is missing, by a trained model"),
@@ -62,8 +62,8 @@ def _function(name: str) -> Callable[..., int | None]:
 
 
 def _call(function: Callable[..., int | None], name: str, words: Sequence[str]) -> int:
-    # doctor must work where nothing else does; the flags of train depend on its first word
-    if name in ("doctor", "train"):
+    # doctor must work where nothing else does; the flags of train and fit depend on the words
+    if name in ("doctor", "train", "fit"):
         return function(words) or 0
     import tyro
 

@@ -1,22 +1,38 @@
-"""``render3d fit``: a mesh from posed images."""
+"""``render3d fit``: a mesh or a volume from posed images."""
 
 import dataclasses
+import functools
+import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from render3d.errors import FitError
-from render3d.fitting import FitSettings, Measure, Record, fit_to_folder
+from render3d.errors import CapabilityError, FitError
+from render3d.fitting import FitSettings, Measure, Record, VolumeFitSettings, fit_to_folder, fit_volume_to_folder
+from render3d.renderers import LearnedProjection, Renderer
 from render3d.renderers.by_name import renderer_by_name
 from render3d.scenes import Mesh
 from render3d.views import Views, read_views
 
+Scene = Literal["mesh", "volume"]
+
+_SETTINGS: dict[Scene, type[FitSettings] | type[VolumeFitSettings]] = {"mesh": FitSettings, "volume": VolumeFitSettings}
+_RENDERERS: dict[Scene, str] = {"mesh": "opengl", "volume": "emissionabsorption"}
 _DEFAULTS = FitSettings()
+
+
+def fit_by_words(words: Sequence[str]) -> int:
+    """``render3d fit``, whose flags are those of the kind of scene that ``--scene`` names."""
+    scene = _scene_of(words)
+    _check_flags(words, scene)
+    function = functools.partial(fit, renderer=_RENDERERS[scene], settings=_SETTINGS[scene]())
+    return tyro.cli(function, prog="render3d fit", args=words)
 
 
 def fit(
@@ -24,39 +40,53 @@ def fit(
     /,
     *,
     out: Path,
+    scene: Scene = "mesh",
     renderer: str = "opengl",
     template: Path | None = None,
     hold_out: int | None = None,
     resume: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
-    settings: Annotated[FitSettings, tyro.conf.arg(name="")] = _DEFAULTS,
+    settings: Annotated[
+        FitSettings | VolumeFitSettings, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands
+    ] = _DEFAULTS,
 ) -> int:
-    """Deform a sphere, or a mesh of yours, until its silhouettes are those of posed images.
+    """Find a mesh, or a volume, whose silhouettes are those of posed images.
 
-    Writes mesh.glb, mesh.obj, metrics.json, config.json and report.html.
+    Writes mesh.glb, mesh.obj, metrics.json, config.json and report.html; of a volume, volume.npz as well.
 
     Args:
         views: A transforms.json, or the folder that holds one.
         out: The folder for the results.
-        renderer: What to fit through: opengl, pyrender, or module:Class for one of your own.
+        scene: What is fitted. Each has flags of its own: --scene volume --help shows those of volumes.
+        renderer: What to fit through. Meshes: opengl, pyrender. Volumes: emissionabsorption, maxprojection. Or
+            module:Class for one of your own.
         template: A mesh file to deform instead of a sphere.
         hold_out: Views that are kept for measuring; by default one in five.
         resume: Go on with the fit that was stopped in OUT.
         as_json: Print the measures as JSON instead of a table.
         settings: The fit itself.
     """
+    if not isinstance(settings, _SETTINGS[scene]):
+        raise ValueError(f"settings of a {scene} must be {_SETTINGS[scene].__name__}; got {type(settings).__name__}.")
+    if template and scene == "volume":
+        raise FitError("--template is a mesh to deform, and --scene volume has none. Leave it out.")
+    through = _renderer(renderer)
     posed = read_views(views)
     training, held_out = _split(posed, hold_out)
-    through = renderer_by_name(renderer)
     console = Console(stderr=as_json)
     count = f"{len(training)} views, {0 if held_out is None else len(held_out)} held out"
     console.print(f"Fitting through {through.capabilities.name} to {count}.", highlight=False)
     with _ProgressBar(settings.steps, console) as bar:
-        start = Mesh.load(template).merged() if template else None
         try:
-            measures = fit_to_folder(
-                out, training, held_out, start, through, settings, resume=resume, progress=bar.advance
-            )
+            if isinstance(settings, VolumeFitSettings):
+                measures = fit_volume_to_folder(
+                    out, training, held_out, through, settings, resume=resume, progress=bar.advance
+                )
+            else:
+                start = Mesh.load(template).merged() if template else None
+                measures = fit_to_folder(
+                    out, training, held_out, start, through, settings, resume=resume, progress=bar.advance
+                )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"stopped after step {bar.step} of {settings.steps}; nothing is lost. Go on by the same command with "
@@ -64,6 +94,39 @@ def fit(
             ) from None
     _print(measures, out, as_json)
     return 0
+
+
+def _scene_of(words: Sequence[str]) -> Scene:
+    """What ``--scene`` says; a value that is none is left for the parser to refuse."""
+    given = [word.partition("=")[2] for word in words if word.startswith("--scene=")]
+    given += [value for word, value in itertools.pairwise(words) if word == "--scene"]
+    return "volume" if "volume" in given else "mesh"
+
+
+def _check_flags(words: Sequence[str], scene: Scene) -> None:
+    """Raise `FitError` for a setting that only the other kind of scene has."""
+    flags = {
+        kind: {"--" + field.name.replace("_", "-") for field in dataclasses.fields(settings)}
+        for kind, settings in _SETTINGS.items()
+    }
+    other: Scene = "mesh" if scene == "volume" else "volume"
+    for word in words:
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag in flags[other] - flags[scene]:
+            raise FitError(
+                f"{flag} is a flag of --scene {other}; got --scene {scene}. render3d fit --scene {scene} --help lists "
+                "its flags."
+            )
+
+
+def _renderer(name: str) -> Renderer:
+    made = renderer_by_name(name)
+    if isinstance(made, LearnedProjection) and ":" not in name:
+        raise CapabilityError(
+            f"--renderer {name} would be a new network, which makes noise. Fit through {_RENDERERS['volume']}, or "
+            "through module:Class, a class of yours that loads a trained one."
+        )
+    return made
 
 
 def _split(views: Views, hold_out: int | None) -> tuple[Views, Views | None]:

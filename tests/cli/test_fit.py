@@ -16,6 +16,9 @@ from render3d.views import write_views
 QUICK = ("--steps", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
 
 
+QUICK_VOLUME = ("--scene", "volume", "--steps", "6", "--resolution", "16", "--levels", "2", "--evaluate-every", "2")
+
+
 class Impatient:
     """OpenGL whose user presses Ctrl-C at the third call."""
 
@@ -82,6 +85,86 @@ def test_a_template_is_deformed_and_keeps_its_faces(views: Path) -> None:
     assert run(views, "--out", out, "--template", views.parent / "start.stl", *QUICK) == 0
     fitted = r3.Mesh.load(out / "mesh.obj")
     assert (len(fitted.vertices), len(fitted.faces)) == (42, 80)
+
+
+@pytest.mark.parametrize("renderer", ["emissionabsorption", "MaxProjection"])
+def test_a_volume_writes_its_folder(views: Path, capsys: pytest.CaptureFixture[str], renderer: str) -> None:
+    out = views.parent / "out"
+    flags = ("--renderer", renderer, "--total-variation", "0.01", "--sparsity=0.001", *QUICK_VOLUME)
+    assert run(views, "--out", out, *flags) == 0
+    shown = capsys.readouterr().out
+    assert "5 views, 1 held out" in shown
+    assert "visual hull" in shown
+    assert r3.Volume.load(out / "volume.npz").resolution == (16, 16, 16)
+    settings = json.loads((out / "config.json").read_text())["settings"]
+    assert (settings["total_variation"], settings["sparsity"], settings["levels"]) == (0.01, 0.001, 2)
+
+
+def test_a_volume_goes_through_emission_and_absorption_by_default_and_is_resumed(
+    views: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from render3d.cli import fit
+
+    out = views.parent / "out"
+    with monkeypatch.context() as patch:
+
+        def stop(bar: object, record: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(fit._ProgressBar, "advance", stop)
+        assert run(views, "--out", out, *QUICK_VOLUME) == 130
+    assert "nothing is lost. Go on by the same command with --resume." in " ".join(capsys.readouterr().err.split())
+    assert run(views, "--out", out, "--resume", "--json", *QUICK_VOLUME) == 0
+    assert {"fit", "fit, as a mesh", "visual hull"} <= set(json.loads(capsys.readouterr().out))
+    config = json.loads((out / "config.json").read_text())
+    assert config["made_with"]["renderer"] == "EmissionAbsorption"
+
+
+def test_the_help_is_that_of_the_kind_of_scene(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, own, other in (
+        ((), "--samples", "--sparsity"),
+        (("--scene", "volume"), "--sparsity", "--samples"),
+        (("--scene=volume",), "--total-variation", "--noise"),
+    ):
+        with pytest.raises(SystemExit):
+            run(*words, "--help")
+        shown = capsys.readouterr().out
+        assert own in shown
+        assert other not in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("--scene", "volume", "--samples", "3"), "--samples is a flag of --scene mesh; got --scene volume."),
+        (("--sparsity=3",), "--sparsity is a flag of --scene volume; got --scene mesh."),
+        (("--total_variation", "3"), "--total-variation is a flag of --scene volume; got --scene mesh."),
+        (("--scene", "volume", "--renderer", "opengl"), "A volume is to be fitted, and OpenGL renders Mesh."),
+        (("--renderer", "maxprojection"), "A mesh is to be fitted, and MaxProjection renders Volume."),
+        (
+            ("--scene", "volume", "--renderer", "learnedprojection"),
+            "--renderer learnedprojection would be a new network, which makes noise. Fit through emissionabsorption",
+        ),
+        (("--scene", "volume", "--template", "ball.obj"), "--template is a mesh to deform"),
+        (("--scene", "volume", "--resolution", "2"), "resolution must be at least 4; got 2."),
+        (("--scene", "volume", "--resume"), "There is nothing to resume"),
+    ],
+)
+def test_flags_that_do_not_go_together_fail_in_one_line(
+    views: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, ...], message: str
+) -> None:
+    assert run(views, "--out", views.parent / "out", *change) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (views.parent / "out").exists()
+
+
+def test_settings_of_the_other_kind_are_refused_from_python(views: Path) -> None:
+    from render3d.cli.fit import fit
+
+    with pytest.raises(ValueError, match="settings of a volume must be VolumeFitSettings; got FitSettings"):
+        fit(views, out=views.parent / "out", scene="volume")
 
 
 def test_ctrl_c_loses_nothing(views: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
