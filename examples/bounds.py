@@ -90,8 +90,8 @@ def page(name: str, results: dict[int, list[Result]], lead: str) -> str:
         for steps, runs in sorted(results.items())
     }
     note = (
-        "The paper's figures are of its own data, of which it does not state sizes, depth and axes, and of longer "
-        "training: only trends can be compared."
+        "The paper states neither the sizes, depth and axes of its data nor how long it trained: only trends can be "
+        "compared with its figures."
     )
     return report.page(
         f"Bounds of {name} by the number of steps",
@@ -99,9 +99,12 @@ def page(name: str, results: dict[int, list[Result]], lead: str) -> str:
         report.section("Bounds", report.paragraph(note), report.table(heads, rows)),
         report.section("Paired differences", report.table(("", "nats, less is better"), changes)),
         report.section(
-            "Progress, first seed", report.curves("Held-out bound", x_label="updates", y_label="nats", series=held_out)
+            "Progress, first seed",
+            report.columns(
+                report.curves("Held-out bound", x_label="updates", y_label="nats", series=held_out),
+                report.facts(report.provenance()),
+            ),
         ),
-        report.section("How it was made", report.facts(report.provenance())),
     )
 
 

@@ -17,7 +17,7 @@ from render3d.cameras import Cameras
 from render3d.renderers.volumetric.crossings import Crossings, Planes, Rule, between, planes_of
 from render3d.scenes import Volume
 
-_BLOCKS, _LEAST_BLOCK = 4, 8  # of planes: rays that enter or leave the cube sideways miss some
+_BLOCKS, _LEAST_BLOCK = 3, 8  # of planes: rays that enter or leave the cube sideways miss some
 _SLACK = 1e-3  # voxels
 
 
@@ -139,19 +139,15 @@ def _stay(volume: Volume, rays: _Rays) -> tuple[Tensor, Tensor]:
 
 
 class _Bundle(NamedTuple):
-    """Rays that follow one axis, in its direction; ``[P]`` but for the places in slices."""
+    """Rays that follow one axis, in its direction. Few tensors, since every block of planes takes some of the rays."""
 
-    first: Tensor
-    step: Tensor
-    along: Tensor
-    start: Tensor  # [P, 2]: where they cross place 0, as grid_sample counts
-    slope: Tensor  # [P, 2]: how far they move sideways in one voxel
-    near: Tensor  # distances
-    far: Tensor
+    line: Tensor  # [5, P]: distances of place 0 and of one voxel, depth per distance, distances of near and far
+    sideways: Tensor  # [2, P, 2]: where they cross place 0, and how far they move in one voxel, as grid_sample counts
+    clipped: bool  # whether near or far cut off any of the planes of any ray
 
     def select(self, chosen: Tensor) -> "_Bundle":
         """Some of them."""
-        return _Bundle(*(part.index_select(0, chosen) for part in self))
+        return _Bundle(self.line.index_select(1, chosen), self.sideways.index_select(1, chosen), self.clipped)
 
 
 def _bundle(volume: Volume, rays: _Rays, numbers: Tensor, axis: int, forward: bool) -> _Bundle:
@@ -160,6 +156,8 @@ def _bundle(volume: Volume, rays: _Rays, numbers: Tensor, axis: int, forward: bo
     along = rays.along.index_select(0, numbers)
     cells, turned = volume.resolution[::-1], 1 if forward else -1
     first, step = _distances(turned * origins[axis], turned * directions[axis], cells[axis], volume.extent)
+    near, far = rays.near / along, rays.far / along
+    clipped = (first - step < near) | (first + (cells[axis] + 2) * step > far)
     start, slope = [], []
     for other in range(3):
         if other != axis:
@@ -168,8 +166,8 @@ def _bundle(volume: Volume, rays: _Rays, numbers: Tensor, axis: int, forward: bo
             direction = directions[other] * scale
             start.append(torch.addcmul(origins[other] * scale, first, direction))
             slope.append(step * direction)
-    sideways = torch.stack(start, -1), torch.stack(slope, -1)
-    return _Bundle(first, step, along, *sideways, rays.near / along, rays.far / along)
+    sideways = torch.stack([torch.stack(start, -1), torch.stack(slope, -1)])
+    return _Bundle(torch.stack([first, step, along, near, far]), sideways, bool(clipped.any()))
 
 
 def _cross_slices(
@@ -187,7 +185,7 @@ def _cross_slices(
     planes = planes_of(len(slices) - 2, rule, slices.dtype, slices.device)
     count = max(1, min(_BLOCKS, len(planes.place) // _LEAST_BLOCK))
     sizes = [len(part) for part in planes.place.tensor_split(count)]
-    first, step = bundle.first.detach(), bundle.step.detach()
+    first, step = bundle.line[:2].detach()
     enter, leave = (begin - first) / step - _SLACK, (end - first) / step + _SLACK
     blended = torch.split(between(slices, planes), sizes)
     for own, part in zip(blended, planes.parts(sizes), strict=True):
@@ -200,15 +198,17 @@ def _cross_slices(
 
 
 def _cross(slices: Tensor, bundle: _Bundle, planes: Planes) -> Crossings:
-    grid = torch.addcmul(bundle.start, planes.place[:, None, None], bundle.slope)[:, None]  # [K, 1, P, 2]
+    start, slope = bundle.sideways.unbind(0)
+    grid = torch.addcmul(start, planes.place[:, None, None], slope)[:, None]  # [K, 1, P, 2]
     found = torch.nn.functional.grid_sample(slices, grid, align_corners=False)
     found = found.reshape(*found.shape[:2], -1)
     density, colors = found.flatten(0, 1), None
     if found.shape[1] > 1:  # split, for the backward passes of two slices would each fill a whole gradient
         density, colors = torch.split(found, [1, found.shape[1] - 1], dim=1)
         density = density.reshape(len(found), -1)
-    visible = _visible(bundle.first, bundle.step, bundle.near, bundle.far, planes)
-    return Crossings(density, colors, planes, bundle.first, bundle.step, bundle.along, visible)
+    first, step, along, near, far = bundle.line.unbind(0)
+    visible = _visible(first, step, near, far, planes) if bundle.clipped else None
+    return Crossings(density, colors, planes, first, step, along, visible)
 
 
 # On a GPU: all rays and planes together, sampled trilinearly; nothing waits for the host.
@@ -237,13 +237,8 @@ def _distances(origin: Tensor, direction: Tensor, cells: int | Tensor, extent: f
     return (before - origin) / direction, 2 * extent / cells / direction
 
 
-def _visible(first: Tensor, step: Tensor, near: Tensor, far: Tensor, planes: Planes) -> Tensor | None:
-    """``[K, P]``: the share of each plane's part that lies between near and far, or None if all of all does."""
-    half = planes.share / 2
-    if first.device.type == "cpu":
-        whole = first + (planes.place[0] - half) * step, first + (planes.place[-1] + half) * step
-        if bool((whole[0] >= near).all() & (whole[1] <= far).all()):
-            return None
-    middle = first + planes.place[:, None] * step
-    low, high = torch.maximum(middle - half * step, near), torch.minimum(middle + half * step, far)
-    return ((high - low) / (planes.share * step)).clamp(0, 1)
+def _visible(first: Tensor, step: Tensor, near: Tensor, far: Tensor, planes: Planes) -> Tensor:
+    """``[K, P]``: the share of each plane's part that lies between near and far."""
+    middle, half = first + planes.place[:, None] * step, planes.share / 2 * step
+    low, high = torch.maximum(middle - half, near), torch.minimum(middle + half, far)
+    return ((high - low) / (2 * half)).clamp(0, 1)
