@@ -67,4 +67,5 @@ def test_the_plain_model_is_the_same_model() -> None:
 
 
 def test_memory_is_what_a_process_of_its_own_needs_at_its_peak() -> None:
-    assert 100 <= peak_memory(numpy.ones, 100 * 2**17) < 130  # float64: 100 MiB
+    # 100 MiB of float64, less what the process has had and given back before.
+    assert 95 < peak_memory(numpy.ones, 100 * 2**17) < 130
