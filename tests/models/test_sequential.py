@@ -181,17 +181,19 @@ def test_gradients_of_every_parameter_are_those_of_finite_differences(build, kin
 
 
 def test_gradients_reach_inferred_cameras_through_a_renderer(build) -> None:  # type: ignore[no-untyped-def]
+    torch.manual_seed(0)
     rig = r3.Cameras.orbit(2, 3.0, image_size=(8, 8))
+    rig = r3.Cameras(rig.world_to_camera.double(), rig.intrinsics.double(), rig.image_size)
     model: SequentialModel = build(
         n=6,
         reader=GridReader((2, 1, 8, 8), 7, images=True, size=5, features=2, glimpse=2),
         writer=CanvasWriter(7, (6, 6, 6), patch=4, hidden=6, empty=-2.0),
         projection=Rendered(EmissionAbsorption(samples_per_voxel=4), inferred=InferredCameras(rig, 7)),
         likelihood=Gaussian(0.5),
-    ).float()
-    images, noise = torch.rand(3, 2, 1, 8, 8), torch.randn(3, 2, 3)
-    along, difference = directional(model, Batch(images), noise, 5e-4)
-    assert along == pytest.approx(difference, rel=0.05)
+    )
+    images, noise = torch.rand(3, 2, 1, 8, 8).double(), torch.randn(3, 2, 3).double()
+    along, difference = directional(model, Batch(images), noise, 1e-5)
+    assert along == pytest.approx(difference, rel=0.01)
 
 
 def test_samples_follow_the_key_and_the_context(build) -> None:  # type: ignore[no-untyped-def]
