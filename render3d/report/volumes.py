@@ -59,9 +59,8 @@ def lit(volume: Volume, shading: Shading | None = None) -> Volume:
         raise VolumeError(f"lit takes one volume; got a batch of shape {list(volume.batch_shape)}.")
     smooth = avg_pool3d(volume.occupancy, 3, stride=1, padding=1)[0]
     size = volume.resolution
-    padded = torch.nn.functional.pad(smooth[None, None], (1, 1, 1, 1, 1, 1))[
-        0, 0
-    ]  # what ends at the border falls there
+    # What ends at the border of the cube falls there.
+    padded = torch.nn.functional.pad(smooth, (1,) * 6)
     slopes = [
         (padded.narrow(axis, 2, size[axis]) - padded.narrow(axis, 0, size[axis]))[_inner(axis)] * (size[axis] / 2)
         for axis in (2, 1, 0)
