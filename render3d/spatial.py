@@ -10,7 +10,7 @@ patch lies at ``A p + b`` of the canvas. `read` gives the patch that lies there,
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar, Self, final
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor
@@ -258,5 +258,24 @@ def _contract(values: Tensor, kernels: Sequence[Tensor]) -> Tensor:
     """
     for kernel in reversed(kernels):
         count, *rest, cells = values.shape
-        values = (kernel @ values.reshape(count, -1, cells).mT).reshape(count, -1, *rest)
+        product: Tensor = _Product.apply(kernel, values.reshape(count, -1, cells))  # type: ignore[no-untyped-call]
+        values = product.reshape(count, -1, *rest)
     return values
+
+
+class _Product(torch.autograd.Function):
+    """``kernel @ values.mT``, ``[N, p, c]`` and ``[N, M, c]`` to ``[N, p, M]``.
+
+    Autograd would give the gradient of the values transposed, which the next backward pass has to copy.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, kernel: Tensor, values: Tensor) -> Tensor:
+        ctx.save_for_backward(kernel, values)
+        return kernel @ values.mT
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        kernel, values = ctx.saved_tensors
+        by_kernel, by_values = ctx.needs_input_grad
+        return grad @ values if by_kernel else None, grad.mT @ kernel if by_values else None

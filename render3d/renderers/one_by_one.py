@@ -1,5 +1,6 @@
 """For back ends without batches: they draw one mesh or volume; all else that the seam asks for is done here."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -40,11 +41,47 @@ def render_one_by_one(
     """
     batch = check_call(capabilities, scene, cameras, outputs)
     drawn = [_draw(draw, item, views, outputs, samples_per_pixel) for item, views in objects(scene, cameras, batch)]
-    images = {name: torch.stack([images[name] for images in drawn]) for name in outputs}
-    rendering = Rendering(
-        {name: image.reshape(*batch, *image.shape[1:]).to(cameras.device) for name, image in images.items()}
+    return _rendering({name: torch.stack([images[name] for images in drawn]) for name in outputs}, batch, cameras)
+
+
+def render_volumes(
+    draw: Draw,
+    capabilities: Capabilities,
+    samples_per_pixel: int,
+    scene: Scene,
+    cameras: Cameras,
+    outputs: Sequence[str],
+) -> Rendering:
+    """As `render_one_by_one`, for back ends that draw several volumes at once.
+
+    Args:
+        draw: Given ``[M]`` volumes and their ``[M, views]`` cameras, it returns images ``[M, views, C, H, W]``.
+        capabilities: As there, and so are all others.
+        samples_per_pixel: As there.
+        scene: As there.
+        cameras: As there.
+        outputs: As there.
+
+    Raises:
+        Render3DError: As there.
+    """
+    batch = check_call(capabilities, scene, cameras, outputs)
+    assert isinstance(scene, Volume)  # checked
+    own = batch if scene.batch_shape.numel() > 1 else scene.batch_shape  # a volume that all see stays one
+    values = scene.values.expand(*own, *scene.values.shape[-4:]).flatten(0, -5) if own else scene.values[None]
+    views = dataclasses.replace(
+        cameras,
+        world_to_camera=cameras.world_to_camera.expand(*batch, -1, -1, -1).reshape(len(values), -1, 4, 4),
+        intrinsics=cameras.intrinsics.expand(*batch, -1, -1, -1).reshape(len(values), -1, 3, 3),
     )
-    warn_of_empty_views(rendering)
+    images = _draw(draw, Volume(values, scene.extent), views, outputs, samples_per_pixel)
+    return _rendering({name: images[name] for name in outputs}, batch, cameras)
+
+
+def _rendering(images: Mapping[str, Tensor], batch: torch.Size, cameras: Cameras) -> Rendering:
+    shape = *batch, cameras.views
+    found = {name: image.reshape(*shape, *image.shape[-3:]).to(cameras.device) for name, image in images.items()}
+    warn_of_empty_views(rendering := Rendering(found))
     return rendering
 
 

@@ -15,8 +15,10 @@ from render3d.errors import CapabilityError, DeviceError, ShapeError, VolumeErro
 from render3d.metrics import silhouette_iou
 from render3d.renderers import EmissionAbsorption, EmptyViewWarning, MaxProjection, OpenGL
 from render3d.renderers.volumetric import emission, marching, maximum
-from render3d.renderers.volumetric.crossings import AT_CENTRES, Rule, evenly
+from render3d.renderers.volumetric.planes import AT_CENTRES, Rule, evenly
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
+
+ALL = emission._LIGHT[True, True]
 
 
 def bumps(*, size: tuple[int, int, int] = (9, 12, 14), channels: int = 4, batch: tuple[int, ...] = ()) -> r3.Volume:
@@ -57,6 +59,11 @@ def plainly(volume: r3.Volume, cameras: r3.Cameras, points: int = 2000) -> tuple
     return weights.sum(-1), color, (weights * distance * along).sum(-1)
 
 
+def integral(volume: r3.Volume, cameras: r3.Cameras, wanted: marching.Integral, rule: Rule) -> Tensor:
+    """Of a volume and cameras ``[V]``: ``[V, channels, H, W]``."""
+    return marching.integrate(r3.Volume(volume.values[None], volume.extent), cameras[None], wanted, rule)[0]
+
+
 def test_a_homogeneous_cube_absorbs_by_the_length_of_the_way_through_it() -> None:
     volume = r3.Volume(torch.full((1, 6, 6, 6), 0.7), extent=1.5)
     cameras = r3.Cameras.look_at((0.0, 0.0, 5.0), image_size=(3, 5)).to_orthographic(1.0)
@@ -91,11 +98,11 @@ def test_values_are_those_of_many_points_on_every_ray(inside: bool) -> None:
             eye, (-0.2, 0.0, 0.1), vertical_fov_degrees=80, image_size=(9, 12), near=0.15, far=0.7
         )
     alpha, color, depth = plainly(volume, cameras)
-    found = marching.integrate(volume, cameras, emission._LIGHT, evenly(6))
+    found = integral(volume, cameras, ALL, evenly(6))
     torch.testing.assert_close(found[:, 0], alpha, atol=2e-3, rtol=0)
-    torch.testing.assert_close(found[:, 1], depth, atol=5e-3, rtol=0)
-    torch.testing.assert_close(found[:, 2:], color, atol=3e-3, rtol=0)
-    alone = marching.integrate(volume, cameras, emission._OPTICAL_DEPTH, evenly(6))
+    torch.testing.assert_close(found[:, 1:4], color, atol=3e-3, rtol=0)
+    torch.testing.assert_close(found[:, 4], depth, atol=5e-3, rtol=0)
+    alone = integral(volume, cameras, emission._OPTICAL_DEPTH, evenly(6))
     torch.testing.assert_close(1 - torch.exp(-alone[:, 0]), found[:, 0])
     assert 0.2 < float(alpha.mean()) < 0.9
 
@@ -110,9 +117,9 @@ def test_gradients_are_those_of_many_points_on_every_ray() -> None:
         seen, moved = dataclasses.replace(volume, values=values), cameras.retract(twist)
         if plain:
             alpha, color, depth = plainly(seen, moved, points=12_000)
-            sums = torch.cat([alpha[:, None], depth[:, None], color], 1)
+            sums = torch.cat([alpha[:, None], color, depth[:, None]], 1)
         else:
-            sums = marching.integrate(seen, moved, emission._LIGHT, evenly(32))
+            sums = integral(seen, moved, ALL, evenly(32))
         return torch.autograd.grad((sums * weights).sum(), (values, twist))
 
     for ours, theirs in zip(gradients(False), gradients(True), strict=True):
@@ -121,16 +128,14 @@ def test_gradients_are_those_of_many_points_on_every_ray() -> None:
 
 @pytest.mark.parametrize("per_voxel", [1.0, 1.5, 3.0])
 def test_the_way_for_gpus_crosses_the_same_planes(per_voxel: float) -> None:
-    volume = bumps(size=(19, 24, 28))  # large enough for several blocks of planes
-    for cameras in (cameras_of(), dataclasses.replace(cameras_of(), near=2.4, far=2.9)):
-        rays = marching._rays_of(cameras, torch.float64)
-        at_once = marching._integrate_at_once(volume, rays, emission._LIGHT, evenly(per_voxel))
-        slices = marching._integrate_by_slices(volume, rays, emission._LIGHT, evenly(per_voxel))
-        torch.testing.assert_close(slices, at_once)
-        largest = marching.Integral(maximum._largest, torch.maximum, 1)
-        density = dataclasses.replace(volume, values=volume.density)
-        at_once = marching._integrate_at_once(density, rays, largest, AT_CENTRES)
-        torch.testing.assert_close(marching._integrate_by_slices(density, rays, largest, AT_CENTRES), at_once)
+    volume = bumps(size=(19, 24, 28), batch=(2,))  # large enough for several blocks of planes
+    every = r3.Cameras.stack([cameras_of(), cameras_of().retract(torch.full((5, 6), 0.1, dtype=torch.float64))])
+    largest = dataclasses.replace(volume, values=volume.density)
+    for cameras in (every, dataclasses.replace(every, near=2.4, far=2.9)):
+        rays = marching.rays_of(cameras, torch.float64)
+        for seen, what, rule in ((volume, ALL, evenly(per_voxel)), (largest, maximum._LARGEST, AT_CENTRES)):
+            at_once = marching.integrate_at_once(seen, rays, what, rule)
+            torch.testing.assert_close(marching.integrate_by_slices(seen, rays, what, rule), at_once)
 
 
 def test_shifted_planes_are_more_exact_than_those_half_way() -> None:
@@ -140,9 +145,7 @@ def test_shifted_planes_are_more_exact_than_those_half_way() -> None:
     volume = r3.Volume(torch.exp(-8 * (x**2 + y**2 + z**2))[None])
 
     def error(rule: Rule) -> float:
-        found, truth = (
-            marching.integrate(volume, cameras_of(12), emission._OPTICAL_DEPTH, each) for each in (rule, evenly(64))
-        )
+        found, truth = (integral(volume, cameras_of(12), emission._OPTICAL_DEPTH, each) for each in (rule, evenly(64)))
         return float((found - truth).square().mean().sqrt())
 
     assert error(evenly(1)) < 0.8 * error(Rule(1, 0.5))
@@ -157,7 +160,7 @@ def test_gradients_pass_finite_differences() -> None:
     twist = (0.01 * torch.randn(2, 6, dtype=torch.float64)).requires_grad_()
 
     def sums(v: Tensor, t: Tensor) -> Tensor:
-        return marching.integrate(r3.Volume(v, 0.8), cameras.retract(t), emission._LIGHT, evenly(2))
+        return integral(r3.Volume(v, 0.8), cameras.retract(t), ALL, evenly(2))
 
     assert torch.autograd.gradcheck(sums, (values, twist))
 
@@ -168,7 +171,7 @@ def test_axes_of_one_voxel_are_tents(resolution: tuple[int, int, int]) -> None:
     cameras = cameras_of(4)
     padded = r3.Volume(torch.cat([volume.values, torch.zeros(3, *resolution)]))
     alpha, _, _ = plainly(padded, cameras)
-    found = marching.integrate(volume, cameras, emission._OPTICAL_DEPTH, evenly(32))
+    found = integral(volume, cameras, emission._OPTICAL_DEPTH, evenly(32))
     torch.testing.assert_close(1 - torch.exp(-found[:, 0]), alpha, atol=3e-3, rtol=0)
 
 

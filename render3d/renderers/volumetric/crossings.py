@@ -1,135 +1,107 @@
-"""What rays meet on planes across a grid: where the planes stand, and what is absorbed at each."""
+"""What rays meet on planes across a grid, and what is absorbed there."""
 
-import functools
-import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-
-class Rule(NamedTuple):
-    """How many planes stand in a voxel, and where the first one stands, as a share of the way between two."""
-
-    per_voxel: float
-    offset: float
-
-
-AT_CENTRES = Rule(1.0, 0.0)
-
-
-def evenly(per_voxel: float) -> Rule:
-    """Evenly spaced, and shifted so that errors at kinks of the interpolation average out along a ray.
-
-    A ray crosses kinks, where it goes sideways into the next voxel, anywhere between two slices. A plane at u between
-    them, from 0 to 1, is then wrong by ``(u - 1/2)^2 - 1/12`` of the kink on average. Half way all are wrong to the
-    same side; at ``1/2 + 1/sqrt(12)`` to neither, as with several planes in a voxel if the first stands at that share
-    of the way to the second. What the shift itself does cancels between where a ray enters matter and where it leaves.
-    """
-    return Rule(per_voxel, 0.5 + 1 / math.sqrt(12))
-
-
-class Planes(NamedTuple):
-    """Where planes stand along an axis, in voxels from one before the first centre: there, values begin to rise."""
-
-    place: Tensor  # [K], ascending
-    share: float  # the part of a voxel that each stands for, half before it and half behind
-
-    def parts(self, sizes: Sequence[int]) -> list["Planes"]:
-        """So many each, in order."""
-        return [Planes(place, self.share) for place in torch.split(self.place, list(sizes))]
-
-
-@functools.lru_cache(maxsize=32)
-def planes_of(voxels: int, rule: Rule, dtype: torch.dtype, device: torch.device) -> Planes:
-    """All that stand before the place ``voxels + 1``, where values have fallen again."""
-    count = math.ceil((voxels + 1) * rule.per_voxel - rule.offset)
-    return Planes((torch.arange(count, dtype=dtype, device=device) + rule.offset) / rule.per_voxel, 1 / rule.per_voxel)
+from render3d.renderers.volumetric.planes import Planes
 
 
 class Crossings(NamedTuple):
-    """What P rays meet on K planes, in the order in which they meet them.
+    """What P rays meet on K planes.
 
-    ``density`` is ``[K, P]``, per unit length, and falls to zero outside the grid. ``colors`` are ``[K, C, P]``, those
+    ``values`` are ``[K, C, P]``: the density per unit length, which falls to zero outside the grid, then colours, those
     of the border where density falls. ``first`` and ``step`` ``[P]`` are distances along the ray, in scene units: of
     place 0, and of one voxel. ``along`` ``[P]`` is depth (camera z) per distance. ``visible`` ``[K, P]`` is the share
     of each plane's part that lies between near and far; None where that is all.
     """
 
-    density: Tensor
-    colors: Tensor | None
+    values: Tensor
     planes: Planes
     first: Tensor
     step: Tensor
     along: Tensor
     visible: Tensor | None
 
+    @property
+    def density(self) -> Tensor:
+        """``[K, P]``."""
+        # Of a single channel, a view whose backward pass is one as well: that of indexing fills a gradient.
+        return self.values.flatten(0, 1) if self.values.shape[1] == 1 else self.values[:, 0]
+
     def optical_depth(self) -> Tensor:
         """``[P]``: the integral of the density."""
         density = self.density if self.visible is None else self.density * self.visible
         return density.sum(0) * (self.planes.share * self.step)
 
-    def weights(self) -> Tensor:
-        """``[K, P]``: the share of the light that is absorbed at each plane, as seen from the camera."""
-        depth = self.density * (self.planes.share * self.step)
+    def absorb(self) -> "Absorbed":
+        """What the planes take from the light on its way to the camera."""
+        thickness = self.planes.share * self.step
         if self.visible is not None:
-            depth = depth * self.visible
-        weights: Tensor = _Absorption.apply(depth)  # type: ignore[no-untyped-call]
-        return weights
+            thickness = thickness * self.visible
+        found: tuple[Tensor, Tensor, Tensor] = _Absorption.apply(self.values, thickness, self.planes.descending)  # type: ignore[no-untyped-call]
+        return Absorbed(*found)
 
-    def mean_depth(self, weights: Tensor) -> Tensor:
-        """``[P]``: the sum of camera z at every crossing, weighted by ``weights`` ``[K, P]``."""
-        return (self.first * weights.sum(0) + self.step * (self.planes.place @ weights)) * self.along
+    def mean_depth(self, absorbed: "Absorbed") -> Tensor:
+        """``[P]``: camera z at every crossing, weighted by what is absorbed there, and summed."""
+        places = self.planes.place @ absorbed.weights
+        return (self.first * absorbed.alpha + self.step * places) * self.along
+
+
+class Absorbed(NamedTuple):
+    """Shares of the light: of all planes ``[P]``, of each ``[K, P]``, and colours weighted by those ``[C - 1, P]``."""
+
+    alpha: Tensor
+    weights: Tensor
+    color: Tensor
 
 
 class _Absorption(torch.autograd.Function):
-    """From optical depths ``[K, P]`` to the share of the light that is absorbed at each.
+    """From densities and colours ``[K, C, P]``, and thicknesses ``[P]`` or ``[K, P]``, to `Absorbed`.
 
-    Behind plane k ``T_k = exp(-sum_{j <= k} d_j)`` is left, so that plane k absorbs ``w_k = T_{k-1} - T_k``.
-    ``dw_k / dd_j`` is ``-w_k`` for planes behind j and ``T_j`` for j itself, so that the backward pass is one
-    cumulative sum, where autograd would take four passes more.
+    With optical depths d, ``T_k = exp(-sum_{j <= k} d_j)`` is left behind plane k, so that it absorbs
+    ``w_k = T_{k-1} - T_k``. ``dw_k / dd_j`` is ``-w_k`` for planes behind j and ``T_j`` for j itself: the backward pass
+    is one cumulative sum, and fills one gradient, where autograd would take several passes over memory more.
     """
 
     @staticmethod
-    def forward(ctx: Any, depth: Tensor) -> Tensor:
-        left = torch.exp(-depth.cumsum(0))
+    def forward(ctx: Any, values: Tensor, thickness: Tensor, descending: bool) -> tuple[Tensor, Tensor, Tensor]:
+        depth = values[:, 0] * thickness
+        left = torch.exp(-_turned(depth, descending).cumsum(0))
         weights = left.neg()
         weights[1:] += left[:-1]
         weights[0] += 1
-        ctx.save_for_backward(weights, left)
-        return weights
+        alpha, weights, left = 1 - left[-1], _turned(weights, descending), _turned(left, descending)
+        color = (weights[:, None] * values[:, 1:]).sum(0)
+        ctx.save_for_backward(values, thickness, weights, left)
+        ctx.descending = descending
+        ctx.set_materialize_grads(False)
+        return alpha, weights, color
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        weights, left = ctx.saved_tensors
-        lost = (weights * grad).cumsum(0)
-        return torch.addcmul(lost - lost[-1], grad, left)
+    def backward(
+        ctx: Any, alpha: Tensor | None, weights: Tensor | None, color: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, None]:
+        values, thickness, absorbed, left = ctx.saved_tensors
+        grad = torch.empty_like(values)
+        by_weight = torch.zeros_like(left) if weights is None else weights.clone()
+        if alpha is not None:  # the sum of all weights
+            by_weight += alpha
+        color = left.new_zeros(grad.shape[1:])[1:] if color is None else color
+        for channel, own in zip(values.unbind(1)[1:], color, strict=True):
+            by_weight.addcmul_(channel, own)
+        torch.mul(absorbed[:, None], color, out=grad[:, 1:])
+        lost = _turned(_turned(absorbed * by_weight, ctx.descending).cumsum(0), ctx.descending)
+        by_depth = torch.addcmul(lost - lost[0 if ctx.descending else -1], by_weight, left)
+        torch.mul(by_depth, thickness, out=grad[:, 0])
+        if not ctx.needs_input_grad[1]:
+            return grad, None, None
+        by_thickness = by_depth * values[:, 0]
+        return grad, by_thickness if thickness.dim() > 1 else by_thickness.sum(0), None
 
 
-def between(slices: Tensor, planes: Planes) -> Tensor:
-    """The slices ``[K, C, A, B]`` at the planes, from those at the centres ``[n + 2, C, A, B]``."""
-    blended: Tensor = _Between.apply(slices, planes.place)  # type: ignore[no-untyped-call]
-    return blended
-
-
-class _Between(torch.autograd.Function):
-    """Slices at places ``[K]`` between those that are given, which stand at 0, 1 and so on.
-
-    Written out, its backward pass takes half the passes over memory that autograd's takes.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, slices: Tensor, places: Tensor) -> Tensor:
-        below = places.long()
-        ctx.below, ctx.shares, ctx.shape = below, (places - below)[:, None, None, None], slices.shape
-        return slices.index_select(0, below).lerp_(slices.index_select(0, below + 1), ctx.shares)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        above = grad * ctx.shares
-        slices = grad.new_zeros(ctx.shape).index_add_(0, ctx.below, grad - above)
-        return slices.index_add_(0, ctx.below + 1, above), None
+def _turned(planes: Tensor, descending: bool) -> Tensor:
+    return planes.flip(0) if descending else planes

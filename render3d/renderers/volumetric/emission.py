@@ -13,9 +13,10 @@ from render3d.errors import VolumeError
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Capabilities, Color, check_square
-from render3d.renderers.one_by_one import render_one_by_one
-from render3d.renderers.volumetric.crossings import Crossings, evenly
+from render3d.renderers.one_by_one import render_volumes
+from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
+from render3d.renderers.volumetric.planes import evenly
 from render3d.scenes import Scene, Volume
 
 
@@ -70,7 +71,7 @@ class EmissionAbsorption:
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_one_by_one(self._draw, self.capabilities, self.samples_per_pixel, scene, cameras, outputs)
+        return render_volumes(self._draw, self.capabilities, self.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         if volume.channels not in (1, 4):
@@ -79,23 +80,22 @@ class EmissionAbsorption:
                 f"{volume.channels}. LearnedProjection(channels={volume.channels}) takes any number."
             )
         rule = evenly(self.samples_per_voxel)
-        if tuple(outputs) == ("alpha",):
-            depth = integrate(dataclasses.replace(volume, values=volume.density), cameras, _OPTICAL_DEPTH, rule)
-            return {"alpha": -torch.expm1(-depth)}
         colored = "rgb" in outputs and volume.channels == 4
         if not colored:
             volume = dataclasses.replace(volume, values=volume.density)
-        sums = integrate(volume, cameras, _LIGHT if colored else _DEPTH, rule)
-        alpha, depth, color = sums[:, :1], sums[:, 1:2], sums[:, 2:]
+        if tuple(outputs) == ("alpha",):
+            depth = integrate(volume, cameras, _OPTICAL_DEPTH, rule)
+            return {"alpha": -torch.expm1(-depth)}
+        sums = integrate(volume, cameras, _LIGHT[colored, "depth" in outputs], rule)
+        alpha, color, depth = torch.split(sums, [1, 3 * colored, int("depth" in outputs)], dim=-3)
         if not colored:
             color = alpha * torch.tensor(NEUTRAL_GREY).to(alpha)[:, None, None]
         behind = torch.tensor(self.background).to(alpha)[:, None, None]
-        covered = alpha > 0
-        return {
-            "alpha": alpha,
-            "depth": torch.where(covered, depth / torch.where(covered, alpha, 1.0), 0.0),
-            "rgb": color + (1 - alpha) * behind,
-        }
+        images = {"alpha": alpha, "rgb": color + (1 - alpha) * behind}
+        if "depth" in outputs:
+            covered = alpha > 0
+            images["depth"] = torch.where(covered, depth / torch.where(covered, alpha, 1.0), 0.0)
+        return images
 
 
 def _optical_depth(crossings: Crossings) -> Tensor:
@@ -103,13 +103,16 @@ def _optical_depth(crossings: Crossings) -> Tensor:
     return crossings.optical_depth()[None]
 
 
-def _weighted_sums(crossings: Crossings) -> Tensor:
-    """``[2 or 5, P]``: alpha, then depth and colour weighted by what is absorbed."""
-    weights = crossings.weights()
-    sums = torch.stack([weights.sum(0), crossings.mean_depth(weights)])
-    if crossings.colors is None:
-        return sums
-    return torch.cat([sums, (weights[:, None] * crossings.colors).sum(0)])
+def _light(crossings: Crossings) -> Tensor:
+    """``[1 or 4, P]``: alpha, and colour weighted by what is absorbed."""
+    absorbed = crossings.absorb()
+    return torch.cat([absorbed.alpha[None], absorbed.color])
+
+
+def _light_and_depth(crossings: Crossings) -> Tensor:
+    """``[2 or 5, P]``: as `_light`, and then depth weighted alike."""
+    absorbed = crossings.absorb()
+    return torch.cat([absorbed.alpha[None], absorbed.color, crossings.mean_depth(absorbed)[None]])
 
 
 def _over(front: Tensor, behind: Tensor) -> Tensor:
@@ -118,4 +121,8 @@ def _over(front: Tensor, behind: Tensor) -> Tensor:
 
 
 _OPTICAL_DEPTH = Integral(_optical_depth, torch.add, 1)
-_DEPTH, _LIGHT = (Integral(_weighted_sums, _over, channels) for channels in (2, 5))
+_LIGHT = {
+    (colored, deep): Integral(_light_and_depth if deep else _light, _over, 1 + 3 * colored + deep)
+    for colored in (False, True)
+    for deep in (False, True)
+}

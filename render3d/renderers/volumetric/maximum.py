@@ -11,9 +11,10 @@ from render3d.cameras import Cameras
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Capabilities, check_square
-from render3d.renderers.one_by_one import render_one_by_one
-from render3d.renderers.volumetric.crossings import AT_CENTRES, Crossings
+from render3d.renderers.one_by_one import render_volumes
+from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
+from render3d.renderers.volumetric.planes import AT_CENTRES
 from render3d.scenes import Scene, Volume
 
 
@@ -60,11 +61,11 @@ class MaxProjection:
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_one_by_one(self._draw, self.capabilities, self.samples_per_pixel, scene, cameras, outputs)
+        return render_volumes(self._draw, self.capabilities, self.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         density = dataclasses.replace(volume, values=volume.density)
-        largest = integrate(density, cameras, Integral(_largest, torch.maximum, 1), AT_CENTRES)
+        largest = integrate(density, cameras, _LARGEST, AT_CENTRES)
         return {"alpha": -torch.expm1(-largest * volume.voxel_side)}
 
 
@@ -74,3 +75,6 @@ def _largest(crossings: Crossings) -> Tensor:
     if crossings.visible is not None:
         density = density * (crossings.visible > 0.5)
     return density.amax(0)[None]
+
+
+_LARGEST = Integral(_largest, torch.maximum, 1)
