@@ -16,10 +16,10 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.planes import Planes, Rule, planes_of
-from render3d.renderers.volumetric.slices import padded, slices_of
+from render3d.renderers.volumetric.slices import Cut, padded, slices_of
 from render3d.scenes import Volume
 
-_BLOCKS = 3  # of planes: rays that enter or leave the cube sideways miss some
+_BLOCKS = 2  # of planes: rays that enter or leave the cube sideways miss some
 _SLACK = 1e-3  # voxels
 
 
@@ -74,9 +74,12 @@ def rays_of(cameras: Cameras, dtype: torch.dtype) -> Rays:
 def integrate_by_slices(volume: Volume, rays: Rays, integral: Integral, rule: Rule) -> Tensor:
     """``[channels, P]``."""
     bundles, order = _bundles_of(volume, rays)
-    found = []
-    for values, own in zip(volume.values.unbind(0), bundles, strict=True):
-        found.extend(_integrals(values, own, integral, rule))
+    # All slices are kept for a gradient in any case; without one, those of one volume at a time are enough.
+    together = len(bundles) if volume.requires_grad and torch.is_grad_enabled() else 1
+    found: list[Tensor] = []
+    for first in range(0, len(bundles), together):
+        these = slice(first, first + together)
+        found.extend(_integrals(volume.values[these], bundles[these], integral, rule))
     missing = len(rays.along) - len(order)
     place = torch.full((len(rays.along),), -1).index_put((order,), torch.arange(len(order)))
     return torch.cat([*found, rays.along.new_zeros(integral.channels, min(1, missing))], dim=1)[:, place]
@@ -104,25 +107,27 @@ class _Bundle(NamedTuple):
         return Crossings(values, planes, first, step, along, visible)
 
 
-def _integrals(values: Tensor, bundles: Sequence[_Bundle], integral: Integral, rule: Rule) -> list[Tensor]:
-    """``[channels, P]`` for each bundle of rays through a volume ``[C, D, H, W]``."""
-    blocks = [list(_blocks(bundle, values, rule)) for bundle in bundles]
-    cuts = [(bundle.axis, planes) for bundle, own in zip(bundles, blocks, strict=True) for planes, _ in own]
+def _integrals(
+    values: Tensor, bundles: Sequence[Sequence[_Bundle]], integral: Integral, rule: Rule
+) -> Iterator[Tensor]:
+    """``[channels, P]`` for each bundle of rays through each of the volumes ``[M, C, D, H, W]``."""
+    tasks = [
+        (volume, bundle, list(_blocks(bundle, values, rule))) for volume, own in enumerate(bundles) for bundle in own
+    ]
+    cuts = [Cut(volume, bundle.axis, planes) for volume, bundle, blocks in tasks for planes, _ in blocks]
     slices = iter(slices_of(values, cuts) if cuts else ())
-    found = []
-    for bundle, own in zip(bundles, blocks, strict=True):
+    for _, bundle, blocks in tasks:
         total = nothing = values.new_zeros(integral.channels, bundle.line.shape[1])
-        for number, (planes, chosen) in enumerate(own):
+        for number, (planes, chosen) in enumerate(blocks):
             part = integral.of(bundle.cross(next(slices), planes, chosen))
             part = part if chosen is None else nothing.index_copy(1, chosen, part)
             total = part if number == 0 else integral.join(total, part)
-        found.append(total)
-    return found
+        yield total
 
 
 def _blocks(bundle: _Bundle, values: Tensor, rule: Rule) -> Iterator[tuple[Planes, Tensor | None]]:
     """Blocks of planes, in the order in which the rays meet them, and the rays that are in the cube there, or None."""
-    voxels = values.shape[3 - bundle.axis]
+    voxels = values.shape[4 - bundle.axis]
     blocks = planes_of(voxels, rule, _BLOCKS, bundle.descending, values.dtype, values.device)
     enter, leave = bundle.stay
     for planes in reversed(blocks) if bundle.descending else blocks:

@@ -1,7 +1,8 @@
 """Slices of a volume: its values on planes across its axes."""
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,15 +10,21 @@ from torch.autograd.function import once_differentiable
 
 from render3d.renderers.volumetric.planes import Planes
 
-Cut = tuple[int, Planes]
-"""An axis, 0 is x, and planes across it."""
+
+class Cut(NamedTuple):
+    """Planes across an axis, 0 is x, of one volume of several."""
+
+    volume: int
+    axis: int
+    planes: Planes
 
 
 def slices_of(values: Tensor, cuts: Sequence[Cut]) -> tuple[Tensor, ...]:
-    """``[K, C, A + 2, B + 2]`` for each cut of ``values`` ``[C, D, H, W]``, with a voxel more on each side.
+    """``[K, C, A + 2, B + 2]`` for each cut of ``values`` ``[M, C, D, H, W]``, with a voxel more on each side.
 
     A and B are what is left of (D, H, W) without the axis. Beyond the border, the density is zero, and colours are
-    those of the border. All cuts are made at once since the backward pass then fills one gradient, in one go.
+    those of the border. Cuts come in the order of the volumes, and all at once, since the backward pass then fills one
+    gradient, in one go.
     """
     slices: tuple[Tensor, ...] = _Slices.apply(values, cuts)  # type: ignore[no-untyped-call]
     return slices
@@ -47,29 +54,35 @@ class _Slices(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, cuts: Sequence[Cut]) -> tuple[Tensor, ...]:
         ctx.cuts, ctx.shape = cuts, values.shape
         ctx.set_materialize_grads(False)
-        grown, found = _grow(values), []
-        for axis, planes in cuts:
-            across = grown.movedim(3 - axis, 0)
-            slices = across.new_empty(len(planes.place), *across.shape[1:])
-            for stride in planes.strides:
-                torch.lerp(across[stride.below], across[stride.above], stride.share, out=slices[stride.planes])
-            found.append(slices)
+        found = []
+        for volume, own in groupby(cuts, lambda cut: cut.volume):
+            grown = _grow(values[volume])
+            for _, axis, planes in own:
+                across = grown.movedim(3 - axis, 0)
+                slices = across.new_empty(len(planes.place), *across.shape[1:])
+                for stride in planes.strides:
+                    torch.lerp(across[stride.below], across[stride.above], stride.share, out=slices[stride.planes])
+                found.append(slices)
         return tuple(found)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
-        given = [(axis, planes, grad) for (axis, planes), grad in zip(ctx.cuts, grads, strict=True) if grad is not None]
+        given = [(cut, grad) for cut, grad in zip(ctx.cuts, grads, strict=True) if grad is not None]
         if not given:
             return None, None
-        channels, *size = ctx.shape
-        grown = given[0][2].new_zeros(channels, *(cells + 2 for cells in size))
-        for axis, planes, grad in given:
-            across = grown.movedim(3 - axis, 0)
-            for stride in planes.strides:
-                across[stride.below].add_(grad[stride.planes], alpha=1 - stride.share)
-                across[stride.above].add_(grad[stride.planes], alpha=stride.share)
-        return _shrink(grown), None
+        _, channels, *size = ctx.shape
+        values = given[0][1].new_zeros(ctx.shape)
+        grown = values.new_empty(channels, *(cells + 2 for cells in size))
+        for volume, own in groupby(given, lambda pair: pair[0].volume):
+            grown.zero_()
+            for cut, grad in own:
+                across = grown.movedim(3 - cut.axis, 0)
+                for stride in cut.planes.strides:
+                    across[stride.below].add_(grad[stride.planes], alpha=1 - stride.share)
+                    across[stride.above].add_(grad[stride.planes], alpha=stride.share)
+            values[volume] = _shrink(grown)
+        return values, None
 
 
 def _grow(values: Tensor) -> Tensor:
