@@ -11,6 +11,7 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.expected import PixelLoss, expected_loss
+from render3d.estimators.perturbation import render_views
 from render3d.estimators.smoothed import Smoothed
 from render3d.images import Rendering
 from render3d.randomness import Key, as_key
@@ -226,17 +227,16 @@ class _Check:
     def central_differences(self, direction: Tensor, calls: int, key: Key) -> Tensor:
         """``[calls]`` estimates of the derivative of the smoothed loss, the mean over a call's samples each."""
         noise = self.estimator.noise
-        typical = noise.draw(key, 2, self.mesh).square().mean().sqrt()
+        typical = noise.draw(key, 2, self.mesh, self.cameras).displacements.square().mean().sqrt()
         step = direction.to(self.mesh.vertices) * (_STEP * typical / direction.abs().max())
         outputs = ("alpha",) if self.pixel_loss is None else ("rgb", "alpha")
-        missing = max(len(self.cameras.batch_shape) - len(self.mesh.batch_shape), 0)
         results = []
         for call in range(calls):
-            displaced = self.mesh.vertices + noise.draw(key.fold_in(call), self.estimator.samples, self.mesh)
-            points = torch.stack([displaced + multiple * step for multiple in (1, -1, 2, -2)])
-            points = points.reshape(*points.shape[:2], *[1] * missing, *self.mesh.vertices.shape)
+            draw = noise.draw(key.fold_in(call), self.estimator.samples, self.mesh, self.cameras)
+            displaced = self.mesh.vertices[..., None, :, :] + draw.displacements  # [K, *batch, W, V, 3]
+            points = torch.stack([displaced + multiple * step[..., None, :, :] for multiple in (1, -1, 2, -2)])
             with torch.no_grad():
-                rendering = self.renderer.renderer(self.mesh.with_vertices(points), self.cameras, outputs)
+                rendering = render_views(self.renderer.renderer, self.mesh, points, self.cameras, outputs)
             near_above, near_below, far_above, far_below = self.losses(rendering).double().flatten(2).sum(-1).mean(-1)
             difference = 8 * (near_above - near_below) - (far_above - far_below)
             results.append(difference / (12 * step.double().norm()))

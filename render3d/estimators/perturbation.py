@@ -12,6 +12,7 @@ from render3d._batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError
 from render3d.estimators.estimator import Estimator
+from render3d.estimators.noisy import Noisy
 from render3d.images import Rendering
 from render3d.randomness import Key, as_key
 from render3d.renderers.base import Renderer, check_values
@@ -25,24 +26,21 @@ class Perturbation:
 
     Attributes:
         rendering: Images of leading shape ``[K, *batch, views]``.
-        displacements: ``[K, *batch, V, 3]``, world axes; batch dimensions that the mesh lacks are 1.
+        noisy: What was rendered.
         anchor: ``[*batch, views, V, 3]``: the vertices without noise in the space of each camera, in the autograd
             graph. The black box is a function of these: a gradient given to them reaches vertices, poses, intrinsics
             and all that is upstream.
-        rotation: ``[*batch, views, 3, 3]``: from the axes of the noise to those of the anchor.
         estimator: What turns losses into the anchor's gradient.
     """
 
     rendering: Rendering
-    displacements: Tensor
+    noisy: Noisy
     anchor: Tensor
-    rotation: Tensor
     estimator: Estimator
 
     def gradient(self, losses: Tensor) -> Tensor:
         """The gradient in ``anchor``, from losses ``[K, *batch, views, H, W]`` whose sum is the objective."""
-        world = self.estimator.gradient(losses, self.displacements)
-        return world @ self.rotation.mT
+        return self.estimator.gradient(losses, self.noisy) @ self.noisy.cameras.rotation.mT
 
 
 def perturb(
@@ -57,14 +55,25 @@ def perturb(
     mesh = check_scene(scene)
     broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
     anchor = camera_space(mesh, cameras)
+    able = renderer.capabilities
     with torch.no_grad():
-        displacements = estimator.noise.draw(as_key(generator), estimator.samples, mesh)
-        # Dimensions of the cameras' batch that the mesh lacks stand between the samples and the mesh's own batch.
-        missing = anchor.dim() - 3 - len(mesh.batch_shape)
-        displacements = displacements.reshape(estimator.samples, *[1] * missing, *mesh.vertices.shape)
-        noisy = mesh.detach().with_vertices(mesh.vertices.detach() + displacements)
-        rendering = renderer(noisy, cameras.detach(), outputs)
-    return Perturbation(rendering, displacements, anchor, cameras.rotation.detach(), estimator)
+        draw = estimator.noise.draw(as_key(generator), estimator.samples, mesh, cameras)
+        noisy = Noisy(mesh.detach(), cameras.detach(), draw, able.name, able.reach_of(outputs))
+        rendering = render_views(renderer, noisy.mesh, noisy.vertices, noisy.cameras, outputs)
+    return Perturbation(rendering, noisy, anchor, estimator)
+
+
+def render_views(
+    renderer: Renderer, mesh: Mesh, vertices: Tensor, cameras: Cameras, outputs: Sequence[str]
+) -> Rendering:
+    """Images of leading shape ``[*more, *batch, views]``, of vertices ``[*more, *batch, W, V, 3]``.
+
+    W is the number of views: a mesh for each, seen by one camera; or 1: one mesh for all of them.
+    """
+    if vertices.shape[-3] == 1:
+        return renderer(mesh.with_vertices(vertices.squeeze(-3)), cameras, outputs)
+    seen = renderer(mesh.with_vertices(vertices), cameras[..., None], outputs)
+    return Rendering({name: seen.stored(name).squeeze(-4) for name in outputs})
 
 
 def check_scene(scene: Scene) -> Mesh:

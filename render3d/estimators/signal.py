@@ -1,9 +1,42 @@
-"""Signal: how the losses of the samples become credit."""
+"""Signal: how the losses of the samples become credit, and credit a gradient."""
 
 import dataclasses
-from typing import ClassVar, final
+import math
+from typing import ClassVar, Protocol, final
 
+import torch
 from torch import Tensor
+
+from render3d.estimators.noise import Draw
+from render3d.estimators.topology import neighbours
+
+
+class Signal(Protocol):
+    """How losses become a gradient."""
+
+    @property
+    def minimum_samples(self) -> int:
+        """The fewest samples it is defined for."""
+        ...
+
+    @property
+    def paired(self) -> bool:
+        """Whether it is for antithetic noise; see `render3d.estimators.noise.Noise`."""
+        ...
+
+    def advantages(self, losses: Tensor) -> Tensor:
+        """Credit of each sample and pixel, ``[K, ...]`` as the losses; a linear map of them."""
+        ...
+
+    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
+        """The gradient in the coordinates of the noise, ``[*batch, views, V, d]``.
+
+        Args:
+            credit: ``[K, *batch, views, V or 1]``: sums of advantages over the pixels of each vertex, or of all.
+            draw: The noise.
+            faces: ``[F, 3]``.
+        """
+        ...
 
 
 @final
@@ -12,10 +45,15 @@ class Plain:
     """The losses themselves: REINFORCE without a baseline (Williams 1992). Unbiased, and far noisier than the rest."""
 
     minimum_samples: ClassVar[int] = 1
+    paired: ClassVar[bool] = False
 
     def advantages(self, losses: Tensor) -> Tensor:
-        """The credit of each sample, from losses ``[K, ...]``; same shape."""
+        """See `Signal`."""
         return losses
+
+    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
+        """See `Signal`: ``1/K sum_k credit_k score_k``."""
+        return score_product(credit, draw.score)
 
 
 @final
@@ -29,8 +67,98 @@ class LeaveOneOut:
     """
 
     minimum_samples: ClassVar[int] = 2
+    paired: ClassVar[bool] = False
 
     def advantages(self, losses: Tensor) -> Tensor:
-        """The credit of each sample, from losses ``[K, ...]``; same shape."""
+        """See `Signal`."""
         samples = losses.shape[0]
         return (losses - losses.mean(0, keepdim=True)) * (samples / (samples - 1))
+
+    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
+        """See `Signal`: ``1/K sum_k credit_k score_k``."""
+        return score_product(credit, draw.score)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Paired:
+    """Half of each loss less that of its mirror image, for `render3d.estimators.noise.Antithetic` noise.
+
+    ``1/K sum_k l_k score_k`` over both of a pair is ``(l+ - l-) score+``: any baseline that the pair shares cancels.
+    """
+
+    minimum_samples: ClassVar[int] = 2
+    paired: ClassVar[bool] = True
+
+    def advantages(self, losses: Tensor) -> Tensor:
+        """See `Signal`."""
+        half = losses.shape[0] // 2
+        return (losses - losses.roll(half, 0)) / 2
+
+    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
+        """See `Signal`: ``1/K sum_k credit_k score_k``."""
+        return score_product(credit, draw.score)
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Regression:
+    """Least squares of a vertex's credit on the noise of the vertex and of its neighbours.
+
+    The slope of the best linear fit of ``f(x + d)`` in normal noise is the gradient of ``E f(x + d)`` (Stein), and
+    fitting the neighbours too removes what they did (Berahas et al., "A theoretical and empirical comparison of
+    gradient approximations in derivative-free optimization", 2022, for linear interpolation). With as many samples as
+    coordinates, at least, and a bias of order 1/K where the loss is not linear over the noise.
+
+    Attributes:
+        ridge: Times K, it is added to the diagonal of the normal equations: a share by which the gradient shrinks.
+    """
+
+    ridge: float = 0.05
+
+    minimum_samples: ClassVar[int] = 4
+    paired: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not (self.ridge >= 0 and math.isfinite(self.ridge)):
+            raise ValueError(f"ridge must be zero or positive; got {self.ridge}.")
+
+    def advantages(self, losses: Tensor) -> Tensor:
+        """See `Signal`."""
+        return losses - losses.mean(0, keepdim=True)
+
+    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
+        """See `Signal`."""
+        coordinates = draw.coordinates - draw.coordinates.mean(0, keepdim=True)
+        samples, vertices, dimensions = coordinates.shape[0], *coordinates.shape[-2:]
+        table, real = neighbours(faces, vertices)  # [V, R], each vertex itself first
+        around = coordinates[..., table, :] * real[..., None]  # [K, *batch, W, V, R, d]
+        around = around.flatten(-2).movedim(0, -2)  # [*batch, W, V, K, R * d]
+        needed = real.sum(-1).max() * dimensions
+        if samples <= needed and self.ridge == 0:
+            raise ValueError(
+                f"samples must be more than the {int(needed)} coordinates round a vertex for a regression without "
+                f"ridge; got {samples}. Use more samples, noise along normals, a ridge, or leave_one_out."
+            )
+        normal = around.mT @ around
+        diagonal = torch.where(real, self.ridge * samples, 1.0).repeat_interleave(dimensions, -1)  # 1: absent ones
+        normal = normal + torch.diag_embed(diagonal)
+        sums = (
+            credit.expand(*credit.shape[:-1], vertices).movedim(0, -1)[..., None, :] @ around
+        )  # [*batch, w, V, 1, R * d]
+        solved: Tensor = torch.linalg.solve(normal, sums[..., 0, :])
+        return solved[..., :dimensions]
+
+
+def score_product(credit: Tensor, score: Tensor) -> Tensor:
+    """``1/K sum_k credit[k, ..., view, vertex] * score[k, ..., view, vertex]``, ``[*batch, views, V, d]``.
+
+    Either may be shared: credit ``[K, *batch, views, 1]`` by all vertices, a score ``[K, *batch, 1, V, d]`` by all
+    views; with both it is a matrix product.
+    """
+    samples = credit.shape[0]
+    if credit.shape[-1] == 1 and score.shape[-3] == 1:
+        weights = credit[..., 0].movedim(0, -1)
+        flat = score[..., 0, :, :].flatten(-2).movedim(0, -2)
+        return (weights @ flat).unflatten(-1, score.shape[-2:]) / samples  # type: ignore[no-untyped-call, no-any-return]
+    return (credit[..., None] * score).sum(0) / samples

@@ -10,8 +10,9 @@ from torch.autograd.function import once_differentiable
 
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError
-from render3d.estimators.estimator import Estimator, leave_one_out
+from render3d.estimators.estimator import Estimator
 from render3d.estimators.perturbation import Perturbation, check_scene, perturb
+from render3d.estimators.presets import leave_one_out
 from render3d.images import Rendering, to_float
 from render3d.randomness import Key
 from render3d.renderers.base import Capabilities, GradientKind, Renderer

@@ -1,9 +1,30 @@
 """Support: which pixels may be credited to which vertex."""
 
 import dataclasses
-from typing import final
+import warnings
+from typing import Protocol, final
 
+import torch
 from torch import Tensor
+
+from render3d.estimators.noisy import Noisy
+from render3d.estimators.topology import neighbours
+
+# The rasteriser rounds vertices to a fixed grid, of 1/16 pixel or finer.
+_ROUNDING = 1 / 16
+_EXACT = 2**16  # pixels of an image whose sums still fit float32
+
+
+class NotLocalWarning(UserWarning):
+    """A renderer whose pixels may depend on any vertex: credit goes to all of them."""
+
+
+class Support(Protocol):
+    """Which pixels may be credited to which vertex."""
+
+    def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
+        """``[K, *batch, views, V or 1]``, from ``[K, *batch, views, H, W]``."""
+        ...
 
 
 @final
@@ -11,6 +32,80 @@ from torch import Tensor
 class Everywhere:
     """Every pixel of a view is credited to every vertex: right for any renderer, and noisy for many vertices."""
 
-    def collect(self, advantages: Tensor) -> Tensor:
+    def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
         """The credit ``[K, *batch, views, 1]`` of all vertices, from ``[K, *batch, views, H, W]`` of the pixels."""
         return advantages.sum((-1, -2))[..., None]
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rings:
+    """A pixel is credited to the vertices near it: those whose ring of faces may have covered it in any sample.
+
+    For each vertex and view the support B is a box of pixels: that of its ring, over all K samples together. Let p be
+    a pixel outside. No face of the ring covers it in any sample, so ``l_p(x_k) = h_k`` is free of the vertex's noise
+    ``d_k``; and as B depends on the samples of the vertex through minima and maxima, ``E[1(p outside B) d_k]``, given
+    all other noise, is one number c for all k. What is left out is then, in expectation,
+    ``sum_k (h_k - mean_j h_j) c = 0``: with a leave-one-out baseline the gradient stays exactly unbiased, although B
+    is made of the same samples. For antithetic pairs, c itself is zero. (A box for each sample alone, or that of the
+    mesh without noise, is biased by half and more.)
+
+    Faces that reach behind the near plane have no box: their vertices are credited with the whole picture.
+
+    Attributes:
+        rings: How many rings of faces change when a vertex moves. By default what the renderer says of itself
+            (`render3d.renderers.Capabilities`): one, or two where smooth normals are lit. Where it says that any pixel
+            may change, credit goes to all vertices, with a `NotLocalWarning`.
+        margin: Pixels to grow the boxes by, for a loss that looks at neighbouring pixels or a renderer that blurs.
+    """
+
+    rings: int | None = None
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.rings is not None and self.rings < 1:
+            raise ValueError(f"rings must be at least 1; got {self.rings}.")
+        if not self.margin >= 0:
+            raise ValueError(f"margin must be zero or more pixels; got {self.margin}.")
+
+    def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
+        """The credit ``[K, *batch, views, V]``, from ``[K, *batch, views, H, W]`` of the pixels."""
+        rings = self.rings or noisy.reach
+        if rings is None:
+            warnings.warn(
+                f"{noisy.renderer_name} does not say that its pixels depend on near vertices only, so all are credited "
+                "to all. Say Rings(rings=...) if they do, or use leave_one_out.",
+                NotLocalWarning,
+                stacklevel=2,
+            )
+            return Everywhere().collect(advantages, noisy)
+        return box_sums(advantages, *self.boxes(noisy, rings))
+
+    def boxes(self, noisy: Noisy, rings: int) -> tuple[Tensor, Tensor]:
+        """Corners ``[*batch, views, V, 2]`` (x, y) int64 of each vertex's box: first pixel, and one past the last."""
+        pixels, cut = noisy.pixels
+        height, width = noisy.image_size
+        table, _ = neighbours(noisy.faces, pixels.shape[-2])
+        low, high = pixels.amin(0), pixels.amax(0)
+        for _ in range(rings):
+            low, high, cut = low[..., table, :].amin(-2), high[..., table, :].amax(-2), cut[..., table].any(-1)
+        size = low.new_tensor([width, height])
+        grown = self.margin + _ROUNDING
+        low = torch.where(cut[..., None], 0, (low - grown).floor())
+        high = torch.where(cut[..., None], size, (high + grown).ceil())
+        return torch.minimum(low.clamp(min=0), size).long(), torch.minimum(high.clamp(min=0), size).long()
+
+
+def box_sums(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Sums ``[K, *batch, views, V]`` of images ``[K, *batch, views, H, W]`` over boxes ``[*batch, views, V, 2]``.
+
+    By summed-area tables (Crow, "Summed-area tables for texture mapping", 1984).
+    """
+    *leading, height, width = images.shape
+    images = images if height * width <= _EXACT else images.double()
+    table = torch.nn.functional.pad(images, (1, 0, 1, 0)).cumsum(-1).cumsum(-2).flatten(-2)
+    below, above = low[..., 1] * (width + 1), high[..., 1] * (width + 1)
+    corners = torch.cat([above + high[..., 0], below + low[..., 0], above + low[..., 0], below + high[..., 0]], dim=-1)
+    values = table.gather(-1, corners.expand(*leading, -1))
+    first, second, third, fourth = values.chunk(4, dim=-1)
+    return (first + second - third - fourth).float()

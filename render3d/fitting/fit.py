@@ -10,7 +10,7 @@ from torch import Tensor
 from render3d import renderers
 from render3d.cameras import Cameras
 from render3d.errors import FitError, ShapeError
-from render3d.estimators import expected_loss, leave_one_out
+from render3d.estimators import Pixels, expected_loss, local_credit
 from render3d.fitting.checkpoint import Checkpoint, Record
 from render3d.fitting.identity import fingerprint, identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
@@ -141,25 +141,18 @@ class _Task:
 
     def _loss(self, mesh: Mesh, step: int) -> Tensor:
         views = self.views
-        count = views.cameras.views
         if "silhouette" in self.renderer.capabilities.gradients:
             return (self.renderer(mesh, views.cameras, ("alpha",)).alpha - views.alpha).square().mean()
-        # Each view draws noise of its own: a batch of meshes, one a view, each seen by one camera. A vertex is then not
-        # credited with what other vertices did to other views, which shared noise cannot avoid: at equal cost, the
-        # variance is a third.
-        meshes = mesh.with_vertices(mesh.vertices.expand(count, -1, -1))
-        target = views.alpha[:, None]
 
         def squared_difference(rendering: Rendering) -> Tensor:
-            return (rendering.alpha - target).square().squeeze(-3)
+            return (rendering.alpha - views.alpha).square().squeeze(-3)
 
-        estimator = leave_one_out(self.settings.samples, self.settings.noise_at(step) * self.pixel)
+        estimator = local_credit(self.settings.samples, Pixels(self.settings.noise_at(step)), along="normals")
         key = Key(self.settings.seed).fold_in(step)
-        cameras = views.cameras[:, None]
-        losses = expected_loss(
-            self.renderer, meshes, cameras, squared_difference, estimator, outputs=("alpha",), generator=key
+        loss = expected_loss(
+            self.renderer, mesh, views.cameras, squared_difference, estimator, outputs=("alpha",), generator=key
         )
-        return losses.sum() / views.alpha.numel()
+        return loss / views.alpha.numel()
 
     def check_visible(self) -> None:
         """Raise `FitError` if a view does not show the template: there would be no gradient from it."""

@@ -80,6 +80,11 @@ class Shading:
         if self.normals not in ("flat", "smooth"):
             raise ValueError(f"normals must be 'flat' or 'smooth'; got {self.normals!r}.")
 
+    @property
+    def reach(self) -> int:
+        """How many rings of faces round a vertex change when it moves: two where neighbours share its normal."""
+        return 2 if self.normals == "smooth" else 1
+
     @classmethod
     def unlit(cls, *, background: Color = (1.0, 1.0, 1.0)) -> "Shading":
         """Reflectances as they are."""
@@ -105,6 +110,9 @@ class Capabilities:
         device: Where it works: ``"cpu"``, ``"cuda"``, ``"opengl"``.
         licence: SPDX name of what stands behind it.
         scenes: The scene types it renders.
+        reach: How many rings of faces round a vertex change their colours when it moves: 1 for flat or no shading, 2
+            for normals that neighbours share. None, where any pixel may change (shadows, reflections) or nothing is
+            known.
     """
 
     name: str
@@ -114,6 +122,15 @@ class Capabilities:
     device: str
     licence: str
     scenes: tuple[type, ...] = (Mesh,)
+    reach: int | None = None
+
+    def reach_of(self, outputs: Sequence[str]) -> int | None:
+        """The reach in these images: which surface a pixel shows changes in the first ring only."""
+        shaded = not _GEOMETRY.issuperset(outputs)
+        return self.reach if shaded or self.reach is None else 1
+
+
+_GEOMETRY = frozenset({"alpha", "depth", "face_index", "barycentric"})
 
 
 @runtime_checkable

@@ -76,12 +76,20 @@ class Pyrender(SharesContext):
     `render3d.differentiable`.
     """
 
-    capabilities = Capabilities(
-        name="Pyrender", outputs=("rgb", "alpha", "depth"), batched=False, device="opengl", licence="MIT"
-    )
-
     def __init__(self, shading: Shading | None = None) -> None:
         self.shading = shading or Shading()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Colours, coverage and depth of a mesh, without gradients."""
+        return Capabilities(
+            name="Pyrender",
+            outputs=("rgb", "alpha", "depth"),
+            batched=False,
+            device="opengl",
+            licence="MIT",
+            reach=self.shading.reach,
+        )
 
     def __call__(
         self,

@@ -17,10 +17,16 @@ from render3d.scenes import Mesh, Scene
 class NumpyRenderer:
     """Looks through every pixel at every face and keeps the nearest, in float64. Not differentiable."""
 
-    capabilities = Capabilities(name="NumPy", outputs=tuple(CHANNELS), batched=False, device="cpu", licence="MIT")
-
     def __init__(self, shading: Shading | None = None) -> None:
         self.shading = shading or Shading()
+        self.capabilities = Capabilities(
+            name="NumPy",
+            outputs=tuple(CHANNELS),
+            batched=False,
+            device="cpu",
+            licence="MIT",
+            reach=self.shading.reach,
+        )
 
     def __call__(
         self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Any = None

@@ -13,10 +13,12 @@ import render3d as r3
 from render3d import Key, Mesh
 from render3d.errors import CapabilityError
 from render3d.estimators import (
+    Draw,
     Estimator,
     Everywhere,
     Gaussian,
     LeaveOneOut,
+    Noisy,
     Smoothed,
     check_gradient,
     expected_loss,
@@ -31,16 +33,20 @@ class PlantedBias:
 
     share: float
     minimum_samples: ClassVar[int] = 2
+    paired: ClassVar[bool] = False
 
     def advantages(self, losses: Tensor) -> Tensor:
         return LeaveOneOut().advantages(losses) * (1 + self.share)
+
+    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
+        return LeaveOneOut().gradient(credit, draw, faces)
 
 
 @dataclasses.dataclass(frozen=True)
 class OwnBox:
     """A wrong support: credits the lower half of the image only."""
 
-    def collect(self, advantages: Tensor) -> Tensor:
+    def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
         return advantages[..., advantages.shape[-2] // 2 :, :].sum((-1, -2))[..., None]
 
 

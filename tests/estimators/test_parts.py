@@ -1,5 +1,6 @@
 """Noise, support and signal, each by itself."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from scipy import stats
 
+import render3d as r3
 from render3d import Key
-from render3d.estimators import Estimator, Everywhere, Gaussian, LeaveOneOut, Plain, leave_one_out, reinforce
-from render3d.estimators.estimator import contract
+from render3d.estimators import Estimator, Everywhere, Gaussian, LeaveOneOut, Noisy, Plain, leave_one_out, reinforce
+from render3d.estimators.signal import score_product
 from render3d.randomness import as_key, standard_normal
 from render3d.scenes import Mesh
 
@@ -25,36 +27,36 @@ def test_plain_keeps_the_losses() -> None:
     assert Plain().advantages(losses) is losses
 
 
-def test_everywhere_sums_over_pixels() -> None:
-    advantages = torch.randn(4, 2, 3, 5, 7)
-    torch.testing.assert_close(Everywhere().collect(advantages)[..., 0], advantages.flatten(-2).sum(-1))
+def test_everywhere_sums_over_pixels(mesh: Mesh, cameras: r3.Cameras) -> None:
+    advantages = torch.randn(4, 2, 5, 7)
+    noisy = Noisy(mesh, cameras, Gaussian().draw(Key(0), 4, mesh, cameras), "a box", None)
+    torch.testing.assert_close(Everywhere().collect(advantages, noisy)[..., 0], advantages.flatten(-2).sum(-1))
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_contract_agrees_with_a_loop(shared: bool) -> None:
+@pytest.mark.parametrize("all_vertices", [True, False])
+@pytest.mark.parametrize("all_views", [True, False])
+def test_the_product_with_the_score_agrees_with_a_loop(all_vertices: bool, all_views: bool) -> None:
     samples, batch, views, vertices = 3, 2, 4, 5
-    credit = torch.randn(samples, batch, views, 1 if shared else vertices)
-    score = torch.randn(samples, 1, vertices, 3)
+    credit = torch.randn(samples, batch, views, 1 if all_vertices else vertices)
+    score = torch.randn(samples, 1, 1 if all_views else views, vertices, 3)
     expected = torch.zeros(batch, views, vertices, 3)
-    for k in range(samples):
-        for b in range(batch):
-            for w in range(views):
-                for v in range(vertices):
-                    expected[b, w, v] += credit[k, b, w, 0 if shared else v] * score[k, 0, v]
-    torch.testing.assert_close(contract(credit, score), expected)
+    for k, b, w, v in itertools.product(range(samples), range(batch), range(views), range(vertices)):
+        shared = credit[k, b, w, 0 if all_vertices else v] * score[k, 0, 0 if all_views else w, v]
+        expected[b, w, v] += shared / samples
+    torch.testing.assert_close(score_product(credit, score), expected)
 
 
-def test_the_score_is_the_gradient_of_the_log_density() -> None:
-    noise = Gaussian(scale=0.3)
-    displacement = torch.randn(4, 3, dtype=torch.float64)
-    mean = torch.zeros(4, 3, dtype=torch.float64, requires_grad=True)
-    torch.distributions.Normal(mean, noise.scale).log_prob(displacement).sum().backward()
-    torch.testing.assert_close(noise.score(displacement), mean.grad)
+def test_the_score_is_the_gradient_of_the_log_density(mesh: Mesh, cameras: r3.Cameras) -> None:
+    draw = Gaussian(scale=0.3).draw(Key(1), 4, mesh, cameras)
+    mean = torch.zeros_like(draw.coordinates, requires_grad=True)
+    torch.distributions.Normal(mean, 1.0).log_prob(draw.coordinates).sum().backward()
+    torch.testing.assert_close(draw.score, mean.grad)
+    torch.testing.assert_close(draw.displacements, 0.3 * draw.coordinates)
 
 
-def test_noise_is_normal_with_the_stated_scale(mesh: Mesh) -> None:
+def test_noise_is_normal_with_the_stated_scale(mesh: Mesh, cameras: r3.Cameras) -> None:
     """Kolmogorov-Smirnov; a correct law fails with probability 1e-4, and the seed is fixed."""
-    displacements = Gaussian(scale=0.25).draw(Key(3), 4000, mesh)
+    displacements = Gaussian(scale=0.25).draw(Key(3), 4000, mesh, cameras).displacements
     assert stats.kstest(displacements.flatten().numpy() / 0.25, "norm").pvalue > 1e-4
     assert stats.kstest(displacements.flatten().numpy() / 0.26, "norm").pvalue < 1e-4
 

@@ -71,7 +71,7 @@ def test_smoothed_shows_the_mean_of_noisy_renderings(
 ) -> None:
     estimator = leave_one_out(7, 0.2)
     shown = Smoothed(curved_box, estimator)(mesh, cameras, generator=Key(2))
-    noisy = mesh.with_vertices(mesh.vertices + estimator.noise.draw(Key(2), 7, mesh))
+    noisy = mesh.with_vertices(mesh.vertices + estimator.noise.draw(Key(2), 7, mesh, cameras).displacements.squeeze(-3))
     torch.testing.assert_close(shown.alpha, curved_box(noisy, cameras).alpha.mean(0))
     assert shown.leading_shape == (2,)
 
@@ -106,7 +106,9 @@ def test_expected_loss_is_the_mean_over_samples_of_the_sum_over_views_and_pixels
     estimator = leave_one_out(4, 0.3)
     batch = mesh.with_vertices(torch.stack([mesh.vertices, 2 * mesh.vertices, 0.5 * mesh.vertices]))
     loss = expected_loss(curved_box, batch, cameras, pattern, estimator, generator=Key(6))
-    noisy = batch.with_vertices(batch.vertices + estimator.noise.draw(Key(6), 4, batch))
+    noisy = batch.with_vertices(
+        batch.vertices + estimator.noise.draw(Key(6), 4, batch, cameras).displacements.squeeze(-3)
+    )
     torch.testing.assert_close(loss, pattern(curved_box(noisy, cameras)).sum((-1, -2, -3)).mean(0))
     assert loss.shape == (3,)
 
@@ -204,7 +206,7 @@ def test_depth_and_normals_are_means_weighted_by_alpha() -> None:
     estimator = leave_one_out(9, 0.05)
     black_box = r3.renderers.OpenGL()
     shown = Smoothed(black_box, estimator)(mesh, camera, ("depth", "normal", "alpha"), generator=Key(3))
-    noisy = mesh.with_vertices(mesh.vertices + estimator.noise.draw(Key(3), 9, mesh))
+    noisy = mesh.with_vertices(mesh.vertices + estimator.noise.draw(Key(3), 9, mesh, camera).displacements.squeeze(-3))
     samples = black_box(noisy, camera, ("depth", "normal", "alpha"))
     weight = samples.alpha.sum(0).clamp(min=1e-9)
     torch.testing.assert_close(shown.depth, (samples.alpha * samples.depth).sum(0) / weight)

@@ -57,17 +57,21 @@ class OpenGL(SharesContext):
     `render3d.differentiable`. Opaque to ``torch.compile``.
     """
 
-    capabilities = Capabilities(
-        name="OpenGL",
-        outputs=("rgb", "alpha", "depth", "normal", "face_index", "barycentric"),
-        batched=True,
-        device="opengl",
-        licence="MIT",
-    )
-
     def __init__(self, shading: Shading | None = None, *, egl_device: int | None = None) -> None:
         self.shading = shading or Shading()
         self.egl_device = egl_device
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Every image of a mesh, without gradients."""
+        return Capabilities(
+            name="OpenGL",
+            outputs=("rgb", "alpha", "depth", "normal", "face_index", "barycentric"),
+            batched=True,
+            device="opengl",
+            licence="MIT",
+            reach=self.shading.reach,
+        )
 
     def __call__(
         self,

@@ -1,0 +1,57 @@
+"""Noisy realisations of a mesh, as supports see them."""
+
+import dataclasses
+import functools
+from typing import final
+
+import torch
+from torch import Tensor
+
+from render3d.cameras import Cameras
+from render3d.estimators.noise import Draw
+from render3d.scenes import Mesh
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Noisy:
+    """K noisy realisations of a mesh and the cameras that see them; no gradients.
+
+    Attributes:
+        mesh: Without noise.
+        cameras: ``[*batch, views]``.
+        draw: The noise.
+        renderer_name: Who rendered them.
+        reach: How many rings of faces round a vertex its motion changes, or None where any pixel may.
+    """
+
+    mesh: Mesh
+    cameras: Cameras
+    draw: Draw
+    renderer_name: str
+    reach: int | None
+
+    @property
+    def faces(self) -> Tensor:
+        """``[F, 3]``."""
+        return self.mesh.faces
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.cameras.image_size
+
+    @functools.cached_property
+    def vertices(self) -> Tensor:
+        """``[K, *batch, W, V, 3]``, world; W is 1 where the views share the noise."""
+        return self.mesh.vertices[..., None, :, :] + self.draw.displacements
+
+    @functools.cached_property
+    def pixels(self) -> tuple[Tensor, Tensor]:
+        """``[K, *batch, views, V, 2]``, and which vertices have none in some sample, ``[*batch, views, V]``."""
+        cameras = self.cameras
+        points = self.vertices @ cameras.rotation.mT + cameras.translation[..., None, :]
+        missing = (points[..., 2] <= cameras.near).any(0)
+        if cameras.projection == "orthographic":
+            missing = torch.zeros_like(missing)
+        return cameras.to_pixels(points), missing

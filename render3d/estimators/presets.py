@@ -1,0 +1,58 @@
+"""Estimators by the names people know."""
+
+from render3d.estimators.estimator import Estimator
+from render3d.estimators.noise import Along, Antithetic, Gaussian, Length, Pixels
+from render3d.estimators.signal import LeaveOneOut, Paired, Plain, Regression
+from render3d.estimators.support import Everywhere, Rings
+
+_ONE_PIXEL = Pixels(1.0)
+
+
+def reinforce(samples: int = 16, scale: Length = 0.02) -> Estimator:
+    """Score-function gradients without a baseline (Williams 1992), for comparison: the noise swamps most scenes."""
+    return Estimator(samples=samples, noise=Gaussian(scale=scale), support=Everywhere(), signal=Plain())
+
+
+def leave_one_out(samples: int = 16, scale: Length = 0.02) -> Estimator:
+    """Multi-sample REINFORCE with a leave-one-out baseline (supplement A.5).
+
+    Args:
+        samples: K >= 2 noisy realisations of the mesh, each rendered once.
+        scale: Standard deviation of the noise. About the size of a pixel on the surface is a good start: `Pixels(1.0)`,
+            or in scene units 0.02 for a unit sphere some 100 pixels across, 0.04 for 50.
+    """
+    return Estimator(samples=samples, noise=Gaussian(scale=scale), support=Everywhere(), signal=LeaveOneOut())
+
+
+def antithetic(samples: int = 16, scale: Length = 0.02) -> Estimator:
+    """Score-function gradients from pairs of opposite noise, as in evolution strategies (Salimans et al. 2017).
+
+    Arguments as in `leave_one_out`; the number of samples is even.
+    """
+    noise = Antithetic(Gaussian(scale=scale))
+    return Estimator(samples=samples, noise=noise, support=Everywhere(), signal=Paired())
+
+
+def local_credit(samples: int = 16, scale: Length = _ONE_PIXEL, along: Along = "axes") -> Estimator:
+    """`leave_one_out` on the loss of each pixel, credited only to the vertices near it: for meshes of any size.
+
+    Each view draws noise of its own.
+
+    Args:
+        samples: K >= 2 noisy realisations of the mesh for each view, each rendered once.
+        scale: Standard deviation of the noise.
+        along: Where noise moves vertices; see `Gaussian`. ``"normals"`` has the least variance where the shape is
+            sought, ``"axes"`` is right for poses and for colours that slide along a surface as well.
+    """
+    noise = Gaussian(scale=scale, along=along, per_view=True)
+    return Estimator(samples=samples, noise=noise, support=Rings(), signal=LeaveOneOut())
+
+
+def local_regression(samples: int = 32, scale: Length = _ONE_PIXEL, along: Along = "normals") -> Estimator:
+    """`local_credit`, with the noise of a vertex's neighbours regressed out; its bias is of order 1/K.
+
+    Arguments as in `local_credit`. It takes more samples than a vertex and its neighbours have coordinates to pay: some
+    seven along normals, twenty-one along axes.
+    """
+    noise = Gaussian(scale=scale, along=along, per_view=True)
+    return Estimator(samples=samples, noise=noise, support=Rings(), signal=Regression())
