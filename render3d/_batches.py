@@ -101,8 +101,8 @@ class Batched:
         return self._map(lambda tensor: tensor.to(device))
 
     def detach(self) -> Self:
-        """The same values, cut from the autograd graph."""
-        return self._map(lambda tensor: tensor.detach())
+        """The same values, cut from the autograd graph; tensors that are not in it stay the same objects."""
+        return self._map(lambda tensor: tensor.detach() if tensor.requires_grad else tensor)
 
     def __getitem__(self, index: Any) -> Self:
         """Index the leading dimensions; an integer, slice, ``None``, ``...``, mask or tuple of these, as in torch."""
