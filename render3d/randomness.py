@@ -43,8 +43,8 @@ def standard_normal(key: Key, samples: int, examples: int, shape: tuple[int, ...
     Sample k of example e is the same for any number of samples and examples. The stream is numpy's Philox, a
     counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one per example.
     """
-    noise = np.empty((samples, examples, *shape), dtype=np.float32)
-    for example in range(examples):
+    noise = np.empty((examples, samples, *shape), dtype=np.float32)
+    for example, own in enumerate(noise):
         stream = np.random.Generator(np.random.Philox(key=[key.seed, key.first_example + example]))
-        noise[:, example] = stream.standard_normal((samples, *shape), dtype=np.float32)
-    return torch.from_numpy(noise)
+        stream.standard_normal(out=own, dtype=np.float32)
+    return torch.from_numpy(noise).transpose(0, 1)

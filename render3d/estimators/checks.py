@@ -138,8 +138,8 @@ def check_gradient(
             pattern, differentiated through the mean image, which for this linear loss has the same gradient.
         calls: Calls of the estimator that are tested. The pilot that finds the gradient's direction, and the reference
             along each direction, are a quarter as long: both are far less noisy.
-        random_directions: How many, besides the gradient's own. In D dimensions they see a bias only through a share
-            of about ``1 / sqrt(D)`` of it.
+        random_directions: How many, besides the gradient's own, of those that the noise may take. In D dimensions they
+            see a bias only through a share of about ``1 / sqrt(D)`` of it.
         generator: Where all noise comes from: drawn from once, or a `Key`.
 
     Returns:
@@ -160,8 +160,7 @@ def check_gradient(
     pilot = torch.stack([check.gradient(key.fold_in(call)) for call in range(few)]).mean(0)
     directions = [pilot / pilot.norm()]
     for number in range(random_directions):
-        noise = torch.randn(pilot.shape, generator=torch.Generator().manual_seed(key.seed % 2**31 + number))
-        directions.append((noise / noise.norm()).to(pilot))
+        directions.append(check.random_direction(key.fold_in(2**32 + number)).to(pilot))
     gradients = torch.stack([check.gradient(key.fold_in(few + call)) for call in range(calls)])
     results = []
     for number, direction in enumerate(directions):
@@ -223,6 +222,13 @@ class _Check:
         view = torch.arange(rendering.leading_shape[-1])[:, None, None]
         pattern = torch.sin(x + 0.7 * y + view) + 0.5 * torch.cos(1.3 * y - x + 2 * view)
         return rendering.alpha[..., 0, :, :] * pattern.to(rendering.device)
+
+    def random_direction(self, key: Key) -> Tensor:
+        """``[*batch, V, 3]`` of unit length: one that the noise may take, since along others nothing is estimated."""
+        draw = self.estimator.noise.draw(key, 2, self.mesh, self.cameras)
+        direction = draw.displacements[0, ..., 0, :, :].double().expand_as(self.mesh.vertices)
+        unit: Tensor = direction / direction.norm()
+        return unit
 
     def central_differences(self, direction: Tensor, calls: int, key: Key) -> Tensor:
         """``[calls]`` estimates of the derivative of the smoothed loss, the mean over a call's samples each."""

@@ -53,6 +53,13 @@ class Draw:
         """``[K, *batch, W, V, 3]``, scene units, world axes."""
         return self._to_world(self.coordinates * self.scale)
 
+    def extremes(self) -> "Draw":
+        """Samples between which all others lie, vertex by vertex: the two ends of a line, or all of them."""
+        if self.coordinates.shape[-1] > 1:
+            return self
+        ends = torch.stack(self.coordinates.aminmax(dim=0))
+        return dataclasses.replace(self, coordinates=ends)
+
     def world_gradient(self, gradient: Tensor) -> Tensor:
         """``[*batch, views, V, 3]``: the gradient in vertices, of that in the coordinates ``[*batch, views, V, d]``."""
         return self._to_world(gradient / self.scale)

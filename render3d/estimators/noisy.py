@@ -47,11 +47,17 @@ class Noisy:
         return self.mesh.vertices[..., None, :, :] + self.draw.displacements
 
     @functools.cached_property
-    def pixels(self) -> tuple[Tensor, Tensor]:
-        """``[K, *batch, views, V, 2]``, and which vertices have none in some sample, ``[*batch, views, V]``."""
+    def bounds(self) -> Tensor:
+        """Boxes ``[*batch, views, V, 4]`` of the pixels of each vertex in all samples: least (x, y), minus the most.
+
+        So signed, one box holds others if it is their minimum. Where a vertex is not before a
+        perspective camera in some sample, all four are minus infinity: it may be anywhere.
+        """
         cameras = self.cameras
-        points = self.vertices @ cameras.rotation.mT + cameras.translation[..., None, :]
-        missing = (points[..., 2] <= cameras.near).any(0)
+        vertices = self.mesh.vertices[..., None, :, :] + self.draw.extremes().displacements
+        points = vertices @ cameras.rotation.mT + cameras.translation[..., None, :]
+        pixels = cameras.to_pixels(points)
+        bounds = torch.cat([pixels.amin(0), -pixels.amax(0)], dim=-1)
         if cameras.projection == "orthographic":
-            missing = torch.zeros_like(missing)
-        return cameras.to_pixels(points), missing
+            return bounds
+        return bounds.masked_fill((points[..., 2:] <= cameras.near).any(0), -torch.inf)

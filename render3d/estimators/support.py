@@ -83,17 +83,15 @@ class Rings:
 
     def boxes(self, noisy: Noisy, rings: int) -> tuple[Tensor, Tensor]:
         """Corners ``[*batch, views, V, 2]`` (x, y) int64 of each vertex's box: first pixel, and one past the last."""
-        pixels, cut = noisy.pixels
-        height, width = noisy.image_size
-        table, _ = neighbours(noisy.faces, pixels.shape[-2])
-        low, high = pixels.amin(0), pixels.amax(0)
+        bounds = noisy.bounds
+        table, _ = neighbours(noisy.faces, bounds.shape[-2])
         for _ in range(rings):
-            low, high, cut = low[..., table, :].amin(-2), high[..., table, :].amax(-2), cut[..., table].any(-1)
+            bounds = bounds.index_select(-2, table.reshape(-1)).unflatten(-2, table.shape).amin(-2)  # type: ignore[no-untyped-call]
+        low, high = (bounds - (self.margin + _ROUNDING)).floor().chunk(2, dim=-1)
+        height, width = noisy.image_size
         size = low.new_tensor([width, height])
-        grown = self.margin + _ROUNDING
-        low = torch.where(cut[..., None], 0, (low - grown).floor())
-        high = torch.where(cut[..., None], size, (high + grown).ceil())
-        return torch.minimum(low.clamp(min=0), size).long(), torch.minimum(high.clamp(min=0), size).long()
+        low, high = torch.minimum(low.clamp(min=0), size), torch.minimum((-high).clamp(min=0), size)
+        return low.long(), high.long()
 
 
 def box_sums(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -102,10 +100,16 @@ def box_sums(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     By summed-area tables (Crow, "Summed-area tables for texture mapping", 1984).
     """
     *leading, height, width = images.shape
-    images = images if height * width <= _EXACT else images.double()
-    table = torch.nn.functional.pad(images, (1, 0, 1, 0)).cumsum(-1).cumsum(-2).flatten(-2)
-    below, above = low[..., 1] * (width + 1), high[..., 1] * (width + 1)
-    corners = torch.cat([above + high[..., 0], below + low[..., 0], above + low[..., 0], below + high[..., 0]], dim=-1)
-    values = table.gather(-1, corners.expand(*leading, -1))
-    first, second, third, fourth = values.chunk(4, dim=-1)
-    return (first + second - third - fourth).float()
+    exact = images if height * width <= _EXACT else images.double()
+    table = exact.new_zeros(*leading, height + 1, width + 1)
+    torch.cumsum(exact, -1, out=table[..., 1:, 1:])
+    for row in range(1, height):  # a third of the time of cumsum, which goes down columns one by one
+        table[..., row + 1, :] += table[..., row, :]
+    left, top = low.unbind(-1)
+    right, bottom = high.unbind(-1)
+    corners = torch.cat(
+        [y * (width + 1) + x for y, x in ((bottom, right), (top, left), (bottom, left), (top, right))], dim=-1
+    )
+    values = table.flatten(-2).gather(-1, corners.expand(*leading, -1))
+    outer, inner, side, above = values.chunk(4, dim=-1)
+    return (outer + inner - side - above).to(images.dtype)

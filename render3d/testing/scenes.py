@@ -1,6 +1,7 @@
 """Scenes that show what symmetric ones hide."""
 
 import dataclasses
+import math
 from typing import Literal
 
 import torch
@@ -32,3 +33,18 @@ def uneven_cameras(projection: Literal["perspective", "orthographic"]) -> Camera
         cameras = cameras.to_orthographic(2.1)
     stretched = torch.diag(torch.tensor([1.13, 0.93, 1.0])) @ cameras.intrinsics
     return dataclasses.replace(cameras, intrinsics=stretched)
+
+
+def torus(major: int, minor: int) -> Mesh:
+    """A ring round the Y axis that hides part of itself when seen from low: ``major * minor`` vertices."""
+    around = torch.arange(major).repeat_interleave(minor) * (2 * math.pi / major)
+    across = torch.arange(minor).repeat(major) * (2 * math.pi / minor)
+    radius = 0.7 + 0.3 * across.cos()
+    vertices = torch.stack([radius * around.cos(), 0.3 * across.sin(), radius * around.sin()], dim=-1)
+    faces = []
+    for i in range(major):
+        for j in range(minor):
+            a, b = minor * i + j, minor * i + (j + 1) % minor
+            c, d = minor * ((i + 1) % major) + j, minor * ((i + 1) % major) + (j + 1) % minor
+            faces += [[a, b, d], [a, d, c]]
+    return Mesh(vertices, torch.tensor(faces))

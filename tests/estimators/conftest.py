@@ -6,6 +6,7 @@ import torch
 import render3d as r3
 from render3d.scenes import Mesh
 from render3d.testing.pixel_function import PixelFunction
+from render3d.testing.scenes import torus
 
 
 @pytest.fixture
@@ -31,3 +32,10 @@ def linear_box() -> PixelFunction:
 def curved_box() -> PixelFunction:
     """A black box that is quadratic in the vertices."""
     return PixelFunction(torch.randn(24, 15, generator=torch.Generator().manual_seed(3)), (4, 6), curvature=0.1)
+
+
+@pytest.fixture
+def self_occluding() -> tuple[Mesh, r3.Cameras]:
+    """A torus of 48 vertices seen half from the side, its far part hidden by the near one."""
+    cameras = r3.Cameras.orbit(1, 3.0, elevation_degrees=15, image_size=(20, 28)).crop(1, 3, 18, 24)
+    return torus(8, 6), cameras

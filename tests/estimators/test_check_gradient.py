@@ -1,7 +1,6 @@
 """`check_gradient` itself: it passes what is right, catches what is wrong, and its figures are what theory says."""
 
 import dataclasses
-import math
 from typing import ClassVar
 
 import pytest
@@ -48,23 +47,6 @@ class OwnBox:
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
         return advantages[..., advantages.shape[-2] // 2 :, :].sum((-1, -2))[..., None]
-
-
-@pytest.fixture(scope="module")
-def self_occluding() -> tuple[Mesh, r3.Cameras]:
-    """A torus of 48 vertices seen half from the side, its far part hidden by the near one."""
-    major = torch.arange(8).repeat_interleave(6) * (2 * math.pi / 8)
-    minor = torch.arange(6).repeat(8) * (2 * math.pi / 6)
-    radius = 0.7 + 0.3 * minor.cos()
-    vertices = torch.stack([radius * major.cos(), 0.3 * minor.sin(), radius * major.sin()], dim=-1)
-    faces = []
-    for i in range(8):
-        for j in range(6):
-            a, b = 6 * i + j, 6 * i + (j + 1) % 6
-            c, d = 6 * ((i + 1) % 8) + j, 6 * ((i + 1) % 8) + (j + 1) % 6
-            faces += [[a, b, d], [a, d, c]]
-    cameras = r3.Cameras.orbit(1, 3.0, elevation_degrees=15, image_size=(20, 28)).crop(1, 3, 18, 24)
-    return Mesh(vertices, torch.tensor(faces)), cameras
 
 
 def smoothed(signal: object, support: object | None = None) -> Smoothed:
