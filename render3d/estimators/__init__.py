@@ -16,10 +16,14 @@ from render3d.estimators.noise import Noise as Noise
 from render3d.estimators.noise import Pixels as Pixels
 from render3d.estimators.noisy import Noisy as Noisy
 from render3d.estimators.presets import antithetic as antithetic
+from render3d.estimators.presets import central_difference as central_difference
 from render3d.estimators.presets import leave_one_out as leave_one_out
 from render3d.estimators.presets import local_credit as local_credit
 from render3d.estimators.presets import local_regression as local_regression
 from render3d.estimators.presets import reinforce as reinforce
+from render3d.estimators.presets import spsa as spsa
+from render3d.estimators.references import OneByOne as OneByOne
+from render3d.estimators.references import Signs as Signs
 from render3d.estimators.signal import LeaveOneOut as LeaveOneOut
 from render3d.estimators.signal import Paired as Paired
 from render3d.estimators.signal import Plain as Plain

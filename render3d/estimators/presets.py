@@ -2,6 +2,7 @@
 
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noise import Along, Antithetic, Gaussian, Length, Pixels
+from render3d.estimators.references import OneByOne, Signs
 from render3d.estimators.signal import LeaveOneOut, Paired, Plain, Regression
 from render3d.estimators.support import Everywhere, Rings
 
@@ -56,3 +57,23 @@ def local_regression(samples: int = 32, scale: Length = _ONE_PIXEL, along: Along
     """
     noise = Gaussian(scale=scale, along=along, per_view=True)
     return Estimator(samples=samples, noise=noise, support=Rings(), signal=Regression())
+
+
+def spsa(samples: int = 16, step: float = 0.02) -> Estimator:
+    """Simultaneous perturbation by signs (Spall 1992), a reference for `antithetic`.
+
+    Args:
+        samples: Even: a pair for every direction.
+        step: How far every coordinate moves, scene units.
+    """
+    return Estimator(samples=samples, noise=Signs(step=step), support=Everywhere(), signal=Paired())
+
+
+def central_difference(vertices: int, step: float = 0.02) -> Estimator:
+    """Central differences in one coordinate after the other, a reference without noise: six renders a vertex.
+
+    Args:
+        vertices: How many the mesh has.
+        step: How far a coordinate moves, scene units: enough for pixels to change.
+    """
+    return Estimator(samples=6 * vertices, noise=OneByOne(step=step), support=Everywhere(), signal=Paired())
