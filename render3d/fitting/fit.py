@@ -18,7 +18,7 @@ from render3d.fitting.optimiser import UniformAdam
 from render3d.fitting.preconditioner import SmoothCoordinates
 from render3d.fitting.settings import FitSettings
 from render3d.fitting.spheres import enclosing_sphere
-from render3d.fitting.targets import check_targets, named, pixel_size, shrunk
+from render3d.fitting.targets import check_targets, named, shrunk
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
@@ -118,7 +118,6 @@ class _Task:
         vertices = template.vertices
         center = (vertices.amin(0) + vertices.amax(0)) / 2
         self.radius = float((vertices - center).norm(dim=-1).max())
-        self.pixel = pixel_size(views.cameras, center)
         self.coordinates = SmoothCoordinates(template.faces, len(vertices), settings.smoothness)
 
     def start(self) -> UniformAdam:
@@ -147,7 +146,7 @@ class _Task:
         def squared_difference(rendering: Rendering) -> Tensor:
             return (rendering.alpha - views.alpha).square().squeeze(-3)
 
-        estimator = local_credit(self.settings.samples, Pixels(self.settings.noise_at(step)), along="normals")
+        estimator = local_credit(self.settings.samples, Pixels(self.settings.noise_at(step)))
         key = Key(self.settings.seed).fold_in(step)
         loss = expected_loss(
             self.renderer, mesh, views.cameras, squared_difference, estimator, outputs=("alpha",), generator=key

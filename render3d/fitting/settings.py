@@ -29,10 +29,10 @@ class FitSettings:
         ValueError: A value outside its range.
     """
 
-    steps: int = 400
-    samples: int = 24
-    noise: tuple[float, float] = (1.0, 0.25)
-    learning_rate: tuple[float, float] = (0.025, 0.00125)
+    steps: int = 500
+    samples: int = 4
+    noise: tuple[float, float] = (1.0, 0.2)
+    learning_rate: tuple[float, float] = (0.1, 0.005)
     smoothness: float = 1.0
     subdivisions: int = 3
     resolution: int = 128

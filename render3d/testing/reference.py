@@ -1,5 +1,6 @@
 """A complete back end in NumPy: slow, exact, and what the others are tested against."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,14 +20,8 @@ class NumpyRenderer:
 
     def __init__(self, shading: Shading | None = None) -> None:
         self.shading = shading or Shading()
-        self.capabilities = Capabilities(
-            name="NumPy",
-            outputs=tuple(CHANNELS),
-            batched=False,
-            device="cpu",
-            licence="MIT",
-            reach=self.shading.reach,
-        )
+        able = Capabilities(name="NumPy", outputs=tuple(CHANNELS), batched=False, device="cpu", licence="MIT")
+        self.capabilities = dataclasses.replace(able, reach=self.shading.reach)
 
     def __call__(
         self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Any = None

@@ -366,7 +366,7 @@ CHANGES = {
     "settings": ({"settings": {"seed": 3}}, "of another fit: settings.seed was 0 and is 3. Resume with what it was"),
     "two settings": (
         {"settings": {"seed": 3, "noise": (2.0, 0.5)}},
-        r"settings.noise was \(1.0, 0.25\) and is \(2.0, 0.5\); settings.seed was 0 and is 3. Resume",
+        r"settings.noise was \(1.0, 0.2\) and is \(2.0, 0.5\); settings.seed was 0 and is 3. Resume",
     ),
     "masks": ({"views": with_another_mask}, r"another fit: views was \w{16} and is \w{16}. Resume"),
     "near": ({"views": lambda views: with_cameras(views, near=0.5)}, "another fit: views was"),

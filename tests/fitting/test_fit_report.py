@@ -184,7 +184,7 @@ def test_settings_and_versions_are_listed(page):
     names, values = page.text("dt"), page.text("dd")
     listed = dict(zip(names, values, strict=True))
     assert listed["steps"] == "12"
-    assert listed["learning rate"] == "0.025 to 0.00125"
+    assert listed["learning rate"] == "0.1 to 0.005"
     assert listed["renderer"] == "OpenGL"
     assert listed["torch"] == torch.__version__
 
@@ -234,7 +234,7 @@ def test_the_turntable_shows_the_whole_mesh_in_the_middle(renderer):
 
 def test_the_turntable_of_a_renderer_without_colours_is_grey(renderer):
     class Masks:
-        capabilities = dataclasses.replace(OpenGL.capabilities, outputs=("alpha",))
+        capabilities = dataclasses.replace(OpenGL().capabilities, outputs=("alpha",))
 
         def __call__(self, scene, cameras, outputs=("alpha",), *, generator=None):
             return renderer(scene, cameras, outputs)

@@ -174,7 +174,7 @@ def test_views_that_nothing_can_be_learned_from_do_not_block_the_folder(split, r
 
 
 class Masks:
-    capabilities = dataclasses.replace(OpenGL.capabilities, name="Masks", outputs=("alpha",))
+    capabilities = dataclasses.replace(OpenGL().capabilities, name="Masks", outputs=("alpha",))
 
     def __init__(self) -> None:
         self.renderer = OpenGL()

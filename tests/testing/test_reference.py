@@ -10,7 +10,7 @@ from render3d import Cameras, Mesh, Shading
 from render3d.renderers import DirectionalLight
 from render3d.testing.reference import NumpyRenderer
 
-ALL = NumpyRenderer.capabilities.outputs
+ALL = NumpyRenderer().capabilities.outputs
 
 
 def test_it_is_short_enough_to_be_read() -> None:
