@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from render3d.estimators import check_gradient as check_gradient
     from render3d.estimators import differentiable as differentiable
     from render3d.estimators import expected_loss as expected_loss
+    from render3d.estimators import multi_sample_bound as multi_sample_bound
     from render3d.images import Rendering as Rendering
     from render3d.randomness import Key as Key
     from render3d.renderers import DirectionalLight as DirectionalLight
@@ -42,6 +43,7 @@ _HOMES = {
     "collate": "collation",
     "differentiable": "estimators",
     "expected_loss": "estimators",
+    "multi_sample_bound": "estimators",
 }
 
 __all__ = [*_MODULES, *_HOMES, "__version__"]  # noqa: PLE0604  # names are strings, put together from the two tables

@@ -1,10 +1,12 @@
 """Estimators: how a gradient is had through a renderer that gives none.
 
 An `Estimator` is noise (what is perturbed), support (which pixels are credited to which vertex) and signal (how losses
-become credit). Two ways to use one: `Smoothed`, which is a renderer, and `expected_loss`, which is a loss.
+become credit). Three ways to use their parts: `Smoothed`, which is a renderer, `expected_loss`, which is a loss, and
+`multi_sample_bound`, which is a bound on a log likelihood.
 `check_gradient` compares any of them with an independent reference.
 """
 
+from render3d.estimators.bound import multi_sample_bound as multi_sample_bound
 from render3d.estimators.checks import GradientReport as GradientReport
 from render3d.estimators.checks import check_gradient as check_gradient
 from render3d.estimators.estimator import Estimator as Estimator

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from render3d.cameras import Cameras
-from render3d.errors import ShapeError
+from render3d.errors import GradientError, ShapeError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.perturbation import ScoreGradient, check_scene, perturb
 from render3d.images import Rendering
@@ -46,28 +46,44 @@ def expected_loss(
 
     Raises:
         ShapeError: ``pixel_loss`` returned another shape, or batches do not broadcast.
-        GradientError: An input waits for a gradient that would not come.
+        GradientError: An input waits for a gradient that would not come, or the loss of a sample is not finite.
 
     A second derivative is an error of autograd. Source: supplement A.5; ``E l`` is differentiated as
     ``E[(l - baseline) grad log p(noise)]``, exactly unbiased for any loss.
     """
     if not torch.is_grad_enabled():
         sharp = renderer(check_scene(scene), cameras, outputs)
-        return _checked(pixel_loss(sharp), sharp).sum((-1, -2, -3))
+        return check_pixels(pixel_loss(sharp), sharp, "pixel_loss").sum((-1, -2, -3))
     perturbed = perturb(renderer, scene, cameras, outputs, estimator, generator)
-    losses = _checked(pixel_loss(perturbed.rendering), perturbed.rendering)
-    value = losses.mean(0).sum((-1, -2, -3))
+    losses = check_pixels(pixel_loss(perturbed.rendering), perturbed.rendering, "pixel_loss")
+    sums = losses.sum((-1, -2, -3))
+    check_finite(sums, "pixel_loss")
+    value = sums.mean(0)
     if not perturbed.anchor.requires_grad:
         return value
     gradient = perturbed.gradient(losses.detach())
     return value + ScoreGradient.apply(perturbed.anchor, gradient)  # type: ignore[no-untyped-call, no-any-return]
 
 
-def _checked(losses: Tensor, rendering: Rendering) -> Tensor:
+def check_pixels(values: Tensor, rendering: Rendering, name: str) -> Tensor:
+    """``values`` if they are one a pixel, or a `ShapeError` that names the function they came from."""
     expected = (*rendering.leading_shape, *rendering.image_size)
-    if tuple(losses.shape) != expected:
+    if tuple(values.shape) != expected:
         raise ShapeError(
-            f"pixel_loss must return one number a pixel, of shape {list(expected)}; got {list(losses.shape)}. Sum over "
+            f"{name} must return one number a pixel, of shape {list(expected)}; got {list(values.shape)}. Sum over "
             "channels with .sum(-3), and leave samples, views, rows and columns unreduced."
         )
-    return losses
+    return values
+
+
+def check_finite(sums: Tensor, name: str) -> None:
+    """Raise `GradientError` if a sum over pixels ``[K, *batch]`` is not finite: by baselines it would reach them all."""
+    finite = sums.isfinite()
+    if finite.all():
+        return
+    sample, *element = (int(number) for number in (~finite).nonzero()[0])
+    where = f"sample {sample}" + (f" of batch element {element}" if element else "")
+    raise GradientError(
+        f"{name} must be finite; in {where} it sums to {float(sums[(sample, *element)])}, and {int((~finite).sum())} of "
+        f"{finite.numel()} sums are not finite. No gradient could come of it: clamp it, or detect such pixels in {name}."
+    )
