@@ -60,7 +60,8 @@ def multi_sample_bound(
         generator: Where the noise comes from: drawn from once, or a `Key`.
 
     Returns:
-        ``[*batch]`` float64, nats. Under ``torch.no_grad()`` there is no noise: the log likelihood of one sharp rendering.
+        ``[*batch]`` float64, nats. Under ``torch.no_grad()`` there is no noise: the log likelihood of one sharp
+        rendering.
 
     Raises:
         ValueError: Too few samples, or an unknown ``left_out``.

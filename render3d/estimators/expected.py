@@ -77,13 +77,14 @@ def check_pixels(values: Tensor, rendering: Rendering, name: str) -> Tensor:
 
 
 def check_finite(sums: Tensor, name: str) -> None:
-    """Raise `GradientError` if a sum over pixels ``[K, *batch]`` is not finite: by baselines it would reach them all."""
+    """Raise `GradientError` if a sum over pixels, of ``[K, *batch]``, is not finite: baselines would spread it."""
     finite = sums.isfinite()
     if finite.all():
         return
-    sample, *element = (int(number) for number in (~finite).nonzero()[0])
+    broken = (~finite).nonzero()
+    sample, *element = broken[0].tolist()
     where = f"sample {sample}" + (f" of batch element {element}" if element else "")
     raise GradientError(
-        f"{name} must be finite; in {where} it sums to {float(sums[(sample, *element)])}, and {int((~finite).sum())} of "
-        f"{finite.numel()} sums are not finite. No gradient could come of it: clamp it, or detect such pixels in {name}."
+        f"{name} must be finite; in {where} it sums to {float(sums[tuple(broken[0])])}, and {len(broken)} of "
+        f"{finite.numel()} sums are not finite. No gradient could come of it: clamp it, or mask such pixels."
     )
