@@ -46,8 +46,8 @@ def multi_sample_bound(
 
     Args:
         renderer: Any renderer; it is called once, on all K noisy realisations.
-        scene: One `Mesh` of batch ``[*batch]``, scene units. Vertices get an estimated gradient; colours get none, and
-            are an error if they wait for one.
+        scene: One `Mesh` of batch ``[*batch]``, scene units. Vertices get an estimated gradient; for colours see
+            `expected_loss`.
         cameras: ``[*batch, views]``. Those of objects with one view get a gradient through camera-space vertices.
         log_likelihood: Takes a `Rendering` of leading shape ``[K, *batch, views]`` and returns one number a pixel in
             nats, ``[K, *batch, views, H, W]``, unreduced. What else it depends on gets its ordinary gradient, which is

@@ -51,7 +51,7 @@ class Estimator:
             losses: ``[K, *batch, views, H, W]``, one number a pixel; the objective is their sum.
             noisy: What was rendered.
         """
-        credit = self.support.collect(self.signal.advantages(losses), noisy)
+        credit = self.support.collect(self.signal.advantages(losses), noisy).to(noisy.draw.score.dtype)
         return noisy.draw.world_gradient(self.signal.gradient(credit, noisy.draw, noisy.faces))
 
     def scaled(self, factor: float) -> Self:

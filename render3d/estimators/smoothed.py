@@ -14,7 +14,7 @@ from render3d.estimators.estimator import Estimator
 from render3d.estimators.perturbation import Perturbation, check_scene, perturb
 from render3d.estimators.presets import leave_one_out
 from render3d.images import Rendering, to_float
-from render3d.randomness import Key
+from render3d.randomness import Key, as_key
 from render3d.renderers.base import Capabilities, GradientKind, Renderer
 from render3d.scenes import Scene
 
@@ -39,7 +39,7 @@ class Smoothed(nn.Module):
     Any torch loss may follow. Given ``v``, the loss's gradient in the image, the backward pass is the estimator with
     the per-pixel loss ``<v, I_k>``. It optimises the loss *of the mean image*, not the mean loss (that is
     `expected_loss`): unbiased for a downstream gradient that does not depend on the samples, and biased by O(1/K)
-    otherwise, as then ``v`` was computed from the same samples.
+    otherwise, as then ``v`` was computed from the same samples. ``crossfit`` computes it from others.
 
     Under ``torch.no_grad()`` and after ``.eval()`` it is one sharp rendering without noise.
 
@@ -51,6 +51,13 @@ class Smoothed(nn.Module):
         estimator: Noise, support, signal and number of samples; by default `leave_one_out`.
         shows: The image that is returned: ``"mean"``, or ``"sharp"``, the one without noise (one more rendering). The
             gradient is that of the mean image either way.
+        crossfit: Show the mean of one half of the samples and credit the other half, drawn independently. The gradient
+            is then exactly unbiased for every loss that is quadratic in the images, such as a squared difference, as
+            its ``v`` is linear in them: ``E v(shown) = v(E I)``. Of other losses a bias of O(1/K) remains, that of
+            ``E v(shown)`` alone. Both the image and the gradient have the noise of K/2 samples.
+
+    Raises:
+        ValueError: Samples that cannot be halved, or ``crossfit`` of the sharp image, whose ``v`` depends on no sample.
     """
 
     def __init__(
@@ -59,13 +66,19 @@ class Smoothed(nn.Module):
         estimator: Estimator | None = None,
         *,
         shows: Literal["mean", "sharp"] = "mean",
+        crossfit: bool = False,
     ) -> None:
         super().__init__()
         if shows not in ("mean", "sharp"):
             raise ValueError(f"shows must be 'mean' or 'sharp'; got {shows!r}.")
+        if crossfit and shows == "sharp":
+            raise ValueError("crossfit=True is for shows='mean': the sharp image depends on no sample. Leave it out.")
         self.renderer = renderer
         self.estimator = estimator or leave_one_out()
         self.shows = shows
+        self.crossfit = crossfit
+        if crossfit:
+            _half(self.estimator)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -95,8 +108,12 @@ class Smoothed(nn.Module):
                 return self.renderer(scene, cameras, outputs)
         weighted = any(name in _WEIGHTED_BY_ALPHA for name in outputs)
         needed = tuple(dict.fromkeys([*outputs, *(["alpha"] if weighted else [])]))
-        perturbed = perturb(self.renderer, scene, cameras, needed, self.estimator, generator)
-        images = _mean_images(perturbed, outputs)
+        key, estimator = as_key(generator), _half(self.estimator) if self.crossfit else self.estimator
+        credited = shown = perturb(self.renderer, scene, cameras, needed, estimator, key)
+        if self.crossfit:
+            with torch.no_grad():
+                shown = perturb(self.renderer, scene, cameras, needed, estimator, key.fold_in(1))
+        images = _mean_images(shown, credited, outputs)
         if self.shows == "sharp":
             images = self._with_values_of_sharp(images, scene, cameras, outputs)
         return Rendering(images)
@@ -109,14 +126,22 @@ class Smoothed(nn.Module):
         return {name: sharp[name] + (image - image.detach()) for name, image in images.items()}
 
 
-def _mean_images(perturbed: Perturbation, outputs: Sequence[str]) -> dict[str, Tensor]:
-    """The mean of every output over the samples, in the autograd graph of the anchor."""
-    rendering = perturbed.rendering
-    samples = {
-        name: rendering.alpha * getattr(rendering, name) if name in _WEIGHTED_BY_ALPHA else rendering.stored(name)
-        for name in rendering.outputs
-    }
-    means = dict(zip(samples, _MeanImages.apply(perturbed.anchor, perturbed, *samples.values()), strict=True))  # type: ignore[no-untyped-call]
+def _half(estimator: Estimator) -> Estimator:
+    samples, multiple = estimator.samples, 4 if estimator.noise.paired else 2
+    least = 2 * estimator.signal.minimum_samples
+    if samples % multiple or samples < least:
+        raise ValueError(
+            f"crossfit shows one half of the samples and credits the other: samples must be a multiple of {multiple}, "
+            f"at least {least}, for {type(estimator.signal).__name__}; got samples={samples}."
+        )
+    return dataclasses.replace(estimator, samples=samples // 2)
+
+
+def _mean_images(shown: Perturbation, credited: Perturbation, outputs: Sequence[str]) -> dict[str, Tensor]:
+    """The mean of every output over the samples shown, in the autograd graph of the credited ones' anchor."""
+    samples = _summable(credited.rendering)
+    values = _MeanImages.apply(credited.anchor, credited, list(_summable(shown.rendering).values()), *samples.values())  # type: ignore[no-untyped-call]
+    means = dict(zip(samples, values, strict=True))
     for name in _WEIGHTED_BY_ALPHA:
         if name in outputs:
             covered = means["alpha"] > 0
@@ -124,13 +149,23 @@ def _mean_images(perturbed: Perturbation, outputs: Sequence[str]) -> dict[str, T
     return {name: means[name] for name in outputs}
 
 
+def _summable(rendering: Rendering) -> dict[str, Tensor]:
+    """Samples of images ``[K, *batch, views, C, H, W]`` whose sums mean something."""
+    return {
+        name: rendering.alpha * getattr(rendering, name) if name in _WEIGHTED_BY_ALPHA else rendering.stored(name)
+        for name in rendering.outputs
+    }
+
+
 class _MeanImages(torch.autograd.Function):
-    """Means over the samples; backward, the estimator with per-pixel losses ``<grad_output, sample>``."""
+    """Means of what is shown; backward, the estimator with per-pixel losses ``<grad_output, sample>``."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, perturbed: Perturbation, *samples: Tensor) -> tuple[Tensor, ...]:
-        ctx.perturbed, ctx.samples = perturbed, samples
-        return tuple(to_float(images).mean(0) for images in samples)
+    def forward(
+        ctx: Any, anchor: Tensor, credited: Perturbation, shown: Sequence[Tensor], *samples: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.credited, ctx.samples = credited, samples
+        return tuple(to_float(images).mean(0) for images in shown)
 
     @staticmethod
     @once_differentiable
@@ -138,4 +173,4 @@ class _MeanImages(torch.autograd.Function):
         losses = sum(
             (to_float(images) * gradient).sum(-3) for images, gradient in zip(ctx.samples, grad_outputs, strict=True)
         )
-        return ctx.perturbed.gradient(losses), None, *[None] * len(ctx.samples)
+        return ctx.credited.gradient(losses), None, None, *[None] * len(ctx.samples)

@@ -6,7 +6,7 @@ probabilities, is compared with the exact gradient, by autograd, of the objectiv
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -26,6 +26,7 @@ from render3d.estimators import (
     Plain,
     Rings,
     Signal,
+    Smoothed,
     Support,
     expected_loss,
     multi_sample_bound,
@@ -286,3 +287,62 @@ def test_boxes_over_all_samples_need_a_baseline(local: Problem) -> None:
     _, exact = local.exact_gradient(noise)
     assert (mean_gradient(local, noise, 2, Plain(), Rings())[1] - exact).norm() > 0.003 * exact.norm()
     torch.testing.assert_close(mean_gradient(local, noise, 2, Plain())[1], exact, **EXACT)
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoDraws:
+    """All pairs of two tuples, for a renderer that draws twice: the first of a pair with `FIRST`, then the second."""
+
+    steps: Steps
+    paired: ClassVar[bool] = False
+
+    def draw(self, key: r3.Key, samples: int, mesh: Mesh, cameras: r3.Cameras) -> Draw:
+        vertices = mesh.vertices.shape[-2]
+        count = self.steps.tuples(samples, vertices).shape[1]
+        first, second = torch.arange(count).repeat_interleave(count), torch.arange(count).repeat(count)
+        chosen = first if key == FIRST else second
+        whole = self.steps.draw(key, samples, mesh.with_vertices(mesh.vertices[:count]), cameras)
+        return dataclasses.replace(whole, coordinates=whole.coordinates[:, chosen], score=whole.score[:, chosen])
+
+
+FIRST = r3.Key(3)
+TARGET = torch.linspace(-0.3, 0.4, 4).reshape(2, 2)
+
+
+def quadratic(image: Tensor) -> Tensor:
+    """Of images ``[..., views, 1, 2, 2]``: squared differences, and the square of a sum over views."""
+    return (image - TARGET).square().sum((-1, -2, -3, -4)) + image.sum((-1, -2, -3, -4)).square()
+
+
+def cubic(image: Tensor) -> Tensor:
+    return image.pow(3).sum((-1, -2, -3, -4))
+
+
+@pytest.mark.parametrize(
+    ("loss", "crossfit", "biased"), [(quadratic, False, True), (quadratic, True, False), (cubic, True, True)]
+)
+def test_crossfit_is_exactly_unbiased_for_quadratic_losses_of_the_mean_image(
+    smooth: Problem, loss: Callable[[Tensor], Tensor], crossfit: bool, biased: bool
+) -> None:
+    """K = 4: all tuples of four samples, or all pairs of tuples of two. Renderings are float32, hence the tolerance."""
+    steps = Steps(0.5, mean=0.1)
+    noise = TwoDraws(steps) if crossfit else steps
+    estimator = Estimator(samples=4, noise=noise, support=Everywhere(), signal=LeaveOneOut())
+    tuples = steps.tuples(4, 3)  # the first two samples vary fastest
+    if crossfit:
+        pairs = steps.tuples(2, 3)
+        count = pairs.shape[1]
+        tuples = torch.cat([pairs.repeat_interleave(count, 1), pairs.repeat(1, count, 1, 1)])
+    scene = smooth.batch(tuples.shape[1])
+    shown = Smoothed(smooth.renderer, estimator, crossfit=crossfit)(scene, smooth.cameras, ("alpha",), generator=FIRST)
+    (gradients,) = torch.autograd.grad(loss(shown.alpha).sum(), scene.vertices)
+    mean = torch.full((3,), steps.mean, dtype=torch.float64, requires_grad=True)
+    found = steps.probabilities(tuples, mean.detach()) @ (gradients * lines(smooth.mesh)).sum(-1)
+
+    single = steps.tuples(1, 3)
+    moved = smooth.mesh.vertices + single[0, :, 0, :, None] * lines(smooth.mesh)
+    images = smooth.renderer(smooth.mesh.with_vertices(moved), smooth.cameras, ("alpha",)).alpha.double()
+    expected_image = (steps.probabilities(single, mean)[:, None, None, None, None] * images).sum(0)
+    (exact,) = torch.autograd.grad(loss(expected_image), mean)
+    bias = (found - exact).norm() / exact.norm()
+    assert bias > 0.01 if biased else bias < 1e-6
