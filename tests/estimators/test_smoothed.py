@@ -9,7 +9,16 @@ from torch import Tensor
 import render3d as r3
 from render3d import Key, Mesh, Rendering
 from render3d.errors import CapabilityError, GradientError, ShapeError
-from render3d.estimators import Smoothed, differentiable, expected_loss, leave_one_out, reinforce
+from render3d.estimators import (
+    Estimator,
+    Smoothed,
+    antithetic,
+    differentiable,
+    expected_loss,
+    leave_one_out,
+    local_credit,
+    reinforce,
+)
 from render3d.testing.pixel_function import PixelFunction
 
 
@@ -244,3 +253,73 @@ def test_batches_that_do_not_broadcast(mesh: Mesh, cameras: r3.Cameras, linear_b
 def test_shows_must_be_known(linear_box: PixelFunction) -> None:
     with pytest.raises(ValueError, match="shows must be 'mean' or 'sharp'"):
         Smoothed(linear_box, shows="median")  # type: ignore[arg-type]
+
+
+def test_crossfit_shows_one_half_and_credits_the_other(
+    mesh: Mesh, cameras: r3.Cameras, curved_box: PixelFunction
+) -> None:
+    """The halves are two plain calls, of the keys ``key.fold_in(1)`` and ``key``."""
+    vertices = mesh.vertices.clone().requires_grad_()
+    scene, key, half = mesh.with_vertices(vertices), Key(2), Smoothed(curved_box, leave_one_out(3, 0.2))
+    fitted = Smoothed(curved_box, leave_one_out(6, 0.2), crossfit=True)(scene, cameras, generator=key)
+    shown, credited = half(mesh, cameras, generator=key.fold_in(1)), half(scene, cameras, generator=key)
+    assert torch.equal(fitted.alpha, shown.alpha)
+    (found,) = torch.autograd.grad(fitted.alpha.square().sum(), vertices)
+    (expected,) = torch.autograd.grad((2 * shown.alpha * credited.alpha).sum(), vertices)
+    torch.testing.assert_close(found, expected)
+
+
+def test_crossfit_of_means_weighted_by_alpha() -> None:
+    """A triangle that fills the view and moves away: d depth / d z is 1, whichever samples are shown."""
+    vertices = torch.tensor([[-9.0, -9, 0], [9, -9, 0], [0, 14, 0]], requires_grad=True)
+    camera = r3.Cameras.look_at((0, 0, 3.0), image_size=(6, 8))
+    renderer = Smoothed(r3.renderers.OpenGL(), leave_one_out(8000, 0.05), crossfit=True)
+    depth = renderer(Mesh(vertices, torch.tensor([[0, 1, 2]])), camera, ("depth",), generator=Key(3)).depth
+    (gradient,) = torch.autograd.grad(depth.mean(), vertices)
+    assert gradient[:, 2].sum() == pytest.approx(-1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (leave_one_out(5), "samples must be a multiple of 2, at least 4, for LeaveOneOut; got samples=5"),
+        (leave_one_out(2), "samples must be a multiple of 2, at least 4, for LeaveOneOut; got samples=2"),
+        (antithetic(6), "samples must be a multiple of 4, at least 4, for Paired; got samples=6"),
+    ],
+)
+def test_crossfit_needs_samples_for_two_halves(linear_box: PixelFunction, estimator: Estimator, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Smoothed(linear_box, estimator, crossfit=True)
+
+
+def test_crossfit_of_pairs(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:
+    """Each half has both of its pairs: on a linear box, the mean image is the sharp one."""
+    shown = Smoothed(linear_box, antithetic(8, 0.1), crossfit=True)(mesh, cameras, generator=Key(0)).alpha
+    torch.testing.assert_close(shown, linear_box(mesh, cameras).alpha, rtol=1e-4, atol=1e-5)
+
+
+def test_the_sharp_image_needs_no_crossfit(linear_box: PixelFunction) -> None:
+    with pytest.raises(ValueError, match="the sharp image depends on no sample"):
+        Smoothed(linear_box, shows="sharp", crossfit=True)
+
+
+@pytest.mark.parametrize("way", ["smoothed", "expected"])
+def test_meshes_in_float64_have_gradients_in_float64(way: str) -> None:
+    """OpenGL's images are float32 whatever the mesh is."""
+    cameras = r3.Cameras.orbit(2, 3.0, image_size=(16, 16))
+    cameras = dataclasses.replace(
+        cameras, world_to_camera=cameras.world_to_camera.double(), intrinsics=cameras.intrinsics.double()
+    )
+    ball, opengl, gradients = r3.Mesh.icosphere(1, radius=0.8), r3.renderers.OpenGL(), []
+    for vertices, seen in (
+        (ball.vertices.double(), cameras),
+        (ball.vertices, r3.Cameras.orbit(2, 3.0, image_size=(16, 16))),
+    ):
+        moving = ball.with_vertices(vertices.clone().requires_grad_())
+        if way == "smoothed":
+            loss = Smoothed(opengl, leave_one_out(8, 0.05))(moving, seen, ("alpha",), generator=Key(1)).alpha.sum()
+        else:
+            loss = expected_loss(opengl, moving, seen, pattern, local_credit(8), outputs=("alpha",), generator=Key(1))
+        gradients.append(torch.autograd.grad(loss, moving.vertices)[0])
+    assert gradients[0].dtype == torch.float64
+    torch.testing.assert_close(gradients[0].float(), gradients[1], rtol=1e-3, atol=1e-3)
