@@ -52,9 +52,9 @@ class Smoothed(nn.Module):
         shows: The image that is returned: ``"mean"``, or ``"sharp"``, the one without noise (one more rendering). The
             gradient is that of the mean image either way.
         crossfit: Show the mean of one half of the samples and credit the other half, drawn independently. The gradient
-            is then exactly unbiased for every loss that is quadratic in the images, such as a squared difference, as
-            its ``v`` is linear in them: ``E v(shown) = v(E I)``. Of other losses a bias of O(1/K) remains, that of
-            ``E v(shown)`` alone. Both the image and the gradient have the noise of K/2 samples.
+            of a loss that is quadratic in ``rgb`` and ``alpha``, such as a squared difference, is then as unbiased as
+            the estimator: ``v`` is linear in the images, so ``E v(shown) = v(E I)``. Of other losses a bias of O(1/K)
+            remains, that of ``E v(shown)`` alone. Both the image and the gradient have the noise of K/2 samples.
 
     Raises:
         ValueError: Samples that cannot be halved, or ``crossfit`` of the sharp image, whose ``v`` depends on no sample.
