@@ -32,7 +32,7 @@ class FitSettings:
     steps: int = 500
     samples: int = 4
     noise: tuple[float, float] = (1.0, 0.2)
-    learning_rate: tuple[float, float] = (0.1, 0.005)
+    learning_rate: tuple[float, float] = (0.05, 0.005)
     smoothness: float = 1.0
     subdivisions: int = 3
     resolution: int = 128

@@ -184,7 +184,7 @@ def test_settings_and_versions_are_listed(page):
     names, values = page.text("dt"), page.text("dd")
     listed = dict(zip(names, values, strict=True))
     assert listed["steps"] == "12"
-    assert listed["learning rate"] == "0.1 to 0.005"
+    assert listed["learning rate"] == "0.05 to 0.005"
     assert listed["renderer"] == "OpenGL"
     assert listed["torch"] == torch.__version__
 
