@@ -11,6 +11,7 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.expected import PixelLoss, expected_loss
+from render3d.estimators.noisy import Noisy
 from render3d.estimators.perturbation import render_views
 from render3d.estimators.smoothed import Smoothed
 from render3d.images import Rendering
@@ -68,12 +69,14 @@ class GradientReport:
     Attributes:
         directions: The gradient's own direction first, then random ones.
         relative_variance: ``tr Cov / |g|^2`` of one call: its relative squared error where there is no bias.
+        share: How many of a picture's pixels a vertex is credited with, on average: 1 for `Everywhere`.
         calls: Calls of the estimator.
         renders: Renderings of the mesh in all, of every view at once.
     """
 
     directions: tuple[Direction, ...]
     relative_variance: float
+    share: float
     calls: int
     renders: int
 
@@ -102,6 +105,7 @@ class GradientReport:
         lines = [
             f"{verdict}: {100 * self.relative_bias:+.2f} % +- {100 * self.relative_bias_error:.2f} % along the "
             "gradient.",
+            self._on_the_support(),
             f"One call has relative variance {self.relative_variance:.3g}, signal-to-noise {self.signal_to_noise:.3g}.",
             f"{self.calls} calls, {self.renders} renders.",
         ]
@@ -111,6 +115,17 @@ class GradientReport:
                 f"{d.reference:+.5g} +- {d.reference_error:.2g}, z = {d.z:+.2f}"
             )
         return "\n".join(lines)
+
+    def _on_the_support(self) -> str:
+        credited = f"A vertex is credited with {100 * self.share:.3g} % of the pixels"
+        if self.share >= 1:
+            return f"{credited}: no support can be wrong, and for many vertices a local one has less variance."
+        if self.ok:
+            return f"{credited}, and what is left out makes no difference that was seen: the support is right."
+        return (
+            f"{credited}. If Everywhere() is not biased, the support is wrong: more rings, for normals that neighbours "
+            "share; a margin, for a loss or a renderer that looks at neighbouring pixels; Everywhere(), for shadows."
+        )
 
 
 def check_gradient(
@@ -183,6 +198,7 @@ def check_gradient(
     return GradientReport(
         directions=tuple(results),
         relative_variance=float(variance / squared_norm),
+        share=check.share(key.fold_in(2**33)),
         calls=calls,
         renders=samples * (calls + few + 4 * few * len(directions)),
     )
@@ -212,6 +228,19 @@ class _Check:
                 loss = expected_loss(black_box, scene, self.cameras, self.pixel_loss, self.estimator, generator=key)
             (gradient,) = torch.autograd.grad(loss.sum(), vertices)
         return gradient.double()
+
+    def share(self, key: Key) -> float:
+        """How many of the pixels a vertex is credited with: the credit of ones."""
+        outputs = ("alpha",) if self.pixel_loss is None else ("rgb", "alpha")
+        estimator, able = self.estimator, self.renderer.renderer.capabilities
+        with torch.no_grad():
+            draw = estimator.noise.draw(key, estimator.samples, self.mesh, self.cameras)
+            noisy = Noisy(self.mesh, self.cameras, draw, able.name, able.reach_of(outputs))
+            batch = torch.broadcast_shapes(self.mesh.batch_shape, self.cameras.batch_shape)  # type: ignore[no-untyped-call]
+            ones = torch.ones(estimator.samples, *batch, self.cameras.views, *self.cameras.image_size)
+            pixels = estimator.support.collect(ones.to(self.mesh.vertices), noisy)
+        height, width = self.cameras.image_size
+        return float(pixels.mean()) / (height * width)
 
     def losses(self, rendering: Rendering) -> Tensor:
         """One number a pixel, ``[..., views, H, W]``."""

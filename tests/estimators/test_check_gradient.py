@@ -18,6 +18,7 @@ from render3d.estimators import (
     Gaussian,
     LeaveOneOut,
     Noisy,
+    Rings,
     Smoothed,
     check_gradient,
     expected_loss,
@@ -125,6 +126,18 @@ def test_the_report_of_a_linear_function(mesh: Mesh, cameras: r3.Cameras, linear
     assert report.renders == 16 * (400 + 100 + 4 * 100 * 4)
     assert [direction.name for direction in report.directions] == ["gradient", "random 1", "random 2", "random 3"]
     assert "No bias found" in str(report)
+    assert report.share == 1
+    assert "credited with 100 % of the pixels: no support can be wrong" in str(report)
+
+
+def test_the_report_says_what_of_the_support(self_occluding: tuple[Mesh, r3.Cameras]) -> None:
+    mesh, cameras = self_occluding
+    right = check_gradient(smoothed(LeaveOneOut(), Rings()), mesh, cameras, calls=20, generator=Key(4))
+    assert 0.03 < right.share < 0.5
+    assert "what is left out makes no difference that was seen: the support is right" in str(right)
+    wrong = check_gradient(smoothed(LeaveOneOut(), OwnBox()), mesh, cameras, calls=40, generator=Key(2))
+    assert wrong.share == 0.5
+    assert "If Everywhere() is not biased, the support is wrong" in str(wrong)
 
 
 def test_the_same_key_gives_the_same_report(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:
