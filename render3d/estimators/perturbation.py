@@ -16,6 +16,7 @@ from render3d.estimators.noisy import Noisy
 from render3d.images import Rendering
 from render3d.randomness import Key, as_key
 from render3d.renderers.base import Renderer, check_values
+from render3d.renderers.deferred_shading import DeferredShading
 from render3d.scenes import Mesh, Scene
 
 
@@ -51,7 +52,7 @@ def perturb(
     estimator: Estimator,
     generator: Generator | Key | None,
 ) -> Perturbation:
-    """Draw, render and keep what the gradient needs. Nothing is recorded by autograd but the anchor."""
+    """Draw, render and keep what the gradient needs. Autograd records the anchor and, if they wait for it, colours."""
     mesh = check_scene(scene)
     broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
     anchor = camera_space(mesh, cameras)
@@ -59,8 +60,36 @@ def perturb(
     with torch.no_grad():
         draw = estimator.noise.draw(as_key(generator), estimator.samples, mesh, cameras)
         noisy = Noisy(mesh.detach(), cameras.detach(), draw, able.name, able.reach_of(outputs))
-        rendering = render_views(renderer, noisy.mesh, noisy.vertices, noisy.cameras, outputs)
+        vertices = noisy.vertices
+    waiting = waiting_colors(mesh)
+    black_box = carrying_colors(renderer, waiting) if waiting else renderer
+    with torch.set_grad_enabled(bool(waiting)):  # vertices and cameras are detached: colours alone are recorded
+        rendering = render_views(black_box, mesh, vertices, noisy.cameras, outputs)
     return Perturbation(rendering, noisy, anchor, estimator)
+
+
+def waiting_colors(mesh: Mesh) -> list[str]:
+    """The names of the colours that wait for a gradient, if autograd is on."""
+    texture = {"texture.image": mesh.texture.image, "texture.uv": mesh.texture.uv} if mesh.texture else {}
+    inputs = {"colors": mesh.colors, "face_colors": mesh.face_colors, **texture}
+    waiting = [name for name, tensor in inputs.items() if tensor is not None and tensor.requires_grad]
+    return waiting if torch.is_grad_enabled() else []
+
+
+def carrying_colors(renderer: Renderer, waiting: Sequence[str]) -> Renderer:
+    """A renderer that carries exact gradients to colours: this one, or one that shades what it sees.
+
+    Raises:
+        GradientError: It does not tell enough of what it sees; ``waiting`` are the inputs that would get no gradient.
+    """
+    if "interior" in renderer.capabilities.gradients:
+        return renderer
+    try:
+        return DeferredShading(renderer)
+    except CapabilityError as error:
+        raise GradientError(
+            f"{' and '.join(waiting)} must get a gradient. {error} Or detach what needs none."
+        ) from error
 
 
 def render_views(
@@ -77,20 +106,12 @@ def render_views(
 
 
 def check_scene(scene: Scene) -> Mesh:
-    """The one mesh that estimators take, or an error; no input that waits for a gradient is left without one."""
+    """The one mesh that estimators take, or an error."""
     if not isinstance(scene, Mesh):
         raise CapabilityError(
             f"Estimators take one Mesh, whose batch shares a topology; got a {type(scene).__name__}. Call once for "
             "each mesh of a list; renderers of volumes have gradients of their own."
         )
-    texture = scene.texture.image if scene.texture else None
-    waiting = {"colors": scene.colors, "face_colors": scene.face_colors, "texture.image": texture}
-    for name, tensor in waiting.items():
-        if tensor is not None and tensor.requires_grad and torch.is_grad_enabled():
-            raise GradientError(
-                f"{name} requires a gradient, and estimators carry gradients to vertices and cameras only. Detach it, "
-                "or use a renderer whose capabilities.gradients hold 'interior'."
-            )
     check_values(scene)
     return scene
 

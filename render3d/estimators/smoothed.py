@@ -44,7 +44,8 @@ class Smoothed(nn.Module):
     Under ``torch.no_grad()`` and after ``.eval()`` it is one sharp rendering without noise.
 
     ``rgb`` and ``alpha`` are means, ``depth`` and ``normal`` means weighted by alpha. Gradients reach vertices, poses
-    and intrinsics. A second derivative is an error of autograd.
+    and intrinsics; and colours and textures, exactly, where the black box tells which face a pixel shows, as `OpenGL`
+    does (elsewhere they are an error). A second derivative is an error of autograd.
 
     Args:
         renderer: A black box.
@@ -158,19 +159,30 @@ def _summable(rendering: Rendering) -> dict[str, Tensor]:
 
 
 class _MeanImages(torch.autograd.Function):
-    """Means of what is shown; backward, the estimator with per-pixel losses ``<grad_output, sample>``."""
+    """Means of what is shown; backward, the estimator with per-pixel losses ``<grad_output, sample>``.
+
+    Samples that are in the autograd graph, for their colours, get their share of the gradient as usual.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, anchor: Tensor, credited: Perturbation, shown: Sequence[Tensor], *samples: Tensor
     ) -> tuple[Tensor, ...]:
-        ctx.credited, ctx.samples = credited, samples
+        ctx.credited, ctx.samples = credited, [images.detach() for images in samples]
         return tuple(to_float(images).mean(0) for images in shown)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        losses = sum(
-            (to_float(images) * gradient).sum(-3) for images, gradient in zip(ctx.samples, grad_outputs, strict=True)
-        )
-        return ctx.credited.gradient(losses), None, None, *[None] * len(ctx.samples)
+        in_anchor = None
+        if ctx.needs_input_grad[0]:
+            losses = sum(
+                (to_float(images) * gradient).sum(-3)
+                for images, gradient in zip(ctx.samples, grad_outputs, strict=True)
+            )
+            in_anchor = ctx.credited.gradient(losses)
+        in_samples = [
+            (gradient / len(images)).expand_as(images) if needed else None
+            for images, gradient, needed in zip(ctx.samples, grad_outputs, ctx.needs_input_grad[3:], strict=True)
+        ]
+        return in_anchor, None, None, *in_samples

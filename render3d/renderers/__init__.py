@@ -8,6 +8,7 @@ from render3d.renderers.base import DirectionalLight as DirectionalLight
 from render3d.renderers.base import EmptyViewWarning as EmptyViewWarning
 from render3d.renderers.base import Renderer as Renderer
 from render3d.renderers.base import Shading as Shading
+from render3d.renderers.deferred_shading import DeferredShading as DeferredShading
 from render3d.scenes import Mesh, Volume
 
 if TYPE_CHECKING:

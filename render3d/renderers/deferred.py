@@ -1,7 +1,5 @@
 """Deferred shading: every image from which face a pixel shows and where on it, in torch."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
@@ -44,9 +42,9 @@ def deferred(
     if shading.normals == "smooth":
         normal = normalize(mean(mesh.vertex_normals()), dim=1)
     normal = torch.where(seen, torch.where(turned, -normal, normal), 0)
-    rgb = _reflectance(mesh, face, mean) * light(normal, shading)
+    rgb = shade(mesh, face_index, barycentric, normal, shading)
     return {
-        "rgb": torch.where(seen, rgb, _column(shading.background).to(rgb)),
+        "rgb": rgb,
         "alpha": seen.to(rgb),
         "depth": torch.where(seen, depth[:, None], 0),
         "normal": normal,
@@ -55,22 +53,58 @@ def deferred(
     }
 
 
-def _reflectance(mesh: Mesh, face: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
-    if mesh.texture is not None:
-        return _bilinear(mesh.texture.image, mean(mesh.texture.uv))
+def shade(mesh: Mesh, face_index: Tensor, barycentric: Tensor, normal: Tensor, shading: Shading) -> Tensor:
+    """The image ``rgb`` ``[*batch, views, 3, H, W]``, of the type of ``barycentric``, with one sample a pixel.
+
+    Only covered pixels are worked on, and they alone take memory until the backward pass.
+
+    Args:
+        mesh: Its batch broadcasts to ``[*batch]``.
+        face_index: ``[*batch, views, 1, H, W]`` integers, -1 where nothing is.
+        barycentric: ``[*batch, views, 3, H, W]``.
+        normal: ``[*batch, views, 3, H, W]`` unit, world axes, turned to the camera.
+        shading: Lights and background.
+
+    Linear in colours and in the texture's image, and differentiable in them, in texture coordinates and normals.
+    """
+    element = torch.arange(mesh.batch_shape.numel(), device=mesh.device).reshape(*mesh.batch_shape, 1, 1, 1)
+    seen = face_index[..., 0, :, :] >= 0
+    element = element.expand(seen.shape)[seen]
+    face = face_index[..., 0, :, :][seen].long()
+    weights, normals = (image.movedim(-3, -1)[seen] for image in (barycentric, normal.to(barycentric)))
+    lit = _reflectance(mesh, element, face, weights) * light(normals.T[None, ..., None], shading)[0, ..., 0].T
+    background = torch.tensor(shading.background).to(lit).expand(*seen.shape, 3)
+    return background.index_put((seen,), lit).movedim(-1, -3)
+
+
+def _reflectance(mesh: Mesh, element: Tensor, face: Tensor, weights: Tensor) -> Tensor:
+    """``[P, 3]`` at pixels that show a ``face`` [P] of an ``element`` [P] of the batch, at ``weights`` [P, 3] of it."""
     if mesh.face_colors is not None:
-        return mesh.face_colors[face].movedim(-1, 1)
-    return _column(NEUTRAL_GREY).to(face.device) if mesh.colors is None else mean(mesh.colors)
+        return mesh.face_colors.reshape(-1, 3)[element * len(mesh.faces) + face].to(weights)
+    if mesh.texture is not None:
+        return _bilinear(mesh.texture.image.to(weights), _mean(mesh.texture.uv, mesh.faces[face], weights))
+    if mesh.colors is not None:
+        corners = element[:, None] * mesh.vertices.shape[-2] + mesh.faces[face]
+        return _mean(mesh.colors.reshape(-1, 3), corners, weights)
+    return torch.tensor(NEUTRAL_GREY).to(weights).expand_as(weights)
+
+
+def _mean(values: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+    """``[P, C]``: the means of values ``[N, C]`` at ``corners`` [P, 3] with ``weights`` [P, 3]."""
+    values = values.to(weights)
+    # Corner by corner: several times quicker than to gather all three, forwards and backwards.
+    first, second, third = (values.index_select(0, corners[:, i]) * weights[:, i, None] for i in range(3))
+    return first + second + third
 
 
 def _bilinear(image: Tensor, uv: Tensor) -> Tensor:
-    """Texels at ``uv`` ``[views, 2, H, W]``, the image ``[H, W, 3]`` repeated: ``[views, 3, H, W]``."""
+    """Texels ``[P, 3]`` at ``uv`` ``[P, 2]``, the image ``[H, W, 3]`` repeated."""
     repeated = pad(image.movedim(-1, 0)[None], (1, 1, 1, 1), mode="circular")
     height, width = image.shape[:2]
     inside = uv - uv.floor()
     x = (inside[:, 0] * width + 1) / (width + 2) * 2 - 1
     y = ((1 - inside[:, 1]) * height + 1) / (height + 2) * 2 - 1
-    return grid_sample(repeated.expand(len(uv), -1, -1, -1), torch.stack([x, y], -1).to(image), align_corners=False)
+    return grid_sample(repeated, torch.stack([x, y], -1)[None, None], align_corners=False)[0, :, 0].T
 
 
 def light(normal: Tensor, shading: Shading) -> Tensor:

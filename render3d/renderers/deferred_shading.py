@@ -1,0 +1,148 @@
+"""A black box that tells which face a pixel shows, shaded in torch: exact gradients of colours."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Protocol, final, runtime_checkable
+
+import torch
+from torch import Generator, Tensor
+
+from render3d.cameras import Cameras
+from render3d.errors import CapabilityError, GradientError
+from render3d.images import Rendering
+from render3d.randomness import Key
+from render3d.renderers.base import Capabilities, Renderer, Shading, average_samples, mesh_list
+from render3d.renderers.deferred import shade
+from render3d.scenes import Mesh, Scene
+
+_SURFACE = ("face_index", "barycentric", "normal")
+
+
+@runtime_checkable
+class Shaded(Renderer, Protocol):
+    """A renderer whose colours are those of a `Shading`."""
+
+    @property
+    def shading(self) -> Shading:
+        """Lights, background, normals and supersampling."""
+        ...
+
+
+@final
+class DeferredShading:
+    """A `Renderer` that sees by a black box and shades in torch: gradients reach colours and textures, exactly.
+
+    What is visible does not depend on colours. The black box tells which face each pixel shows and where on it, and
+    ``rgb`` is made of that by interpolation: of the values that the black box itself would give, but for rounding, and
+    linear in the colours. Other images are those of the black box.
+
+    This is the sharp way to fit colours alone: one rendering, no noise. `render3d.estimators.Smoothed` and
+    `render3d.estimators.expected_loss` do the same with each of their noisy renderings.
+
+    Args:
+        renderer: A black box of meshes with the outputs ``face_index``, ``barycentric`` and ``normal``, and a
+            ``shading``, such as `OpenGL`.
+
+    Raises:
+        CapabilityError: A renderer that lacks one of them, such as `Pyrender`.
+
+    Differentiable in colours, face colours, the texture's image and its coordinates. Vertices and cameras that require
+    a gradient are a `GradientError`: what is visible has none without an estimator. Lights are settings, not tensors.
+    """
+
+    def __init__(self, renderer: Renderer) -> None:
+        able = renderer.capabilities
+        lacking = [name for name in _SURFACE if name not in able.outputs]
+        if lacking or not isinstance(renderer, Shaded):
+            raise CapabilityError(
+                f"Exact gradients of colours need a renderer that tells which face a pixel shows, and "
+                f"{able.name} has no {' and no '.join(lacking) or 'shading'}. Use OpenGL."
+            )
+        self.renderer = renderer
+
+    @property
+    def shading(self) -> Shading:
+        """That of the black box."""
+        return self.renderer.shading
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the black box, and gradients inside the silhouette."""
+        inner = self.renderer.capabilities
+        return dataclasses.replace(inner, name=f"DeferredShading({inner.name})", gradients=frozenset({"interior"}))
+
+    def __call__(
+        self,
+        scene: Scene,
+        cameras: Cameras,
+        outputs: Sequence[str] = ("rgb", "alpha"),
+        *,
+        generator: Generator | Key | None = None,
+    ) -> Rendering:
+        """Render; see `render3d.renderers.Renderer`. ``generator`` goes to the black box."""
+        if torch.is_grad_enabled():
+            self._check_gradients(scene, cameras)
+        if "rgb" not in outputs:
+            with torch.no_grad():
+                return self.renderer(scene, cameras, outputs, generator=generator)
+        visible = self.look(scene, cameras, tuple(name for name in outputs if name != "rgb"))
+        return Rendering({name: visible.rgb(scene) if name == "rgb" else visible.images[name] for name in outputs})
+
+    def look(self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ()) -> "Visible":
+        """Ask the black box for all that does not depend on colours: what is visible, and other ``outputs``."""
+        oversampling = math.isqrt(self.shading.samples_per_pixel)
+        together = dict.fromkeys([*outputs, *_SURFACE]) if oversampling == 1 else dict.fromkeys(outputs)
+        with torch.no_grad():
+            images = {}
+            if together:
+                rendering = self.renderer(scene, cameras, tuple(together))
+                images = {name: rendering.stored(name) for name in together}
+            if oversampling > 1:  # a pixel's surface is that at its centre: look at each of its samples
+                height, width = cameras.image_size
+                surface = self.renderer(scene, cameras.resize(height * oversampling, width * oversampling), _SURFACE)
+            else:
+                surface = Rendering({name: images[name] for name in _SURFACE})
+        return Visible(images, surface, self.shading)
+
+    def _check_gradients(self, scene: Scene, cameras: Cameras) -> None:
+        meshes = list(scene) if isinstance(scene, list | tuple) else [scene]
+        waiting = ["vertices"] if any(isinstance(mesh, Mesh) and mesh.vertices.requires_grad for mesh in meshes) else []
+        waiting += [name for name in ("world_to_camera", "intrinsics") if getattr(cameras, name).requires_grad]
+        if waiting:
+            raise GradientError(
+                f"{' and '.join(waiting)} require a gradient, and {self.capabilities.name} gives none by itself: it "
+                "shades what is visible, and that takes an estimator. Use render3d.estimators.Smoothed("
+                f"{self.renderer.capabilities.name}(...)), which carries gradients to colours as well."
+            )
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Visible:
+    """What a black box saw of a scene, whatever its colours.
+
+    Attributes:
+        images: The outputs that were asked for, by name, as they are kept.
+        surface: ``face_index``, ``barycentric`` and ``normal`` of every sample of every pixel.
+        shading: How colours are made of that.
+    """
+
+    images: Mapping[str, Tensor]
+    surface: Rendering
+    shading: Shading
+
+    def rgb(self, scene: Scene) -> Tensor:
+        """``[*batch, views, 3, H, W]``: the picture of a scene of the same geometry and any colours."""
+        if isinstance(scene, Mesh):
+            fine = _shaded(scene, self.surface, self.shading)
+        else:
+            meshes = mesh_list(scene)
+            parts = [_shaded(mesh, self.surface[..., i, :], self.shading) for i, mesh in enumerate(meshes)]
+            fine = torch.stack(parts, dim=-5)
+        oversampling = math.isqrt(self.shading.samples_per_pixel)
+        return fine if oversampling == 1 else average_samples(fine, oversampling)
+
+
+def _shaded(mesh: Mesh, surface: Rendering, shading: Shading) -> Tensor:
+    return shade(mesh, surface.stored("face_index"), surface.barycentric, surface.normal, shading)

@@ -1,0 +1,101 @@
+"""Colours through estimators: exact for the samples that were drawn, whatever else waits for a gradient."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+import render3d as r3
+from render3d import Key, Mesh, Rendering, Shading, Texture
+from render3d.errors import GradientError
+from render3d.estimators import Estimator, Smoothed, expected_loss, leave_one_out, local_credit
+from render3d.renderers import OpenGL, Pyrender
+from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
+
+ESTIMATORS = [leave_one_out(4, 0.03), local_credit(3)]  # noise that views share, and noise of each view
+OPENGL = OpenGL(Shading(samples_per_pixel=4))
+
+
+def cameras() -> r3.Cameras:
+    return uneven_cameras("perspective")[:2].resize(18, 30)
+
+
+def weighted(rendering: Rendering) -> Tensor:
+    """A pixel loss that is linear in the picture."""
+    weights = torch.randn(2, 3, 18, 30, generator=torch.Generator().manual_seed(5))
+    return (rendering.rgb * weights).sum(-3)
+
+
+def objective(way: str, mesh: Mesh, estimator: Estimator) -> Tensor:
+    if way == "expected":
+        return expected_loss(OPENGL, mesh, cameras(), weighted, estimator, outputs=("rgb",), generator=Key(4))
+    return weighted(Smoothed(OPENGL, estimator)(mesh, cameras(), ("rgb",), generator=Key(4))).sum()
+
+
+@pytest.mark.parametrize("way", ["expected", "smoothed"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["shared", "per view"])
+def test_colours_get_the_difference_quotient_of_the_same_noisy_objective(way: str, estimator: Estimator) -> None:
+    """The objective is linear in them, so that a long step gives the derivative, to the rounding of half floats."""
+    mesh = asymmetric_mesh()
+    colors = mesh.colors.clone().requires_grad_()  # type: ignore[union-attr]
+    (gradient,) = torch.autograd.grad(objective(way, dataclasses.replace(mesh, colors=colors), estimator), colors)
+    step = 0.5 * gradient / gradient.abs().max()
+    after, before = (
+        objective(way, dataclasses.replace(mesh, colors=values.detach()), estimator)
+        for values in (colors + step, colors - step)
+    )
+    torch.testing.assert_close((gradient * step).sum(), (after - before) / 2, rtol=2e-3, atol=0)
+
+
+@pytest.mark.parametrize("way", ["expected", "smoothed"])
+def test_vertices_get_the_gradient_they_get_without_colours(way: str) -> None:
+    estimator, mesh = local_credit(6), asymmetric_mesh()
+    gradients = []
+    for colors in (mesh.colors, mesh.colors.clone().requires_grad_()):  # type: ignore[union-attr]
+        vertices = mesh.vertices.clone().requires_grad_()
+        moving = dataclasses.replace(mesh, vertices=vertices, colors=colors)
+        gradients.append(torch.autograd.grad(objective(way, moving, estimator), vertices)[0])
+    assert (gradients[0] - gradients[1]).norm() < 2e-3 * gradients[0].norm()
+
+
+def test_every_mesh_of_a_batch_gets_the_gradient_that_it_gets_alone() -> None:
+    mesh, estimator = asymmetric_mesh(), leave_one_out(3, 0.03)
+    colors = torch.rand(2, 24, 3, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    batch = Mesh(mesh.vertices.expand(2, -1, -1), mesh.faces, colors=colors)
+    (together,) = torch.autograd.grad(
+        expected_loss(OPENGL, batch, cameras(), weighted, estimator, generator=Key(4)).sum(), colors
+    )
+    for number in range(2):
+        key = Key(4, first_example=number)
+        loss = expected_loss(OPENGL, batch[number], cameras(), weighted, estimator, generator=key)
+        (alone,) = torch.autograd.grad(loss, colors)
+        torch.testing.assert_close(together[number], alone[number], rtol=1e-3, atol=1e-3)
+
+
+def test_the_objective_is_the_same_whatever_waits_for_a_gradient() -> None:
+    """With noise: colours alone are those of the expected picture."""
+    mesh, estimator = asymmetric_mesh(), leave_one_out(4, 0.03)
+    waiting = dataclasses.replace(mesh, colors=mesh.colors.clone().requires_grad_())  # type: ignore[union-attr]
+    shown = [Smoothed(OPENGL, estimator)(each, cameras(), ("rgb",), generator=Key(1)).rgb for each in (mesh, waiting)]
+    torch.testing.assert_close(*shown, rtol=0, atol=1.5e-3)
+    assert (shown[0] - OPENGL(mesh, cameras(), ("rgb",)).rgb).abs().max() > 0.1
+
+
+def test_one_sharp_rendering_without_gradients() -> None:
+    colors = torch.rand(24, 3, requires_grad=True)
+    colored = dataclasses.replace(asymmetric_mesh(), colors=colors)
+    with torch.no_grad():
+        sharp = OPENGL(colored, cameras()).rgb
+        assert torch.equal(Smoothed(OPENGL)(colored, cameras()).rgb, sharp)
+    assert torch.equal(Smoothed(OPENGL).eval()(colored, cameras()).rgb, sharp)
+
+
+def test_a_renderer_that_does_not_tell_faces_is_an_error_that_names_the_way_out() -> None:
+    textured = dataclasses.replace(
+        asymmetric_mesh().without_colors(), texture=Texture(torch.rand(4, 4, 3, requires_grad=True), torch.rand(24, 2))
+    )
+    with pytest.raises(GradientError, match=r"texture.image must get a gradient.*Pyrender has no.*Use OpenGL"):
+        expected_loss(Pyrender(), textured, cameras(), weighted, leave_one_out())
+    with pytest.raises(GradientError, match="Or detach what needs none"):
+        Smoothed(Pyrender())(textured, cameras())
