@@ -1,5 +1,6 @@
 """Metrics: how close images are. Nothing here is differentiable."""
 
+import torch
 from torch import Tensor
 
 from render3d.errors import ShapeError
@@ -23,6 +24,29 @@ def silhouette_iou(first: Tensor, second: Tensor, *, threshold: float = 0.5) -> 
     intersection = (a & b).sum((-1, -2, -3))
     union = (a | b).sum((-1, -2, -3))
     return (intersection / union.clamp(min=1)).where(union > 0, 1.0)
+
+
+def psnr(first: Tensor, second: Tensor, *, where: Tensor | None = None) -> Tensor:
+    """Peak signal-to-noise ratio of two pictures whose white is 1, in decibels: ``-10 log10`` of the mean square.
+
+    Pictures are compared as they are; published figures are those of sRGB (`render3d.color.linear_to_srgb`, clamped).
+
+    Args:
+        first: ``[..., C, H, W]``.
+        second: The same; leading dimensions broadcast.
+        where: ``[..., 1, H, W]`` bool: the pixels that count; by default all.
+
+    Returns:
+        ``[...]``; infinite where the pictures are equal, NaN where no pixel counts.
+
+    Raises:
+        ShapeError: The pictures differ in size.
+    """
+    if first.shape[-3:] != second.shape[-3:]:
+        raise ShapeError(f"Pictures must be of one size; got {list(first.shape)} and {list(second.shape)}.")
+    squares = (first - second).square().mean(-3, keepdim=True)
+    counts = torch.ones_like(squares) if where is None else where.to(squares).expand_as(squares)
+    return -10 * ((squares * counts).sum((-1, -2, -3)) / counts.sum((-1, -2, -3))).log10()
 
 
 def silhouette_disagreement(first: Tensor, second: Tensor, *, threshold: float = 0.5) -> Tensor:

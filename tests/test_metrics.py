@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from render3d.errors import ShapeError
-from render3d.metrics import silhouette_disagreement, silhouette_iou
+from render3d.metrics import psnr, silhouette_disagreement, silhouette_iou
 
 
 def rectangle(rows: slice, columns: slice) -> torch.Tensor:
@@ -50,3 +50,18 @@ def test_images_of_different_sizes_are_an_error():
 def test_colours_are_an_error():
     with pytest.raises(ShapeError, match=r"must be \[..., 1, H, W\]"):
         silhouette_iou(torch.zeros(3, 8, 8), torch.zeros(3, 8, 8))
+
+
+def test_psnr_of_a_known_difference():
+    """Off by 0.1 in one of three channels of half the pixels: a mean square of 0.01 / 6."""
+    first, second = torch.zeros(2, 3, 4, 6), torch.zeros(3, 4, 6)
+    first[1, 0, :2] = 0.1
+    found = psnr(first, second)
+    assert found[0] == torch.inf
+    assert found[1].item() == pytest.approx(27.78, abs=0.01)
+    top = torch.zeros(1, 4, 6, dtype=torch.bool)
+    top[:, :2] = True
+    assert psnr(first, second, where=top)[1].item() == pytest.approx(24.77, abs=0.01)
+    assert psnr(first, second, where=~top)[1] == torch.inf
+    with pytest.raises(ShapeError, match="Pictures must be of one size"):
+        psnr(first, second[:, :, :3])

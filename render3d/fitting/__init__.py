@@ -1,6 +1,8 @@
-"""Fitting: a mesh or a volume recovered from posed images, through any renderer."""
+"""Fitting: a mesh, its colours or a volume recovered from posed images, through a renderer."""
 
 from render3d.fitting.checkpoint import Record as Record
+from render3d.fitting.color_fit import ColorFitResult as ColorFitResult
+from render3d.fitting.color_fit import fit_colors as fit_colors
 from render3d.fitting.fit import FitResult as FitResult
 from render3d.fitting.fit import fit as fit
 from render3d.fitting.folder import fit_to_folder as fit_to_folder
