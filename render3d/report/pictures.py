@@ -17,12 +17,13 @@ from render3d.report.html import Html
 _BOTH, _MISSING, _EXTRA = "#c9ced6", "#1f6fd1", "#e8710a"
 
 
-def gallery(rows: Mapping[str, Tensor], captions: Sequence[str]) -> Html:
+def gallery(rows: Mapping[str, Tensor], captions: Sequence[str], *, width: int = 84) -> Html:
     """Small pictures: one column of them for each caption, one below the other in the order of ``rows``.
 
     Args:
         rows: Images ``[N, 3 or 1, H, W]`` float, linear light, by what they are.
         captions: N of them.
+        width: Of a picture on the page, in pixels, at least; as many stand in a row as there is room for.
     """
     for name, images in rows.items():
         if images.dim() != 4 or len(images) != len(captions):
@@ -33,7 +34,7 @@ def gallery(rows: Mapping[str, Tensor], captions: Sequence[str]) -> Html:
             f'<img src="{_png(images[index])}" alt="{escape(f"{caption}: {name}")}">' for name, images in rows.items()
         )
         figures.append(f"<figure>{pictures}<figcaption>{escape(caption)}</figcaption></figure>")
-    return Html('<div class="gallery">\n' + "\n".join(figures) + "\n</div>")
+    return Html(f'<div class="gallery" style="--width: {int(width)}px">\n' + "\n".join(figures) + "\n</div>")
 
 
 def animation(frames: Tensor, alt: str, *, frames_per_second: float = 15.0) -> Html:

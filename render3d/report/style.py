@@ -30,7 +30,7 @@ tbody tr.chosen { background: var(--panel); font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 20px; margin: 0; font-size: 14px; }
 dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)); gap: 14px 8px; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(var(--width), 1fr)); gap: 14px 8px; }
 .gallery figure { margin: 0; }
 .gallery figure img { display: block; width: 100%; border: 1px solid var(--line); image-rendering: pixelated; }
 .gallery figure img + img { border-top: 0; }
