@@ -63,7 +63,7 @@ def fit_colors(views: Views, mesh: Mesh, renderer: Renderer | None = None, *, st
         ShapeError: A batch of meshes.
         ValueError: Fewer than one step.
 
-    Memory: about 150 bytes a covered pixel of the views, and 50 a pixel.
+    It takes about 120 bytes of memory for each pixel of the views; crop or shrink views that are too large for that.
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1; got {steps}.")

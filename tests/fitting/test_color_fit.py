@@ -88,6 +88,16 @@ def test_the_background_of_the_views_does_not_matter() -> None:
     torch.testing.assert_close(*found, rtol=0, atol=1e-5)
 
 
+def test_what_the_views_show_beside_the_mesh_does_not_matter() -> None:
+    """Masks that cover everything, as those of photographs without any."""
+    mesh, start = painted("colors", truth("colors")), painted("colors", torch.full((24, 3), 0.5))
+    views = views_of(mesh)
+    everything = dataclasses.replace(views, alpha=torch.ones_like(views.alpha))
+    found = [colors_of(fit_colors(each, start)) for each in (views, everything)]
+    torch.testing.assert_close(*found, rtol=0, atol=1e-5)
+    assert fit_colors(everything, start).differences[-1] < 2e-3
+
+
 def test_from_images_on_disk(tmp_path: Path) -> None:
     """In 8 bits of sRGB, under light that saturates nothing."""
     mesh, cameras = painted("colors", truth("colors")), uneven_cameras("perspective")
