@@ -63,7 +63,7 @@ def fit_colors(views: Views, mesh: Mesh, renderer: Renderer | None = None, *, st
         ShapeError: A batch of meshes.
         ValueError: Fewer than one step.
 
-    It takes about 120 bytes of memory for each pixel of the views; crop or shrink views that are too large for that.
+    It takes some 60 bytes of memory for each pixel of the views, and 100 more for one that counts.
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1; got {steps}.")
@@ -73,32 +73,38 @@ def fit_colors(views: Views, mesh: Mesh, renderer: Renderer | None = None, *, st
     deferred = DeferredShading(renderer or renderers.OpenGL())
     mesh = mesh.detach()
     visible = deferred.look(mesh, views.cameras, ("alpha",))
-    counts = ((to_float(visible.images["alpha"]) > _WHOLE) & (views.alpha > _WHOLE)).to(target)
+    counts = ((to_float(visible.images["alpha"]) > _WHOLE) & (views.alpha > _WHOLE))[:, 0]
     if not bool(counts.any()):
         raise FitError(
             "The views must show the mesh; nowhere do the silhouettes and the mesh both cover a whole pixel. Check the "
             "poses (OpenCV: z forward), the units, and the place of the mesh."
         )
-    with torch.enable_grad():
-        start = _colors(mesh).float().clone().requires_grad_()
-        picture = counts * visible.rgb(_painted(mesh, start))
 
-    def pictures_of(colors: Tensor) -> Tensor:
+    def pixels_of(rgb: Tensor) -> Tensor:
+        """``[P, 3]``: those that count."""
+        return rgb.movedim(1, -1)[counts]
+
+    def shaded(colors: Tensor) -> Tensor:
         with torch.no_grad():
-            return counts * visible.rgb(_painted(mesh, colors))
+            return pixels_of(visible.rgb(_painted(mesh, colors)))
 
-    def transposed(pictures: Tensor) -> Tensor:
-        (colors,) = torch.autograd.grad(picture, start, pictures, retain_graph=True)
+    start = _colors(mesh).float().clone()
+    with torch.enable_grad():
+        variable = start.clone().requires_grad_()
+        pixels = pixels_of(visible.rgb(_painted(mesh, variable)))
+
+    def transposed(residual: Tensor) -> Tensor:
+        (colors,) = torch.autograd.grad(pixels, variable, residual, retain_graph=True)
         return colors
 
-    shown = transposed(counts.expand_as(picture))
+    shown = transposed(torch.ones_like(pixels))
     # A colour that many pixels show is scaled to be as stiff as one that few do; one that none shows stays.
     scale = torch.where(shown > 0, shown, torch.inf).rsqrt()
-    colors, differences = start.detach(), []
+    colors, differences = start, []
     for colors, residual in conjugate_gradients(  # noqa: B007  # the last one is used
-        pictures_of, transposed, counts * target, start.detach(), scale, steps
+        shaded, transposed, pixels_of(target), start, scale, steps
     ):
-        differences.append(float((residual.square().sum() / (3 * counts.sum())).sqrt()))
+        differences.append(float(residual.square().mean().sqrt()))
     return ColorFitResult(_painted(mesh, colors.clamp(0, 1)), shown.mean(-1), tuple(differences))
 
 

@@ -82,6 +82,24 @@ def test_the_objective_is_the_same_whatever_waits_for_a_gradient() -> None:
     assert (shown[0] - OPENGL(mesh, cameras(), ("rgb",)).rgb).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("waiting", [True, False])
+def test_autograd_records_the_black_box_for_colours_only(waiting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not wait for a gradient costs no memory for one, parameters of a learnt renderer included."""
+    mesh, recorded = asymmetric_mesh(), []
+    shading = r3.renderers.deferred_shading.shade
+    monkeypatch.setattr(
+        "render3d.renderers.deferred_shading.shade",
+        lambda *arguments: recorded.append(torch.is_grad_enabled()) or shading(*arguments),
+    )
+    vertices = mesh.vertices.clone().requires_grad_()
+    colors = mesh.colors.clone().requires_grad_(waiting)  # type: ignore[union-attr]
+    renderer = r3.renderers.DeferredShading(OPENGL)
+    moving = Mesh(vertices, mesh.faces, colors=colors)
+    rgb = Smoothed(renderer, leave_one_out(2))(moving, cameras(), ("rgb",)).rgb
+    assert recorded == [waiting]
+    assert rgb.requires_grad
+
+
 def test_one_sharp_rendering_without_gradients() -> None:
     colors = torch.rand(24, 3, requires_grad=True)
     colored = dataclasses.replace(asymmetric_mesh(), colors=colors)

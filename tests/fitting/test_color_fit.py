@@ -108,6 +108,17 @@ def test_from_images_on_disk(tmp_path: Path) -> None:
     assert (colors_of(result) - truth("colors"))[well].abs().max() < 0.02
 
 
+def test_from_pictures_by_another_renderer() -> None:
+    """Pyrender rasterises and keeps colours in its own way."""
+    mesh, cameras = painted("colors", truth("colors")), uneven_cameras("perspective")
+    images = Pyrender()(mesh, cameras)
+    views = Views(cameras, images.alpha, images.rgb, ("a", "b", "c", "d"))
+    result = fit_colors(views, painted("colors", torch.full((24, 3), 0.5)))
+    well = result.shown > 100
+    assert well.sum() >= 8
+    assert (colors_of(result) - truth("colors"))[well].abs().max() < 0.02
+
+
 def test_the_renderer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     mesh, calls = painted("colors", truth("colors")), []
     views = views_of(mesh)
