@@ -9,7 +9,15 @@ from torch import Tensor
 import render3d as r3
 from render3d import Key, Mesh, Rendering, Shading, Texture
 from render3d.errors import GradientError
-from render3d.estimators import Estimator, Smoothed, expected_loss, leave_one_out, local_credit
+from render3d.estimators import (
+    Estimator,
+    Gaussian,
+    Smoothed,
+    expected_loss,
+    leave_one_out,
+    local_credit,
+    multi_sample_bound,
+)
 from render3d.renderers import OpenGL, Pyrender
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 
@@ -46,6 +54,44 @@ def test_colours_get_the_difference_quotient_of_the_same_noisy_objective(way: st
         for values in (colors + step, colors - step)
     )
     torch.testing.assert_close((gradient * step).sum(), (after - before) / 2, rtol=2e-3, atol=0)
+
+
+def test_crossfit_carries_colours_through_the_samples_that_are_credited() -> None:
+    """The half that is not shown: what comes down from the loss does not depend on it."""
+    mesh = asymmetric_mesh()
+    colors = mesh.colors.clone().requires_grad_()  # type: ignore[union-attr]
+    colored = dataclasses.replace(mesh, colors=colors)
+    gradients = [
+        torch.autograd.grad(weighted(renderer(colored, cameras(), ("rgb",), generator=Key(4))).sum(), colors)[0]
+        for renderer in (
+            Smoothed(OPENGL, leave_one_out(6, 0.03), crossfit=True),
+            Smoothed(OPENGL, leave_one_out(3, 0.03)),
+        )
+    ]
+    torch.testing.assert_close(*gradients)
+
+
+def test_the_bound_has_the_derivative_in_colours_of_the_same_samples() -> None:
+    """By central differences of fourth order; with the noise held, the bound is smooth in colours."""
+    mesh = asymmetric_mesh()
+    target = OPENGL(mesh, cameras(), ("rgb",)).rgb
+    colors = (0.8 * mesh.colors).requires_grad_()  # type: ignore[operator]
+
+    def bound(values: Tensor) -> Tensor:
+        colored = dataclasses.replace(mesh, colors=values)
+        return multi_sample_bound(
+            OPENGL, colored, cameras(), likelihood, 4, noise=Gaussian(scale=0.02), generator=Key(3)
+        )
+
+    def likelihood(rendering: Rendering) -> Tensor:
+        return -2 * (rendering.rgb - target).square().sum(-3)
+
+    (gradient,) = torch.autograd.grad(bound(colors), colors)
+    step = (0.05 * gradient / gradient.abs().max()).float()
+    near, far = (
+        float(bound(colors + length * step).detach() - bound(colors - length * step).detach()) for length in (1, 2)
+    )
+    assert float((gradient * step).sum()) == pytest.approx((8 * near - far) / 12, rel=1e-3)
 
 
 @pytest.mark.parametrize("way", ["expected", "smoothed"])
