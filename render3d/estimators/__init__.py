@@ -17,8 +17,10 @@ from render3d.estimators.noise import Gaussian as Gaussian
 from render3d.estimators.noise import Noise as Noise
 from render3d.estimators.noise import Pixels as Pixels
 from render3d.estimators.noisy import Noisy as Noisy
+from render3d.estimators.presets import NoControlVariateWarning as NoControlVariateWarning
 from render3d.estimators.presets import antithetic as antithetic
 from render3d.estimators.presets import central_difference as central_difference
+from render3d.estimators.presets import control_variate as control_variate
 from render3d.estimators.presets import leave_one_out as leave_one_out
 from render3d.estimators.presets import local_credit as local_credit
 from render3d.estimators.presets import local_regression as local_regression
@@ -26,6 +28,7 @@ from render3d.estimators.presets import reinforce as reinforce
 from render3d.estimators.presets import spsa as spsa
 from render3d.estimators.references import OneByOne as OneByOne
 from render3d.estimators.references import Signs as Signs
+from render3d.estimators.signal import ControlVariate as ControlVariate
 from render3d.estimators.signal import LeaveOneOut as LeaveOneOut
 from render3d.estimators.signal import Paired as Paired
 from render3d.estimators.signal import Plain as Plain
@@ -33,6 +36,7 @@ from render3d.estimators.signal import Regression as Regression
 from render3d.estimators.signal import Signal as Signal
 from render3d.estimators.smoothed import Smoothed as Smoothed
 from render3d.estimators.smoothed import differentiable as differentiable
+from render3d.estimators.statistics import GradientStatistics as GradientStatistics
 from render3d.estimators.support import Everywhere as Everywhere
 from render3d.estimators.support import NotLocalWarning as NotLocalWarning
 from render3d.estimators.support import Rings as Rings

@@ -238,9 +238,7 @@ class _Check:
             noisy = Noisy(self.mesh, self.cameras, draw, able.name, able.reach_of(outputs))
             batch = torch.broadcast_shapes(self.mesh.batch_shape, self.cameras.batch_shape)  # type: ignore[no-untyped-call]
             ones = torch.ones(estimator.samples, *batch, self.cameras.views, *self.cameras.image_size)
-            pixels = estimator.support.collect(ones.to(self.mesh.vertices), noisy)
-        height, width = self.cameras.image_size
-        return float(pixels.mean()) / (height * width)
+            return estimator.share(noisy, ones.to(self.mesh.vertices))
 
     def losses(self, rendering: Rendering) -> Tensor:
         """One number a pixel, ``[..., views, H, W]``."""

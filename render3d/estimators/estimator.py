@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Self, final
 
+import torch
 from torch import Tensor
 
 from render3d.estimators.noise import Antithetic, Gaussian, Noise, Pixels
@@ -53,6 +54,11 @@ class Estimator:
         """
         credit = self.support.collect(self.signal.advantages(losses), noisy).to(noisy.draw.score.dtype)
         return noisy.draw.world_gradient(self.signal.gradient(credit, noisy.draw, noisy.faces))
+
+    def share(self, noisy: Noisy, losses: Tensor) -> float:
+        """How many of the pixels of losses of this shape a vertex is credited with, on average: the credit of ones."""
+        pixels = self.support.collect(torch.ones_like(losses), noisy)
+        return float(pixels.mean()) / (losses.shape[-2] * losses.shape[-1])
 
     def scaled(self, factor: float) -> Self:
         """The same with noise of ``factor`` times the scale: how noise is annealed, step by step."""

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from render3d.cameras import Cameras
 from render3d.errors import GradientError, ShapeError
 from render3d.estimators.estimator import Estimator
-from render3d.estimators.perturbation import ScoreGradient, check_scene, perturb
+from render3d.estimators.perturbation import ScoreGradient, check_scene, perturb, zero_in_value
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
@@ -62,7 +62,12 @@ def expected_loss(
     value = sums.mean(0)
     if not perturbed.anchor.requires_grad:
         return value
-    gradient = perturbed.gradient(losses.detach())
+    unexplained = losses.detach()
+    if perturbed.control is not None:
+        explained = check_pixels(pixel_loss(perturbed.control), perturbed.control, "pixel_loss")
+        unexplained = unexplained - explained.detach()
+        value = value + zero_in_value(explained.mean(0).sum((-1, -2, -3)))
+    gradient = perturbed.gradient(unexplained)
     return value + ScoreGradient.apply(perturbed.anchor, gradient)  # type: ignore[no-untyped-call, no-any-return]
 
 

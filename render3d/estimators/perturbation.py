@@ -13,6 +13,7 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noisy import Noisy
+from render3d.estimators.signal import ControlVariate
 from render3d.images import Rendering
 from render3d.randomness import Key, as_key
 from render3d.renderers.base import Renderer, check_values
@@ -32,12 +33,14 @@ class Perturbation:
             graph. The black box is a function of these: a gradient given to them reaches vertices, poses, intrinsics
             and all that is upstream.
         estimator: What turns losses into the anchor's gradient.
+        control: The same seen by the renderer of a `ControlVariate`, in the autograd graph, or None.
     """
 
     rendering: Rendering
     noisy: Noisy
     anchor: Tensor
     estimator: Estimator
+    control: Rendering | None = None
 
     def gradient(self, losses: Tensor) -> Tensor:
         """The gradient in ``anchor``, from losses ``[K, *batch, views, H, W]`` whose sum is the objective."""
@@ -65,7 +68,11 @@ def perturb(
     black_box = carrying_colors(renderer, waiting) if waiting else renderer
     with torch.set_grad_enabled(bool(waiting)):  # vertices and cameras are detached: colours alone are recorded
         rendering = render_views(black_box, mesh, vertices, noisy.cameras, outputs)
-    return Perturbation(rendering, noisy, anchor, estimator)
+    control = None
+    if isinstance(estimator.signal, ControlVariate) and anchor.requires_grad:
+        moving = mesh.vertices[..., None, :, :] + noisy.draw.displacements
+        control = render_views(estimator.signal.renderer, noisy.mesh, moving, cameras, outputs)
+    return Perturbation(rendering, noisy, anchor, estimator, control)
 
 
 def waiting_colors(mesh: Mesh) -> list[str]:
@@ -131,6 +138,11 @@ def camera_space(mesh: Mesh, cameras: Cameras) -> Tensor:
     depth = points[..., 2:] if cameras.projection == "perspective" else torch.ones_like(points[..., 2:])
     shift = (center - center.detach()) / focal.detach()
     return torch.cat([points[..., :2] * (focal / focal.detach()) + shift * depth, points[..., 2:]], dim=-1)
+
+
+def zero_in_value(tensor: Tensor) -> Tensor:
+    """Its gradient alone, to be added to something."""
+    return tensor - tensor.detach()
 
 
 class ScoreGradient(torch.autograd.Function):

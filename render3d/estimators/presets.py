@@ -1,12 +1,19 @@
 """Estimators by the names people know."""
 
+import warnings
+
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noise import Along, Antithetic, Gaussian, Length, Pixels
 from render3d.estimators.references import OneByOne, Signs
-from render3d.estimators.signal import LeaveOneOut, Paired, Plain, Regression
+from render3d.estimators.signal import ControlVariate, LeaveOneOut, Paired, Plain, Regression
 from render3d.estimators.support import Everywhere, Rings
+from render3d.renderers.base import Renderer
 
 _ONE_PIXEL = Pixels(1.0)
+
+
+class NoControlVariateWarning(UserWarning):
+    """There is no differentiable renderer to be a control variate: it is leave-one-out instead."""
 
 
 def reinforce(samples: int = 16, scale: Length = 0.02) -> Estimator:
@@ -32,6 +39,27 @@ def antithetic(samples: int = 16, scale: Length = 0.02) -> Estimator:
     """
     noise = Antithetic(Gaussian(scale=scale))
     return Estimator(samples=samples, noise=noise, support=Everywhere(), signal=Paired())
+
+
+def control_variate(renderer: Renderer | None, samples: int = 16, scale: Length = 0.02) -> Estimator:
+    """`leave_one_out` on what a differentiable renderer leaves unexplained of the black box; see `ControlVariate`.
+
+    Args:
+        renderer: The differentiable one. None, or one without gradients: `leave_one_out` with a warning, so that code
+            runs where no such renderer is installed.
+        samples: As in `leave_one_out`; each is rendered by both.
+        scale: As there.
+    """
+    if renderer is None or not renderer.capabilities.gradients:
+        warnings.warn(
+            "No differentiable renderer of meshes was given, so there is no control variate: the estimator is "
+            "leave_one_out. Pass an adapter such as PyTorch3D, where it is installed.",
+            NoControlVariateWarning,
+            stacklevel=2,
+        )
+        return leave_one_out(samples, scale)
+    signal = ControlVariate(renderer)
+    return Estimator(samples=samples, noise=Gaussian(scale=scale), support=Everywhere(), signal=signal)
 
 
 def local_credit(samples: int = 16, scale: Length = _ONE_PIXEL, along: Along = "axes") -> Estimator:

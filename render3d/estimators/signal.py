@@ -9,6 +9,7 @@ from torch import Tensor
 
 from render3d.estimators.noise import Draw
 from render3d.estimators.topology import neighbours
+from render3d.renderers.base import Renderer
 
 
 class Signal(Protocol):
@@ -73,6 +74,46 @@ class LeaveOneOut:
         """See `Signal`."""
         samples = losses.shape[0]
         return (losses - losses.mean(0, keepdim=True)) * (samples / (samples - 1))
+
+    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
+        """See `Signal`: ``1/K sum_k credit_k score_k``."""
+        return score_product(credit, draw.score)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class ControlVariate:
+    """Leave-one-out on what a differentiable renderer leaves unexplained, plus the gradient of that renderer.
+
+    With f the loss through the black box and c that through the other renderer, on the same noisy meshes,
+    ``grad E f = E grad c(x + d) + E[(f - c) score(d)]``: exact whatever c is, as long as it is continuous and its
+    autograd gradient is its own, and with the variance of ``f - c`` in the place of that of f (Grathwohl et al.,
+    "Backpropagation through the void", 2018; Gu et al., "MuProp", 2016). Two renders a sample.
+
+    What c leaves unexplained may lie as far from a vertex as c blurs: use `Everywhere`, or `Rings` with that as margin.
+
+    Attributes:
+        renderer: One with gradients. Vertices and cameras get them; colours are the black box's alone.
+
+    Raises:
+        ValueError: A black box.
+    """
+
+    renderer: Renderer
+
+    minimum_samples: ClassVar[int] = 2
+    paired: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        able = self.renderer.capabilities
+        if not able.gradients:
+            raise ValueError(
+                f"A control variate must be a renderer with gradients, and {able.name} has none. Use leave_one_out."
+            )
+
+    def advantages(self, losses: Tensor) -> Tensor:
+        """See `Signal`; the losses are what is left unexplained."""
+        return LeaveOneOut().advantages(losses)
 
     def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
         """See `Signal`: ``1/K sum_k credit_k score_k``."""

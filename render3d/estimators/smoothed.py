@@ -9,10 +9,11 @@ from torch import Generator, Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from render3d.cameras import Cameras
-from render3d.errors import CapabilityError
+from render3d.errors import CapabilityError, GradientError
 from render3d.estimators.estimator import Estimator
-from render3d.estimators.perturbation import Perturbation, check_scene, perturb
+from render3d.estimators.perturbation import Perturbation, check_scene, perturb, zero_in_value
 from render3d.estimators.presets import leave_one_out
+from render3d.estimators.statistics import GradientStatistics, statistics_of
 from render3d.images import Rendering, to_float
 from render3d.randomness import Key, as_key
 from render3d.renderers.base import Capabilities, GradientKind, Renderer
@@ -30,6 +31,14 @@ def differentiable(renderer: Renderer, estimator: Estimator | None = None) -> Re
         estimator: For a black box; by default `leave_one_out`.
     """
     return renderer if renderer.capabilities.gradients else Smoothed(renderer, estimator)
+
+
+@dataclasses.dataclass
+class _Last:
+    """The last call: what its gradient is made of, once there is one."""
+
+    credited: Perturbation
+    losses: Tensor | None = None
 
 
 @final
@@ -78,6 +87,7 @@ class Smoothed(nn.Module):
         self.estimator = estimator or leave_one_out()
         self.shows = shows
         self.crossfit = crossfit
+        self._last: _Last | None = None
         if crossfit:
             _half(self.estimator)
 
@@ -114,10 +124,21 @@ class Smoothed(nn.Module):
         if self.crossfit:
             with torch.no_grad():
                 shown = perturb(self.renderer, scene, cameras, needed, estimator, key.fold_in(1))
-        images = _mean_images(shown, credited, outputs)
+        self._last = _Last(credited)
+        images = _mean_images(shown, self._last, outputs)
         if self.shows == "sharp":
             images = self._with_values_of_sharp(images, scene, cameras, outputs)
         return Rendering(images)
+
+    def stats(self) -> GradientStatistics:
+        """How good the last gradient was, told from its own samples: cheap enough to look at while training.
+
+        Raises:
+            GradientError: There was none: no ``backward`` since this renderer was last called.
+        """
+        if self._last is None or self._last.losses is None:
+            raise GradientError("stats() is of the last gradient, and there was none: call it after backward().")
+        return statistics_of(self._last.credited, self._last.losses)
 
     def _with_values_of_sharp(
         self, images: Mapping[str, Tensor], scene: Scene, cameras: Cameras, outputs: Sequence[str]
@@ -138,11 +159,15 @@ def _half(estimator: Estimator) -> Estimator:
     return dataclasses.replace(estimator, samples=samples // 2)
 
 
-def _mean_images(shown: Perturbation, credited: Perturbation, outputs: Sequence[str]) -> dict[str, Tensor]:
+def _mean_images(shown: Perturbation, last: _Last, outputs: Sequence[str]) -> dict[str, Tensor]:
     """The mean of every output over the samples shown, in the autograd graph of the credited ones' anchor."""
+    credited = last.credited
     samples = _summable(credited.rendering)
-    values = _MeanImages.apply(credited.anchor, credited, list(_summable(shown.rendering).values()), *samples.values())  # type: ignore[no-untyped-call]
+    values = _MeanImages.apply(credited.anchor, last, list(_summable(shown.rendering).values()), *samples.values())  # type: ignore[no-untyped-call]
     means = dict(zip(samples, values, strict=True))
+    if credited.control is not None:
+        explained = _summable(credited.control)
+        means = {name: mean + zero_in_value(to_float(explained[name]).mean(0)) for name, mean in means.items()}
     for name in _WEIGHTED_BY_ALPHA:
         if name in outputs:
             covered = means["alpha"] > 0
@@ -161,14 +186,14 @@ def _summable(rendering: Rendering) -> dict[str, Tensor]:
 class _MeanImages(torch.autograd.Function):
     """Means of what is shown; backward, the estimator with per-pixel losses ``<grad_output, sample>``.
 
+    What a control variate explains of the samples is taken off them.
+
     Samples that are in the autograd graph, for their colours, get their share of the gradient as usual.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, anchor: Tensor, credited: Perturbation, shown: Sequence[Tensor], *samples: Tensor
-    ) -> tuple[Tensor, ...]:
-        ctx.credited, ctx.samples = credited, [images.detach() for images in samples]
+    def forward(ctx: Any, anchor: Tensor, last: _Last, shown: Sequence[Tensor], *samples: Tensor) -> tuple[Tensor, ...]:
+        ctx.last, ctx.samples = last, [images.detach() for images in samples]
         return tuple(to_float(images).mean(0) for images in shown)
 
     @staticmethod
@@ -176,11 +201,15 @@ class _MeanImages(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         in_anchor = None
         if ctx.needs_input_grad[0]:
+            credited, samples = ctx.last.credited, ctx.samples
+            if credited.control is not None:
+                explained = _summable(credited.control).values()
+                samples = [images - known.detach() for images, known in zip(samples, explained, strict=True)]
             losses = sum(
-                (to_float(images) * gradient).sum(-3)
-                for images, gradient in zip(ctx.samples, grad_outputs, strict=True)
+                (to_float(images) * gradient).sum(-3) for images, gradient in zip(samples, grad_outputs, strict=True)
             )
-            in_anchor = ctx.credited.gradient(losses)
+            ctx.last.losses = losses
+            in_anchor = credited.gradient(losses)
         in_samples = [
             (gradient / len(images)).expand_as(images) if needed else None
             for images, gradient, needed in zip(ctx.samples, grad_outputs, ctx.needs_input_grad[3:], strict=True)
