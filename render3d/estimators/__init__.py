@@ -17,10 +17,12 @@ from render3d.estimators.noise import Gaussian as Gaussian
 from render3d.estimators.noise import Noise as Noise
 from render3d.estimators.noise import Pixels as Pixels
 from render3d.estimators.noisy import Noisy as Noisy
+from render3d.estimators.presets import EstimatorName as EstimatorName
 from render3d.estimators.presets import NoControlVariateWarning as NoControlVariateWarning
 from render3d.estimators.presets import antithetic as antithetic
 from render3d.estimators.presets import central_difference as central_difference
 from render3d.estimators.presets import control_variate as control_variate
+from render3d.estimators.presets import estimator_by_name as estimator_by_name
 from render3d.estimators.presets import leave_one_out as leave_one_out
 from render3d.estimators.presets import local_credit as local_credit
 from render3d.estimators.presets import local_regression as local_regression

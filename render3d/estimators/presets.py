@@ -1,6 +1,8 @@
 """Estimators by the names people know."""
 
 import warnings
+from collections.abc import Callable
+from typing import Literal
 
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noise import Along, Antithetic, Gaussian, Length, Pixels
@@ -10,6 +12,29 @@ from render3d.estimators.support import Everywhere, Rings
 from render3d.renderers.base import Renderer
 
 _ONE_PIXEL = Pixels(1.0)
+
+
+EstimatorName = Literal["local_credit", "local_regression", "leave_one_out", "antithetic", "reinforce"]
+"""Presets that need no more than a number of samples and the scale of their noise."""
+
+
+def estimator_by_name(name: EstimatorName, samples: int, scale: Length) -> Estimator:
+    """One of the presets below.
+
+    Raises:
+        ValueError: No such preset, or samples and a scale that it refuses.
+    """
+    presets: dict[str, Callable[[int, Length], Estimator]] = {
+        preset.__name__: preset for preset in (local_credit, local_regression, leave_one_out, antithetic, reinforce)
+    }
+    if name not in presets:
+        raise ValueError(f"estimator must be one of {', '.join(presets)}; got {name!r}.")
+    return presets[name](samples, scale)
+
+
+def default_estimator(renderer: Renderer) -> Estimator:
+    """`local_credit` where the renderer says that a pixel depends on near vertices only, else `leave_one_out`."""
+    return leave_one_out() if renderer.capabilities.reach is None else local_credit()
 
 
 class NoControlVariateWarning(UserWarning):

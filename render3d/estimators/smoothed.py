@@ -12,7 +12,7 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.perturbation import Perturbation, check_scene, perturb, zero_in_value
-from render3d.estimators.presets import leave_one_out
+from render3d.estimators.presets import default_estimator
 from render3d.estimators.statistics import GradientStatistics, statistics_of
 from render3d.images import Rendering, to_float
 from render3d.randomness import Key, as_key
@@ -28,7 +28,8 @@ def differentiable(renderer: Renderer, estimator: Estimator | None = None) -> Re
 
     Args:
         renderer: Any renderer.
-        estimator: For a black box; by default `leave_one_out`.
+        estimator: For a black box; by default `local_credit` if its pixels depend on near vertices only, as those of
+            `OpenGL` do, else `leave_one_out`.
     """
     return renderer if renderer.capabilities.gradients else Smoothed(renderer, estimator)
 
@@ -58,7 +59,7 @@ class Smoothed(nn.Module):
 
     Args:
         renderer: A black box.
-        estimator: Noise, support, signal and number of samples; by default `leave_one_out`.
+        estimator: Noise, support, signal and number of samples; by default as of `differentiable`.
         shows: The image that is returned: ``"mean"``, or ``"sharp"``, the one without noise (one more rendering). The
             gradient is that of the mean image either way.
         crossfit: Show the mean of one half of the samples and credit the other half, drawn independently. The gradient
@@ -84,7 +85,7 @@ class Smoothed(nn.Module):
         if crossfit and shows == "sharp":
             raise ValueError("crossfit=True is for shows='mean': the sharp image depends on no sample. Leave it out.")
         self.renderer = renderer
-        self.estimator = estimator or leave_one_out()
+        self.estimator = estimator or default_estimator(renderer)
         self.shows = shows
         self.crossfit = crossfit
         self._last: _Last | None = None

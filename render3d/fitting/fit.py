@@ -10,7 +10,7 @@ from torch import Tensor
 from render3d import renderers
 from render3d.cameras import Cameras
 from render3d.errors import FitError, ShapeError
-from render3d.estimators import Pixels, expected_loss, local_credit
+from render3d.estimators import expected_loss
 from render3d.fitting.checkpoint import Checkpoint, Record
 from render3d.fitting.identity import fingerprint, identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
@@ -62,7 +62,7 @@ def fit(
     """Deform ``template`` until its silhouettes are those of ``views``.
 
     Steps are taken in smooth coordinates (`SmoothCoordinates`) by `UniformAdam`, against the expected squared
-    difference of coverage of noisy meshes (`leave_one_out`), or against the plain one where the renderer carries
+    difference of coverage of noisy meshes (`local_credit`), or against the plain one where the renderer carries
     gradients to silhouettes. Noise, and the steps, go from coarse to fine.
 
     Args:
@@ -146,7 +146,7 @@ class _Task:
         def squared_difference(rendering: Rendering) -> Tensor:
             return (rendering.alpha - views.alpha).square().squeeze(-3)
 
-        estimator = local_credit(self.settings.samples, Pixels(self.settings.noise_at(step)))
+        estimator = self.settings.estimator_at(step)
         key = Key(self.settings.seed).fold_in(step)
         loss = expected_loss(
             self.renderer, mesh, views.cameras, squared_difference, estimator, outputs=("alpha",), generator=key

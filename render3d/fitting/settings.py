@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import final
 
+from render3d.estimators import Estimator, EstimatorName, Pixels, estimator_by_name
+
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,7 +16,8 @@ class FitSettings:
 
     Attributes:
         steps: Steps of the optimiser.
-        samples: Noisy renderings of each view at each step, for a renderer without gradients.
+        estimator: How a gradient is had through a renderer that has none, by the name of its preset.
+        samples: Noisy renderings of each view at each step, for such a renderer.
         noise: Standard deviation of their noise at the first and at the last step, in pixels on the template.
         learning_rate: Largest move of a coordinate of the preconditioned shape in one step, first and last, as a share
             of the template's radius.
@@ -30,6 +33,7 @@ class FitSettings:
     """
 
     steps: int = 500
+    estimator: EstimatorName = "local_credit"
     samples: int = 4
     noise: tuple[float, float] = (1.0, 0.2)
     learning_rate: tuple[float, float] = (0.05, 0.005)
@@ -43,6 +47,11 @@ class FitSettings:
         _check_least(self, steps=1, samples=2, subdivisions=0, resolution=8, evaluate_every=1, seed=0)
         _check_positive(self, "noise", "learning_rate")
         _check_not_negative(self, "smoothness")
+        self.estimator_at(0)  # raises, if there is none
+
+    def estimator_at(self, step: int) -> Estimator:
+        """The estimator of this step."""
+        return estimator_by_name(self.estimator, self.samples, Pixels(self.noise_at(step)))
 
     def noise_at(self, step: int) -> float:
         """Pixels, at this step."""

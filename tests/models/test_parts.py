@@ -7,6 +7,7 @@ import torch
 
 import render3d as r3
 from render3d.errors import ModelError
+from render3d.estimators import Estimator, leave_one_out, local_credit
 from render3d.models.batch import Batch
 from render3d.models.gaussians import DiagonalGaussian
 from render3d.models.layers import TransformHead
@@ -141,8 +142,16 @@ def test_parts_that_do_not_fit_say_so() -> None:
         GridReader((1, 4, 4), 3)
 
 
-@pytest.mark.parametrize("back_end", ["OpenGL", "Pyrender"])
-def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(back_end: str) -> None:
+@pytest.mark.parametrize(
+    ("back_end", "estimator"),
+    [
+        ("OpenGL", leave_one_out(samples=24, scale=0.1)),
+        ("Pyrender", leave_one_out(samples=24, scale=0.1)),
+        ("OpenGL", local_credit(samples=24, scale=0.1)),
+    ],
+    ids=["OpenGL", "Pyrender", "local credit"],
+)
+def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(back_end: str, estimator: Estimator) -> None:
     """Balls and blocks of different sizes, one shaded picture of each, T = 1: the seam with its real user."""
     torch.manual_seed(0)
     renderer = getattr(r3.renderers, back_end)(r3.Shading(background=(0.0, 0.0, 0.0)))
@@ -150,7 +159,7 @@ def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(back_
     ball = r3.Mesh.icosphere(2)
     sizes = torch.tensor([[0.4, 0.4, 0.4], [0.9, 0.9, 0.9], [1.0, 0.4, 0.4], [0.4, 1.0, 0.4]])
     images = renderer(r3.Mesh(sizes[:, None] * ball.vertices, ball.faces), camera, ("rgb",)).rgb
-    through = r3.differentiable(renderer, r3.estimators.leave_one_out(samples=24, scale=0.1))
+    through = r3.differentiable(renderer, estimator)
     model = SequentialModel(
         steps=1,
         latents=4,
