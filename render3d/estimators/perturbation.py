@@ -10,7 +10,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from render3d._batches import broadcast_shapes
 from render3d.cameras import Cameras
-from render3d.errors import CapabilityError, GradientError
+from render3d.errors import CapabilityError, GradientError, ShapeError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noisy import Noisy
 from render3d.estimators.signal import ControlVariate
@@ -107,9 +107,19 @@ def render_views(
     W is the number of views: a mesh for each, seen by one camera; or 1: one mesh for all of them.
     """
     if vertices.shape[-3] == 1:
-        return renderer(mesh.with_vertices(vertices.squeeze(-3)), cameras, outputs)
-    seen = renderer(mesh.with_vertices(vertices), cameras[..., None], outputs)
-    return Rendering({name: seen.stored(name).squeeze(-4) for name in outputs})
+        seen = renderer(mesh.with_vertices(vertices.squeeze(-3)), cameras, outputs)
+    else:
+        each = renderer(mesh.with_vertices(vertices), cameras[..., None], outputs)
+        seen = Rendering({name: each.stored(name).squeeze(-4) for name in outputs})
+    batch = torch.broadcast_shapes(vertices.shape[:-3], cameras.batch_shape)  # type: ignore[no-untyped-call]
+    expected, came = (*batch, cameras.views, *cameras.image_size), (*seen.leading_shape, *seen.image_size)
+    if expected != came:
+        raise ShapeError(
+            f"{renderer.capabilities.name} returned images of [*batch, views, H, W] = {list(came)}; expected "
+            f"{list(expected)}: the batch that scene and cameras broadcast to, samples first. render_one_by_one does "
+            "it for a back end that draws one mesh at a time."
+        )
+    return seen
 
 
 def check_scene(scene: Scene) -> Mesh:

@@ -1,6 +1,7 @@
 """Smoothed renderers and expected losses: values, gradients, and the rules that keep gradients honest."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -237,6 +238,20 @@ def test_depth_is_differentiable() -> None:
 def test_a_loss_of_the_wrong_shape_is_an_error(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:
     with pytest.raises(ShapeError, match=r"pixel_loss must return one number a pixel, of shape \[16, 2, 4, 6\]"):
         expected_loss(linear_box, mesh, cameras, lambda image: image.alpha, leave_one_out())
+
+
+def test_a_renderer_that_forgets_the_samples_is_named(
+    mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction
+) -> None:
+    class Forgetful:
+        capabilities = linear_box.capabilities
+
+        def __call__(self, scene: Mesh, cameras: r3.Cameras, outputs: Sequence[str], **_: object) -> Rendering:
+            return linear_box(scene[0], cameras, outputs)
+
+    for estimator in (leave_one_out(4), local_credit(4)):
+        with pytest.raises(ShapeError, match=r"PixelFunction returned images .* expected \[4, 2, 4, 6\]"):
+            expected_loss(Forgetful(), mesh, cameras, pattern, estimator)  # type: ignore[arg-type]
 
 
 def test_a_list_of_meshes_is_an_error(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:
