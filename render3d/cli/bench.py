@@ -3,17 +3,20 @@
 import dataclasses
 import importlib
 import json
+import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from render3d.cli.findings import Cell, Findings, Measurements
 from render3d.cli.timing import Comparison
 from render3d.renderers import Renderer
 from render3d.report.provenance import provenance
 
-Subject = Literal["render", "volume"]
+Subject = Literal["render", "volume", "gradients"]
 
 
 def bench(
@@ -27,44 +30,68 @@ def bench(
     """Time the package beside its peers, both in turns in one run.
 
     render: OpenGL beside pyrender. volume: EmissionAbsorption and the spatial transformer beside grid_sample, and a
-    step of the generative model beside one that writes step by step.
+    step of the generative model beside one that writes step by step. gradients: estimators beside leave_one_out, in
+    squared error and in fits.
 
     Args:
         subject: What is measured.
         check: Exit with 1 if a ratio is below its floor.
         as_json: Print JSON instead of a table.
-        rounds: Rounds in which both take turns; the best of each counts.
+        rounds: Rounds in which both take turns; the best of each counts. Gradients: how many calls are averaged.
     """
-    found: list[Comparison] = importlib.import_module(f"render3d.cli.bench_{subject}").compare(rounds)
+    found: Findings = importlib.import_module(f"render3d.cli.bench_{subject}").compare(rounds)
     made_with = provenance(_renderer(subject))
     if as_json:
-        rows = [dataclasses.asdict(each) | {"ratio": each.ratio} for each in found]
-        print(json.dumps({"subject": subject, "comparisons": rows, "made_with": made_with}, indent=2))
+        rows = [dataclasses.asdict(each) | {"ratio": each.ratio} for each in found.comparisons]
+        tables = [dataclasses.asdict(each) for each in found.tables]
+        print(json.dumps({"subject": subject, "comparisons": rows, "tables": tables, "made_with": made_with}, indent=2))
     else:
         _print(found, made_with)
-    slow = [each.case for each in found if each.is_slow]
+    slow = [each.case for each in found.comparisons if each.is_slow]
     if check and slow:
         Console(stderr=True).print(f"Below the floor: {'; '.join(slow)}.")
     return 1 if check and slow else 0
 
 
 def _renderer(subject: Subject) -> Renderer | None:
-    if subject != "render":
+    if subject == "volume":
         return None
     from render3d.renderers import OpenGL
 
     return OpenGL()
 
 
-def _print(found: list[Comparison], made_with: dict[str, str]) -> None:
-    table = Table("", "unit", "render3d", "peer", "peer's rate", "ratio", "floor")
-    for each in found:
-        floor = "-" if each.floor is None else f"{each.floor:g}"
-        rates = (f"{each.ours:,.0f}", each.peer, f"{each.theirs:,.0f}", f"{each.ratio:.1f}")
-        table.add_row(each.case, each.unit, *rates, floor)
+def _print(found: Findings, made_with: dict[str, str]) -> None:
     console = Console()
+    for measurements in found.tables:
+        _print_measurements(measurements, console)
+    _print_comparisons(found.comparisons, console)
+    console.print(", ".join(f"{name} {value}" for name, value in made_with.items()), highlight=False)
+
+
+def _print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
+    table = Table("", "unit", "render3d", "peer", "peer's rate", "ratio", "floor")
+    for each in comparisons:
+        floor = "-" if each.floor is None else f"{each.floor:g}"
+        rates = (_figure(each.ours), each.peer, _figure(each.theirs), f"{each.ratio:.1f}")
+        table.add_row(each.case, each.unit, *rates, floor)
     console.print(table)
-    for each in found:
+    for each in comparisons:
         if each.note:
             console.print(f"{each.case}: {each.note}", highlight=False)
-    console.print(", ".join(f"{name} {value}" for name, value in made_with.items()), highlight=False)
+
+
+def _print_measurements(measurements: Measurements, console: Console) -> None:
+    table = Table(*measurements.rows[0], title=measurements.title, title_justify="left")
+    for row in measurements.rows:
+        table.add_row(*(_figure(value) for value in row.values()))
+    console.print(table)
+    if measurements.note:
+        console.print(measurements.note, highlight=False)
+
+
+def _figure(value: Cell) -> str:
+    """To three digits, and whole from a hundred on."""
+    if value is None or isinstance(value, str):
+        return value or "-"
+    return f"{value:,.0f}" if not math.isfinite(value) or abs(value) >= 100 else f"{value:.3g}"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from render3d.cameras import Cameras
+from render3d.cli.findings import Findings
 from render3d.cli.timing import Comparison, race
 from render3d.conventions import to_opengl
 from render3d.renderers import OpenGL, Shading
@@ -30,9 +31,10 @@ _FLOORS: dict[tuple[Images, int], float] = {
 }
 
 
-def compare(rounds: int) -> list[Comparison]:
+def compare(rounds: int) -> Findings:
     """Images a second of both."""
-    return [_compare(images, vertices, floor, rounds) for (images, vertices), floor in _FLOORS.items()]
+    found = [_compare(images, vertices, floor, rounds) for (images, vertices), floor in _FLOORS.items()]
+    return Findings(comparisons=found)
 
 
 def _compare(images: Images, vertices: int, floor: float, rounds: int) -> Comparison:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from render3d.cameras import Cameras
 from render3d.cli.bench_volume_pytorch3d import is_installed, pytorch3d_rays
+from render3d.cli.findings import Findings
 from render3d.cli.memory import peak_memory
 from render3d.cli.timing import Comparison, race
 from render3d.models.batch import Batch
@@ -30,7 +31,7 @@ RenderRays = Callable[[Tensor, Cameras, int], Tensor]
 _SMALL = False  # for tests: the same on tiny sizes
 
 
-def compare(rounds: int) -> list[Comparison]:
+def compare(rounds: int) -> Findings:
     """All comparisons."""
     if _SMALL:
         rays = [_Rays(8, 16, colored, 2, 8) for colored in (False, True)]
@@ -44,7 +45,7 @@ def compare(rounds: int) -> list[Comparison]:
         peers["PyTorch3D"] = pytorch3d_rays
     found = [_race_rays(each, name, render, rounds) for each in rays for name, render in peers.items()]
     found += [_transformer(n, rounds) for n in ((8,) if _SMALL else (32, 64))]
-    return [*found, _model_step(rounds)]
+    return Findings(comparisons=[*found, _model_step(rounds)])
 
 
 # Rays

@@ -1,0 +1,90 @@
+"""How many renderings a fit takes, by the gradients of one estimator and another."""
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from render3d.cli.bench_gradients_errors import ALL
+from render3d.cli.bench_gradients_scene import RADIUS, Scene, ball
+from render3d.cli.findings import Cell
+from render3d.fitting import FitSettings, SmoothCoordinates, UniformAdam, mean_iou
+from render3d.randomness import Key
+from render3d.views import Views
+
+
+class FitTask(NamedTuple):
+    """What a fit can choose: it stays the same over its steps."""
+
+    estimator: str
+    samples: int
+    sigma: float  # pixels
+    rate: float  # share of the template's radius, as `FitSettings.learning_rate`
+
+
+class Reached(NamedTuple):
+    """When a fit reached an intersection over union on held-out views; infinite if it did not."""
+
+    images: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FitScene:
+    """Views that are fitted and views that are not, and the template."""
+
+    scene: Scene
+    held_out: Views
+    subdivisions: int = 3
+
+    @classmethod
+    def make(cls, views: int = 20, held_out: int = 32, size: int = 64, subdivisions: int = 3) -> "FitScene":
+        """Views from all round, every few of which are fitted."""
+        whole = Scene.make(views + held_out, size)
+        fitted, rest = whole.views.split(held_out)
+        return cls(Scene(whole.renderer, fitted), rest, subdivisions)
+
+
+def fit_until(where: FitScene, task: FitTask, targets: Sequence[float], budget: float, seed: int) -> list[Reached]:
+    """Fit the ball until the IoU reaches the last of the rising ``targets``, or ``budget`` images are rendered.
+
+    The IoU is measured after every step, on held-out views, and neither its images nor its seconds count.
+    """
+    scene, template = where.scene, ball(where.subdivisions)
+    coordinates = SmoothCoordinates(template.faces, len(template.vertices), FitSettings().smoothness)
+    estimator = ALL[task.estimator](task.samples, task.sigma * scene.pixel)
+    state = UniformAdam.start(coordinates.from_vertices(template.vertices))
+    reached: list[Reached] = []
+    images, seconds, a_step = 0.0, 0.0, task.samples * len(scene.views)
+    while len(reached) < len(targets) and images + a_step <= budget:
+        began = time.perf_counter()
+        mesh = template.with_vertices(coordinates.to_vertices(state.parameters))
+        gradient = scene.gradient(mesh, estimator, Key(seed).fold_in(state.count))
+        state = state.step(coordinates.solve(gradient), task.rate * RADIUS)
+        seconds, images = seconds + time.perf_counter() - began, images + a_step
+        fitted = template.with_vertices(coordinates.to_vertices(state.parameters))
+        iou = mean_iou(scene.renderer, fitted, where.held_out)
+        while len(reached) < len(targets) and iou >= targets[len(reached)]:
+            reached.append(Reached(images, seconds))
+    return reached + [Reached(math.inf, math.inf)] * (len(targets) - len(reached))
+
+
+def median_fit(where: FitScene, task: FitTask, target: float, budget: float, seeds: Sequence[int]) -> Reached:
+    """The median over seeds."""
+    found = [fit_until(where, task, [target], budget, seed)[0] for seed in seeds]
+    return Reached(*(statistics.median(values) for values in zip(*found, strict=True)))
+
+
+def fit_row(task: FitTask, target: float, reached: Reached) -> dict[str, Cell]:
+    """A row of the table of fits."""
+    return {
+        "estimator": task.estimator,
+        "IoU": target,
+        "K": float(task.samples),
+        "sigma, px": task.sigma,
+        "rate": task.rate,
+        "images": reached.images if math.isfinite(reached.images) else None,
+        "seconds": reached.seconds if math.isfinite(reached.seconds) else None,
+    }
