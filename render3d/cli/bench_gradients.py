@@ -36,9 +36,9 @@ class _Plan:
     size: int = 64
     # Tuned by examples/tune_fits.py, each estimator on the same grid.
     fits: tuple[tuple[float, FitTask, FitTask], ...] = (
-        (0.9, FitTask("local_credit", 4, 1.0, 0.1), FitTask("leave_one_out", 64, 1.0, 0.1)),
+        (0.9, FitTask("local_credit", 4, 0.5, 0.4), FitTask("leave_one_out", 64, 2.0, 0.1)),
     )
-    budget: float = 1e6  # images a fit
+    budget: float = 200_000  # images that a fit renders at most
 
 
 _PLAN = _Plan()
