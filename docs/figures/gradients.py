@@ -1,4 +1,4 @@
-"""Draws docs/images/gradients.svg from what ``render3d bench gradients --json`` printed.
+"""Draws docs/images/gradients.svg from what ``render3d bench gradients --json`` printed, and prints it as Markdown.
 
 python docs/figures/gradients.py bench.json
 
@@ -51,7 +51,53 @@ def figure(found: dict[str, Any]) -> Figure:
     return drawn
 
 
+def swept_table(swept: list[dict[str, Any]], first: list[dict[str, Any]], varied: str) -> str:
+    """The errors of every estimator in a row, over one of the things that vary."""
+    others = [name for name in PANELS if name != varied]
+    middle, names = first[0], dict.fromkeys(row["estimator"] for row in swept)
+    rows = [row for row in [*swept, *first] if all(row[name] == middle[name] for name in others)]
+    errors = {(row["estimator"], row[varied]): row["error"] for row in rows}
+    values = sorted({value for _, value in errors})
+    cells = [{PANELS[varied]: name} | {f"{value:,g}": errors[name, value] for value in values} for name in names]
+    return markdown(cells)
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """A table; what comes with a standard error is one cell with it."""
+    names = [name for name in rows[0] if "+-" not in name]
+    lines = [names, ["---"] * len(names), *([cell(row, name) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def cell(row: dict[str, Any], name: str) -> str:
+    """A figure to three digits, and with its standard error if it has one."""
+    value, error = row[name], row.get(f"{name} +-", row.get(name.replace(",", " +-,")) if "," in name else None)
+    if not isinstance(value, float):
+        return "-" if value is None else str(value)
+    return rounded(value) if error is None else f"{rounded(value)} ± {rounded(error, 2)}"
+
+
+def rounded(value: float, digits: int = 3) -> str:
+    """To so many digits, and whole from a hundred on."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
+
+
+def print_tables(found: dict[str, Any]) -> None:
+    """All of them."""
+    first, swept, *others = (table["rows"] for table in found["tables"])
+    print(markdown([{name: row[name] for name in row if name not in PANELS} for row in first]))
+    for varied in PANELS:
+        print(swept_table(swept, first, varied))
+    for rows in others:
+        print(markdown(rows))
+    columns = ("case", "unit", "ours", "peer", "theirs", "ratio", "floor")
+    print(markdown([{name: row[name] for name in columns} for row in found["comparisons"]]))
+
+
 if __name__ == "__main__":
-    matplotlib.rcParams.update({"svg.hashsalt": "gradients", "text.color": INK, "font.size": 10})
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "gradients", "svg.fonttype": "none", "text.color": INK, "font.size": 10}
+    )
     report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     figure(report).savefig(TARGET, metadata={"Date": None})
+    print_tables(report)
