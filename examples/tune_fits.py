@@ -16,10 +16,10 @@ from render3d.cli.bench_gradients_fits import FitScene, FitTask, fit_until
 def main(
     iou: float = 0.9,
     estimators: tuple[str, ...] = ("local_credit", "leave_one_out"),
-    samples: tuple[int, ...] = (16, 64, 4),
-    sigmas: tuple[float, ...] = (1.0, 2.0, 0.5),
-    rates: tuple[float, ...] = (0.1, 0.2, 0.05),
-    budget: float = 400_000,
+    samples: tuple[int, ...] = (16, 4, 64),
+    sigmas: tuple[float, ...] = (0.5, 1.0, 2.0),
+    rates: tuple[float, ...] = (0.025, 0.2, 0.1, 0.05, 0.0125),
+    budget: float = 200_000,
     seed: int = 100,
 ) -> None:
     """Print the whole grid.

@@ -36,7 +36,8 @@ class _Plan:
     size: int = 64
     # Tuned by examples/tune_fits.py, each estimator on the same grid.
     fits: tuple[tuple[float, FitTask, FitTask], ...] = (
-        (0.9, FitTask("local_credit", 4, 0.5, 0.4), FitTask("leave_one_out", 64, 2.0, 0.1)),
+        (0.9, FitTask("local_credit", 4, 0.5, 0.2), FitTask("leave_one_out", 16, 0.5, 0.025)),
+        (0.95, FitTask("local_credit", 4, 0.5, 0.1), FitTask("leave_one_out", 16, 0.5, 0.025)),
     )
     budget: float = 200_000  # images that a fit renders at most
 
