@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, final
 
 import torch
@@ -86,9 +86,10 @@ class Moments:
         total = self.gradients.sum(0).square().sum() - self.gradients.square().sum()
         return float(total / (calls * (calls - 1)))
 
-    def without(self, call: int) -> "Moments":
-        """All calls but one."""
-        return Moments(torch.cat([self.gradients[:call], self.gradients[call + 1 :]]))
+    def one_left_out(self) -> Iterator["Moments"]:
+        """All calls but the first, all but the second, and so on."""
+        for call in range(len(self.gradients)):
+            yield Moments(torch.cat([self.gradients[:call], self.gradients[call + 1 :]]))
 
 
 class Quality(NamedTuple):
@@ -122,13 +123,15 @@ def quality(estimates: Moments, reference: Moments) -> Quality:
 
 def jackknife(estimates: Moments, reference: Moments) -> Quality:
     """Standard errors of `quality`, from leaving out one call after the other, of the estimator and the reference."""
-    squares = [0.0] * len(Quality._fields)
-    for moments, of in ((estimates, lambda part: (part, reference)), (reference, lambda part: (estimates, part))):
-        calls = len(moments.gradients)
-        parts = torch.tensor([quality(*of(moments.without(call))) for call in range(calls)], dtype=torch.float64)
-        spread = (calls - 1) * parts.var(0, correction=0)
-        squares = [total + float(more) for total, more in zip(squares, spread, strict=True)]
-    return Quality(*(math.sqrt(total) for total in squares))
+    of_estimates = [quality(part, reference) for part in estimates.one_left_out()]
+    of_reference = [quality(estimates, part) for part in reference.one_left_out()]
+    variance = sum((len(parts) - 1) * _variance(parts) for parts in (of_estimates, of_reference))
+    assert isinstance(variance, Tensor)
+    return Quality(*variance.sqrt().tolist())
+
+
+def _variance(parts: list[Quality]) -> Tensor:
+    return torch.tensor(parts, dtype=torch.float64).var(0, correction=0)
 
 
 @final
@@ -143,10 +146,9 @@ class Comparer:
         self.scene, self.rounds = scene, rounds
         self._references: dict[tuple[int, float], Moments] = {}
 
-    def row(self, case: Case, name: str) -> dict[str, Cell]:
-        """One estimator's figures."""
+    def row(self, case: Case, name: str, calls: int) -> dict[str, Cell]:
+        """One estimator's figures, from so many calls."""
         mesh, scale = ball(case.subdivisions), case.sigma * self.scene.pixel
-        calls = max(4, 16 * self.rounds // case.samples)
         estimates, seconds = self._calls(mesh, ALL[name](case.samples, scale), calls, Key(1))
         found, errors = (
             measure(estimates, self._reference(case.subdivisions, case.sigma)) for measure in (quality, jackknife)
