@@ -153,7 +153,7 @@ class Comparer:
         found, errors = (
             measure(estimates, self._reference(case.subdivisions, case.sigma)) for measure in (quality, jackknife)
         )
-        known = errors.kept < 0.5  # else the length of the mean is lost in noise
+        known = errors.kept < 0.25  # else the length of the mean is lost in noise
         return {
             "estimator": name,
             "vertices": float(mesh.vertices.shape[0]),
