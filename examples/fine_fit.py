@@ -159,7 +159,11 @@ def page(found: dict[str, Found], facts: dict[str, str]) -> str:
         "The bunny, coarse to fine",
         "A sphere fitted through OpenGL by local credit, to silhouettes, depth or shaded pictures of the bunny.",
         report.section("Figures", report.table(header, rows, chosen=best)),
-        report.section("Pictures", report.gallery(pictures(found), ["", "", "", ""], width=240)),
+        report.section(
+            "Pictures",
+            report.paragraph(f"From above: the bunny itself, then what was fitted to {', to '.join(found)}."),
+            report.gallery(pictures(found), ["", "", "", ""], width=240),
+        ),
         report.section("How it was made", report.facts(facts)),
     )
 

@@ -94,7 +94,8 @@ class Gaussian:
         along: ``"axes"``: anywhere, three coordinates. ``"normals"``: along the normals of the vertices, one
             coordinate. The shape of a smooth surface changes by no other motion (Hadamard 1907), so that little is
             lost, and the variance falls with the number of coordinates; but colours that slide along a surface are not
-            seen. ``"screen"``: in the plane of each picture, two coordinates; there is then no gradient along rays.
+            seen. ``"screen"``: across the ray of each vertex, two coordinates, for silhouettes, which do not change
+            along rays: nothing is estimated there.
         per_view: Whether each view draws noise of its own. A vertex is then not credited with what other vertices did
             to other views; the objective must be a sum over views, which is what `expected_loss` takes.
 
@@ -138,7 +139,7 @@ class Gaussian:
     def _directions(self, mesh: Mesh, cameras: Cameras) -> Tensor | None:
         if self.along == "normals":
             return mesh.detach().vertex_normals()[..., None, :, None, :]
-        return cameras.detach().rotation[..., None, :2, :] if self.along == "screen" else None
+        return _across_rays(mesh.vertices.detach(), cameras.detach()) if self.along == "screen" else None
 
 
 @final
@@ -165,6 +166,19 @@ class Antithetic:
         half = self.noise.draw(key, samples // 2, mesh, cameras)
         coordinates, score = (torch.cat([values, -values]) for values in (half.coordinates, half.score))
         return Draw(coordinates, score, half.scale, half.directions)
+
+
+def _across_rays(vertices: Tensor, cameras: Cameras) -> Tensor:
+    """``[*batch, views, V, 2, 3]``, world axes: for each vertex, right and down in the picture, across its ray.
+
+    Across the optical axis would not do: what moves along that moves in the picture, unless it is on it.
+    """
+    right, down, _ = cameras.rotation[..., None, :, :].unbind(-2)  # [*batch, views, 1, 3]
+    if cameras.projection == "orthographic":
+        return torch.stack([right, down], dim=-2)
+    ray = torch.nn.functional.normalize(vertices[..., None, :, :] - cameras.position[..., None, :], dim=-1)
+    right = torch.nn.functional.normalize(right - (right * ray).sum(-1, keepdim=True) * ray, dim=-1)
+    return torch.stack([right, torch.linalg.cross(ray, right)], dim=-2)
 
 
 def pixel_sizes(mesh: Mesh, cameras: Cameras) -> Tensor:
