@@ -1,4 +1,4 @@
-"""Fitting: a mesh, its colours or a volume recovered from posed images, through a renderer."""
+"""Fitting: a mesh, its colours, its pose or a volume recovered from images, through a renderer."""
 
 from render3d.fitting.checkpoint import Record as Record
 from render3d.fitting.color_fit import ColorFitResult as ColorFitResult
@@ -15,8 +15,12 @@ from render3d.fitting.measures import baselines as baselines
 from render3d.fitting.measures import measure as measure
 from render3d.fitting.optimiser import Adam as Adam
 from render3d.fitting.optimiser import UniformAdam as UniformAdam
+from render3d.fitting.poses import PoseResult as PoseResult
+from render3d.fitting.poses import fit_pose as fit_pose
+from render3d.fitting.poses import move_about as move_about
 from render3d.fitting.preconditioner import SmoothCoordinates as SmoothCoordinates
 from render3d.fitting.settings import FitSettings as FitSettings
+from render3d.fitting.settings import PoseSettings as PoseSettings
 from render3d.fitting.settings import VolumeFitSettings as VolumeFitSettings
 from render3d.fitting.spheres import Sphere as Sphere
 from render3d.fitting.spheres import best_sphere as best_sphere

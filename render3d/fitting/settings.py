@@ -122,22 +122,81 @@ class VolumeFitSettings:
         return _geometric(self.learning_rate, step / self.steps)
 
 
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PoseSettings:
+    """Settings of `fit_pose`. The defaults find most poses that are up to 80 degrees off in small pictures.
+
+    Attributes:
+        candidates: Poses round the rough one that are rendered first.
+        starts: The best of them, from which the search goes on; after each level the better half is kept.
+        levels: Sizes of the pictures, from coarse to fine; each has twice the side of the one before.
+        steps: Gauss-Newton steps from every start at each level.
+        samples: Noisy poses that a step renders: seven at least, for six numbers and a mean.
+        noise: Standard deviation of their noise at the first and at the last step: radians of each turn, and shares of
+            the mesh's radius of each shift. It decays geometrically.
+        reach_degrees: The largest turn of a candidate. Turns are spread evenly from zero to it, about any axis.
+        shift: Standard deviation of a candidate's shift along each axis, as a share of the mesh's radius.
+        seed: Of candidates and noise.
+
+    Raises:
+        ValueError: A value outside its range.
+    """
+
+    candidates: int = 256
+    starts: int = 8
+    levels: int = 4
+    steps: int = 8
+    samples: int = 10
+    noise: tuple[float, float] = (0.1, 0.005)
+    reach_degrees: float = 100.0
+    shift: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_least(self, candidates=1, starts=1, levels=1, steps=1, samples=7, seed=0)
+        _check_positive(self, "noise")
+        _check_not_negative(self, "shift")
+        if self.starts > self.candidates:
+            raise ValueError(
+                f"starts are the best of the candidates, at most {self.candidates}; got {self.starts}. Take fewer "
+                "starts, or more candidates."
+            )
+        if not 0 <= self.reach_degrees <= 180:
+            raise ValueError(f"reach_degrees must lie between 0 and 180; got {self.reach_degrees}.")
+
+    @property
+    def renders(self) -> int:
+        """How often a fit renders each object, small pictures counted like large ones, all views at once."""
+        kept = [self.starts_at(level) for level in range(self.levels)]
+        # Besides the steps: the rough pose, the candidates, and the starts each time they are compared.
+        return 1 + self.candidates + (self.steps * self.samples + 1) * sum(kept)
+
+    def starts_at(self, level: int) -> int:
+        """How many starts are kept at this level."""
+        return max(1, self.starts >> level)
+
+    def noise_at(self, step: int) -> float:
+        """Radians, and shares of the radius, at this step of all levels' steps."""
+        return _geometric(self.noise, step / max(1, self.levels * self.steps - 1))
+
+
 Settings = FitSettings | VolumeFitSettings
 
 
-def _check_least(settings: Settings, **least: int) -> None:
+def _check_least(settings: object, **least: int) -> None:
     for name, bound in least.items():
         if getattr(settings, name) < bound:
             raise ValueError(f"{name} must be at least {bound}; got {getattr(settings, name)}.")
 
 
-def _check_positive(settings: Settings, *names: str) -> None:
+def _check_positive(settings: object, *names: str) -> None:
     for name in names:
         if not all(value > 0 and math.isfinite(value) for value in getattr(settings, name)):
             raise ValueError(f"{name} must be two positive numbers, first and last; got {getattr(settings, name)}.")
 
 
-def _check_not_negative(settings: Settings, *names: str) -> None:
+def _check_not_negative(settings: object, *names: str) -> None:
     for name in names:
         if not (getattr(settings, name) >= 0 and math.isfinite(getattr(settings, name))):
             raise ValueError(f"{name} must be zero or positive; got {getattr(settings, name)}.")
