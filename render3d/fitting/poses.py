@@ -71,7 +71,7 @@ def move_about(cameras: Cameras, twist: Tensor, center: Tensor) -> Cameras:
     broadcast_shapes(center.shape[:-1], cameras.batch_shape, names=("center", "cameras"))
     place = cameras.to_camera_space(center[..., None, :])[..., 0, :]
     to_view = cameras.rotation @ cameras.rotation[..., :1, :, :].mT  # from the axes of the first view
-    shift, turn = ((to_view @ part[..., None, :, None])[..., 0] for part in twist.split(3, -1))
+    shift, turn = ((to_view @ part[..., None, :, None])[..., 0] for part in (twist[..., :3], twist[..., 3:]))
     return cameras.retract(torch.cat([shift + torch.linalg.cross(place.expand_as(turn), turn), turn], dim=-1))
 
 
@@ -93,7 +93,7 @@ def fit_pose(
 
     Args:
         mesh: ``[*batch]``, one `Mesh`, with the colours it has in the pictures.
-        cameras: ``[*batch, views]``, the rough pose. Views of one object are a rig: they move together. Intrinsics stay.
+        cameras: ``[*batch, views]``, the rough pose. Views of one object move together, as a rig. Intrinsics stay.
         target: ``rgb`` or ``alpha`` or both, of the size of ``cameras``, their leading shape ``[*batch, views]``: as
             the renderer would show them, in linear light, over its background. Silhouettes alone leave many poses open.
         renderer: Any `Renderer` of meshes; by default `render3d.renderers.OpenGL`.
@@ -139,8 +139,8 @@ class _Search:
     ) -> None:
         if not isinstance(mesh, Mesh):
             raise CapabilityError(
-                f"A pose is that of one Mesh, whose batch shares a topology; got a {type(mesh).__name__}. Call once for "
-                "each mesh of a list."
+                f"A pose is that of one Mesh, whose batch shares a topology; got a {type(mesh).__name__}. Call once "
+                "for each mesh of a list."
             )
         check_values(mesh)
         check_same_device(mesh=mesh.vertices, cameras=cameras.world_to_camera, target=_images(target)[0])
@@ -152,12 +152,10 @@ class _Search:
         )
         _check_target(target, self.cameras, settings.levels)
         self.target = target
-        used = self.mesh.vertices[..., self.mesh.faces.reshape(-1), :]
+        used = self.mesh.vertices[..., self.mesh.faces.reshape(-1), :].to(poses)
         self.center = (used.amin(-2) + used.amax(-2)) / 2
         radius = (used - self.center[..., None, :]).norm(dim=-1).amax(-1, keepdim=True)
-        self.units = torch.cat(
-            [radius.expand(*radius.shape[:-1], 3), torch.ones_like(radius).expand(*radius.shape[:-1], 3)], -1
-        )
+        self.units = torch.cat([radius, radius, radius, *[torch.ones_like(radius)] * 3], dim=-1)
         self.renders = 0
 
     def moved(self, twists: Tensor) -> Cameras:
@@ -183,7 +181,7 @@ class _Search:
         """Twists ``[candidates, *batch, 6]``; the first is zero, the rough pose itself."""
         settings = self.settings
         drawn = self._normal(Key(settings.seed), settings.candidates, 7)
-        shift, axis, share = drawn.split((3, 3, 1), -1)
+        shift, axis, share = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
         angle = math.radians(settings.reach_degrees) * torch.special.ndtr(share)  # uniform
         twists = torch.cat([settings.shift * shift, angle * axis / axis.norm(dim=-1, keepdim=True)], -1)
         twists[0] = 0
@@ -202,8 +200,8 @@ class _Search:
         samples, starts = self.settings.samples, len(twists)
         scale = self.settings.noise_at(number)
         drawn = self._normal(Key(self.settings.seed).fold_in(number), samples, starts * 6)
-        noise = drawn.unflatten(-1, (starts, 6)).movedim(-2, 1)  # [K, N, *batch, 6]
-        residuals = self._residuals(twists + scale * noise, level)
+        noise = drawn.reshape(samples, *self.batch, starts, 6).movedim(-2, 1)  # [K, N, *batch, 6]
+        residuals = self._residuals(twists + scale * noise, level).to(noise)
         return twists + scale * gauss_newton(noise, residuals)
 
     def _normal(self, key: Key, samples: int, numbers: int) -> Tensor:
@@ -249,7 +247,8 @@ def gauss_newton(noise: Tensor, residuals: Tensor) -> Tensor:
     floor = 1e-5 * size + torch.finfo(size.dtype).tiny
     step = -torch.linalg.solve(hessian + floor * torch.eye(dimensions).to(noise), slope)
     length = step.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(step.dtype).tiny)
-    return step * (_TRUSTED / length).clamp(max=1)
+    trusted: Tensor = step * (_TRUSTED / length).clamp(max=1)
+    return trusted
 
 
 def _images(target: Rendering) -> list[Tensor]:
@@ -291,7 +290,8 @@ def _pooled(image: Tensor, size: tuple[int, int]) -> Tensor:
     if image.shape[-2:] == size:
         return image
     flat = image.reshape(-1, *image.shape[-3:])
-    return torch.nn.functional.adaptive_avg_pool2d(flat, size).reshape(*image.shape[:-2], *size)
+    pooled = torch.nn.functional.adaptive_avg_pool2d(flat, size)
+    return pooled.reshape(*image.shape[:-2], *size)
 
 
 def _picked(twists: Tensor, indices: Tensor) -> Tensor:
