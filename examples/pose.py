@@ -185,7 +185,7 @@ def solve(problems: Problems, renderer: r3.renderers.Renderer, seed: int) -> dic
     for population, spread in STRATEGIES:
         twists = by_cma(problems, renderer, tuple(ours), seed, population, spread)
         cameras = [problems.moved(twist) for twist in twists]
-        found[f"CMA-ES, {population} a generation"] = dict(zip(ours, cameras, strict=True))
+        found[f"CMA-ES, {population}"] = dict(zip(ours, cameras, strict=True))
     return found
 
 
@@ -243,10 +243,11 @@ def main(*, out: Path = Path("out/pose"), problems: int = 50, size: int = 64, se
         *(f"below {limit}, %" for limit in THRESHOLDS),
         "median, degrees",
     )
-    note = "The rough pose, what each method found with the most renders and the degrees that are left, and the target."
+    note = "From top to bottom: the rough pose, what each method found with the most renders, and the target."
     page = report.page(
         "Poses from a bad start",
-        f"{problems} problems a row, pictures of {size} x {size}, seed {seed}; shares with 95 % Wilson intervals.",
+        f"{problems} problems a row, pictures of {size} x {size}, seed {seed}; shares with 95 % Wilson intervals. "
+        "CMA-ES with its population.",
         report.section("Shares of poses found", report.table(heads, rows)),
         report.section("Success against renders", *(report.columns(*plots[at : at + 2]) for at in (0, 2, 4))),
         report.section(
