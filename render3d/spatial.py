@@ -9,14 +9,17 @@ patch lies at ``A p + b`` of the canvas. `read` gives the patch that lies there,
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import ShapeError, TransformError
+
+_CACHED = 2**19  # numbers: some such tensors fit a cache together
 
 
 @final
@@ -256,26 +259,61 @@ def _contract(values: Tensor, kernels: Sequence[Tensor]) -> Tensor:
 
     Each product takes an axis from the end and puts it in front, so that none needs a copy of the values.
     """
-    for kernel in reversed(kernels):
-        count, *rest, cells = values.shape
-        product: Tensor = _Product.apply(kernel, values.reshape(count, -1, cells))  # type: ignore[no-untyped-call]
-        values = product.reshape(count, -1, *rest)
-    return values
+    found: Tensor = _Contraction.apply(values.contiguous(), *reversed(kernels))  # type: ignore[no-untyped-call]
+    return found
 
 
-class _Product(torch.autograd.Function):
-    """``kernel @ values.mT``, ``[N, p, c]`` and ``[N, M, c]`` to ``[N, p, M]``.
+class _Contraction(torch.autograd.Function):
+    """The products, one after the other, of few grids at a time.
 
-    Autograd would give the gradient of the values transposed, which the next backward pass has to copy.
+    What lies between two products then stays in the cache, and is made again for the backward pass: on a CPU that is
+    quicker than to write it to fresh memory, which the system has to clear, and to keep it.
     """
 
     @staticmethod
-    def forward(ctx: Any, kernel: Tensor, values: Tensor) -> Tensor:
-        ctx.save_for_backward(kernel, values)
-        return kernel @ values.mT
+    def forward(ctx: Any, values: Tensor, *kernels: Tensor) -> Tensor:
+        ctx.save_for_backward(values, *kernels)
+        points = [kernel.shape[1] for kernel in reversed(kernels)]
+        found = values.new_empty(len(values), *points, *values.shape[1 : values.dim() - len(kernels)])
+        for few in _few(values):
+            *_, last = _stages(values[few], [kernel[few] for kernel in kernels[:-1]])
+            kernel = kernels[-1][few]
+            torch.bmm(kernel, _rows(last).mT, out=found[few].view(len(kernel), kernel.shape[1], -1))
+        return found
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        kernel, values = ctx.saved_tensors
-        by_kernel, by_values = ctx.needs_input_grad
-        return grad @ values if by_kernel else None, grad.mT @ kernel if by_values else None
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        values, *kernels = ctx.saved_tensors
+        by_values, by_kernels = torch.empty_like(values), [torch.empty_like(kernel) for kernel in kernels]
+        for few in _few(values):
+            stages = _stages(values[few], [kernel[few] for kernel in kernels[:-1]])
+            product = grad[few]
+            for number in reversed(range(len(kernels))):
+                kernel, rows = kernels[number][few], _rows(stages[number])
+                product = product.reshape(len(kernel), kernel.shape[1], -1)
+                torch.bmm(product, rows, out=by_kernels[number][few])
+                if number > 0:
+                    product = product.mT @ kernel
+            torch.bmm(product.mT, kernels[0][few], out=_rows(by_values[few]))
+        return by_values, *by_kernels
+
+
+def _few(values: Tensor) -> Iterator[slice]:
+    """Parts of a batch of grids, each small enough for the cache of a CPU; all of it at once elsewhere."""
+    count = max(1, _CACHED // values.shape[1:].numel()) if values.device.type == "cpu" else len(values)
+    return (slice(first, first + count) for first in range(0, len(values), count))
+
+
+def _stages(values: Tensor, kernels: Sequence[Tensor]) -> list[Tensor]:
+    """The values, and what each product makes of them."""
+    stages = [values]
+    for kernel in kernels:
+        count, *rest, _ = stages[-1].shape
+        stages.append((kernel @ _rows(stages[-1]).mT).reshape(count, -1, *rest))
+    return stages
+
+
+def _rows(values: Tensor) -> Tensor:
+    """``[N, M, cells]``, of ``[N, ..., cells]``."""
+    return values.reshape(len(values), -1, values.shape[-1])
