@@ -53,11 +53,18 @@ class Noisy:
         So signed, one box holds others if it is their minimum. Where a vertex is not before a
         perspective camera in some sample, all four are minus infinity: it may be anywhere.
         """
-        cameras = self.cameras
-        vertices = self.mesh.vertices[..., None, :, :] + self.draw.extremes().displacements
-        points = vertices @ cameras.rotation.mT + cameras.translation[..., None, :]
-        pixels = cameras.to_pixels(points)
-        bounds = torch.cat([pixels.amin(0), -pixels.amax(0)], dim=-1)
+        cameras, draw = self.cameras, self.draw
+        ends = draw.extremes()
+        vertices = self.vertices if ends is draw else self.mesh.vertices[..., None, :, :] + ends.displacements
+        rows = cameras.rotation @ vertices.mT + cameras.translation[..., None]  # [K, ..., 3, V]: quicker along rows
+        plane, depth = rows[..., :2, :], rows[..., 2:, :]
+        if cameras.projection == "perspective":
+            plane = plane / depth
+        ones = torch.ones_like(plane[0, ..., :1, :])
+        low, high = (
+            cameras.intrinsics[..., :2, :] @ torch.cat([end, ones], dim=-2) for end in (plane.amin(0), plane.amax(0))
+        )
+        bounds = torch.cat([low, -high], dim=-2).mT
         if cameras.projection == "orthographic":
             return bounds
-        return bounds.masked_fill((points[..., 2:] <= cameras.near).any(0), -torch.inf)
+        return bounds.masked_fill((depth.amin(0) <= cameras.near).mT, -torch.inf)

@@ -73,7 +73,7 @@ class LeaveOneOut:
     def advantages(self, losses: Tensor) -> Tensor:
         """See `Signal`."""
         samples = losses.shape[0]
-        return (losses - losses.mean(0, keepdim=True)) * (samples / (samples - 1))
+        return losses.sub(losses.mean(0, keepdim=True)).mul_(samples / (samples - 1))
 
     def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
         """See `Signal`: ``1/K sum_k credit_k score_k``."""
@@ -197,9 +197,6 @@ def score_product(credit: Tensor, score: Tensor) -> Tensor:
     Either may be shared: credit ``[K, *batch, views, 1]`` by all vertices, a score ``[K, *batch, 1, V, d]`` by all
     views; with both it is a matrix product.
     """
-    samples = credit.shape[0]
-    if credit.shape[-1] == 1 and score.shape[-3] == 1:
-        weights = credit[..., 0].movedim(0, -1)
-        flat = score[..., 0, :, :].flatten(-2).movedim(0, -2)
-        return (weights @ flat).unflatten(-1, score.shape[-2:]) / samples  # type: ignore[no-untyped-call, no-any-return]
-    return (credit[..., None] * score).sum(0) / samples
+    if credit.shape[-1] > 1 and score.shape[-3] == 1:  # einsum would go through memory in strides
+        return (credit[..., None] * score).sum(0) / credit.shape[0]
+    return torch.einsum("k...v,k...vd->...vd", credit, score) / credit.shape[0]

@@ -86,7 +86,7 @@ class Rings:
         bounds = noisy.bounds
         table, _ = neighbours(noisy.faces, bounds.shape[-2])
         for _ in range(rings):
-            bounds = bounds.index_select(-2, table.reshape(-1)).unflatten(-2, table.shape).amin(-2)  # type: ignore[no-untyped-call]
+            bounds = bounds.index_select(-2, table.T.reshape(-1)).unflatten(-2, table.T.shape).amin(-3)  # type: ignore[no-untyped-call]
         low, high = (bounds - (self.margin + _ROUNDING)).floor().chunk(2, dim=-1)
         height, width = noisy.image_size
         size = low.new_tensor([width, height])
@@ -112,4 +112,4 @@ def box_sums(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     )
     values = table.flatten(-2).gather(-1, corners.expand(*leading, -1))
     outer, inner, side, above = values.chunk(4, dim=-1)
-    return (outer + inner - side - above).to(images.dtype)
+    return outer.add_(inner).sub_(side).sub_(above).to(images.dtype)
