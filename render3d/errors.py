@@ -7,6 +7,7 @@ Render3DError
 ├── CapabilityError               a renderer or estimator was asked for what it lacks
 ├── GradientError(RuntimeError)   a gradient was asked for and none would come
 ├── GraphicsError(RuntimeError)   no usable OpenGL, or a context used where it must not be
+├── BackEndError(RuntimeError)    the library behind a back end is missing, broken, or lacks a device it needs
 ├── MeshError(ValueError)         a mesh, or the file it came from, that cannot be used
 ├── VolumeError(ValueError)       a volume, or the file it came from, that cannot be used
 ├── TransformError(ValueError)    a spatial transform that cannot be applied or inverted
@@ -44,6 +45,10 @@ class GradientError(Render3DError, RuntimeError):
 
 class GraphicsError(Render3DError, RuntimeError):
     """No usable OpenGL, or a context used where it must not be."""
+
+
+class BackEndError(Render3DError, RuntimeError):
+    """The library behind a back end is missing, broken, or lacks a device that it needs."""
 
 
 class MeshError(Render3DError, ValueError):

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
+from render3d.optional import LIBRARIES, Library, explain
+
 CORE = {
     "torch": "torch",
     "numpy": "numpy",
@@ -27,14 +29,6 @@ CORE = {
     "tyro": "tyro",
 }
 """What is installed with the package: distribution and module."""
-
-OPTIONAL = {
-    "mitsuba": ("mitsuba", "pip install 'render3d[mitsuba]' (https://mitsuba.readthedocs.io)"),
-    "pytorch3d": ("pytorch3d", "https://github.com/facebookresearch/pytorch3d/blob/main/INSTALL.md"),
-    "kaolin": ("kaolin", "https://kaolin.readthedocs.io/en/latest/notes/installation.html"),
-    "nvdiffrast": ("nvdiffrast", "https://nvlabs.github.io/nvdiffrast/ (licence: not for commercial use)"),
-}
-"""Further back ends: module and the page that says how to install it."""
 
 NO_OPENGL = (
     "Debian and Ubuntu, as root: apt install libegl1 libgl1 libgl1-mesa-dri libgles2. Without root: "
@@ -141,17 +135,17 @@ def _pyrender() -> Finding:
 
 
 def _optional() -> list[Finding]:
-    findings = []
-    for name, (module, page) in OPTIONAL.items():
-        if importlib.util.find_spec(module) is None:
-            findings.append(Finding(name, "note", "not installed (optional)", page))
-            continue
-        answer = _run_python(f"import {module}")
-        if answer.returncode:
-            findings.append(Finding(name, "note", f"installed, cannot be imported: {_last_line(answer)}", page))
-        else:
-            findings.append(Finding(name, "note", "installed"))
-    return findings
+    return [_optional_library(library) for library in LIBRARIES]
+
+
+def _optional_library(library: Library) -> Finding:
+    if not library.is_installed:
+        return Finding(library.module, "note", "not installed (optional)", library.page)
+    imports = "; ".join(f"import {module}" for module in (library.module, *library.parts))
+    answer = _run_python(imports)
+    if answer.returncode:
+        return Finding(library.module, "note", explain(library, _last_line(answer)))
+    return Finding(library.module, "note", f"installed{library.version}")
 
 
 def _run_python(code: str) -> "subprocess.CompletedProcess[str]":

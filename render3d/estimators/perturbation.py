@@ -89,7 +89,7 @@ def carrying_colors(renderer: Renderer, waiting: Sequence[str]) -> Renderer:
     Raises:
         GradientError: It does not tell enough of what it sees; ``waiting`` are the inputs that would get no gradient.
     """
-    if "interior" in renderer.capabilities.gradients:
+    if "colors" in renderer.capabilities.gradients:
         return renderer
     try:
         return DeferredShading(renderer)

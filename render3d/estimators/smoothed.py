@@ -16,7 +16,8 @@ from render3d.estimators.presets import default_estimator
 from render3d.estimators.statistics import GradientStatistics, statistics_of
 from render3d.images import Rendering, to_float
 from render3d.randomness import Key, as_key
-from render3d.renderers.base import Capabilities, GradientKind, Renderer
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Renderer
+from render3d.renderers.deferred_shading import can_be_shaded
 from render3d.scenes import Scene
 
 _UNSMOOTHABLE = ("face_index", "barycentric")
@@ -97,7 +98,9 @@ class Smoothed(nn.Module):
         """Those of the black box, less what has no mean, plus gradients."""
         inner = self.renderer.capabilities
         outputs = tuple(name for name in inner.outputs if name not in _UNSMOOTHABLE)
-        gradients: frozenset[GradientKind] = frozenset({"interior", "silhouette", "pose"})
+        gradients = FULL_GRADIENTS
+        if "colors" not in inner.gradients and not can_be_shaded(self.renderer):
+            gradients -= {"colors"}
         return dataclasses.replace(inner, name=f"Smoothed({inner.name})", outputs=outputs, gradients=gradients)
 
     def forward(

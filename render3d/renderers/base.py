@@ -4,7 +4,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
@@ -19,7 +19,8 @@ from render3d.scenes import Mesh, Scene, Volume
 from render3d.scenes.volume import check_volume
 
 Color = tuple[float, float, float]
-GradientKind = Literal["interior", "silhouette", "pose"]
+GradientKind = Literal["colors", "interior", "silhouette", "pose"]
+FULL_GRADIENTS: frozenset[GradientKind] = frozenset(get_args(GradientKind))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,8 +105,10 @@ class Capabilities:
     Attributes:
         name: What users call it.
         outputs: The images of `Rendering` that it makes.
-        gradients: What it carries gradients to by itself: ``"interior"`` (colours inside the silhouette),
-            ``"silhouette"`` (moving edges), ``"pose"`` (cameras). Empty for a black box.
+        gradients: What it carries gradients to by itself: ``"colors"`` (of vertices, faces, voxels and textures),
+            ``"interior"`` (shapes, as far as it changes what is seen between edges), ``"silhouette"`` (shapes, as far
+            as edges move), ``"pose"`` (cameras, whatever shapes get). Empty for a black box. An image whose gradient
+            would be zero for the lack of a kind, such as ``alpha`` without ``"silhouette"``, is a `GradientError`.
         batched: Whether a batch is one job for it rather than a loop.
         device: Where it works: ``"cpu"``, ``"cuda"``, ``"opengl"``.
         licence: SPDX name of what stands behind it.

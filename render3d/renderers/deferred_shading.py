@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol, final, runtime_checkable
+from typing import Protocol, TypeGuard, final, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
@@ -29,6 +29,11 @@ class Shaded(Renderer, Protocol):
         ...
 
 
+def can_be_shaded(renderer: Renderer) -> TypeGuard[Shaded]:
+    """Whether a renderer tells enough of what it sees to be shaded in torch."""
+    return isinstance(renderer, Shaded) and set(_SURFACE) <= set(renderer.capabilities.outputs)
+
+
 @final
 class DeferredShading:
     """A `Renderer` that sees by a black box and shades in torch: gradients reach colours and textures, exactly.
@@ -52,9 +57,9 @@ class DeferredShading:
     """
 
     def __init__(self, renderer: Renderer) -> None:
-        able = renderer.capabilities
-        lacking = [name for name in _SURFACE if name not in able.outputs]
-        if lacking or not isinstance(renderer, Shaded):
+        if not can_be_shaded(renderer):
+            able = renderer.capabilities
+            lacking = [name for name in _SURFACE if name not in able.outputs]
             raise CapabilityError(
                 f"Exact gradients of colours need a renderer that tells which face a pixel shows, and "
                 f"{able.name} has no {' and no '.join(lacking) or 'shading'}. Use OpenGL."
@@ -68,9 +73,9 @@ class DeferredShading:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the black box, and gradients inside the silhouette."""
+        """Those of the black box, and gradients of colours."""
         inner = self.renderer.capabilities
-        return dataclasses.replace(inner, name=f"DeferredShading({inner.name})", gradients=frozenset({"interior"}))
+        return dataclasses.replace(inner, name=f"DeferredShading({inner.name})", gradients=frozenset({"colors"}))
 
     def __call__(
         self,

@@ -10,6 +10,7 @@ import pytest
 
 from render3d.cli import doctor as module
 from render3d.cli import main
+from render3d.optional import Library
 
 
 def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -58,16 +59,15 @@ def test_a_library_that_is_not_there_and_one_that_crashes() -> None:
 
 
 def test_an_optional_back_end_that_works_needs_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        module, "OPTIONAL", {"works": ("json", "page"), "fails": ("this", "page"), "none": ("no_x", "p")}
-    )
+    libraries = [Library("Works", "json", "page"), Library("Fails", "this", "page"), Library("None", "no_x", "p")]
+    monkeypatch.setattr(module, "LIBRARIES", libraries)
     answers = {"import json": (0, ""), "import this": (1, "ImportError: no CUDA\n")}
     monkeypatch.setattr(
         module, "_run_python", lambda code: subprocess.CompletedProcess([], answers[code][0], "", answers[code][1])
     )
     works, fails, absent = module._optional()
     assert (works.detail, works.advice) == ("installed", "")
-    assert (fails.detail, fails.advice) == ("installed, cannot be imported: ImportError: no CUDA", "page")
+    assert fails.detail == "Fails is installed, but cannot be imported (ImportError: no CUDA). Install it again: page"
     assert (absent.detail, absent.advice) == ("not installed (optional)", "p")
 
 

@@ -12,7 +12,7 @@ from render3d.color import NEUTRAL_GREY
 from render3d.errors import VolumeError
 from render3d.images import Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import Capabilities, Color, check_square
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Color, check_square
 from render3d.renderers.one_by_one import render_volumes
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
@@ -55,7 +55,7 @@ class EmissionAbsorption:
         return Capabilities(
             name="EmissionAbsorption",
             outputs=("rgb", "alpha", "depth"),
-            gradients=frozenset({"interior", "silhouette", "pose"}),
+            gradients=FULL_GRADIENTS,
             batched=True,
             device="any",
             licence="MIT",

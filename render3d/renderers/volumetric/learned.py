@@ -10,7 +10,7 @@ from render3d.cameras import Cameras
 from render3d.errors import VolumeError
 from render3d.images import CHANNELS, Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import Capabilities, check_call
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities, check_call
 from render3d.renderers.volumetric.warps import Warp, depth_range, warp_to_view
 from render3d.scenes import Scene, Volume
 
@@ -105,7 +105,7 @@ class LearnedProjection(nn.Module):
         return Capabilities(
             name="LearnedProjection",
             outputs=self.outputs,
-            gradients=frozenset({"interior", "silhouette", "pose"}),
+            gradients=FULL_GRADIENTS,
             batched=True,
             device="any",
             licence="MIT",

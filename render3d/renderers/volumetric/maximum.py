@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from render3d.cameras import Cameras
 from render3d.images import Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import Capabilities, check_square
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities, check_square
 from render3d.renderers.one_by_one import render_volumes
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
@@ -45,7 +45,7 @@ class MaxProjection:
         return Capabilities(
             name="MaxProjection",
             outputs=("alpha",),
-            gradients=frozenset({"interior", "silhouette", "pose"}),
+            gradients=FULL_GRADIENTS - {"colors"},
             batched=True,
             device="any",
             licence="MIT",

@@ -1,0 +1,96 @@
+"""Libraries that some back ends stand on and that the package does not install: found, imported, or explained.
+
+Nothing but Python is needed to ask, so that `render3d doctor` can.
+"""
+
+import dataclasses
+import importlib
+import importlib.metadata
+import importlib.util
+from types import ModuleType
+from typing import final
+
+from render3d.errors import BackEndError
+
+# What the loader of compiled modules says where these were built against other libraries than those that are there.
+_OTHER_BUILD = ("undefined symbol", "libtorch", "libc10", "libcudart", "symbol not found", "dll load failed")
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """An optional library.
+
+    Attributes:
+        name: What its users call it.
+        module: What is imported.
+        page: Where its own project says how to install it.
+        parts: Modules without which it is of no use, such as compiled ones.
+    """
+
+    name: str
+    module: str
+    page: str
+    parts: tuple[str, ...] = ()
+
+    def load(self) -> ModuleType:
+        """Import it with its parts.
+
+        Raises:
+            BackEndError: It is not installed, was built for another torch, or fails when it is imported; the message
+                says which, and what to do.
+        """
+        if not self.is_installed:
+            raise BackEndError(f"{self.name} is not installed. {self.page} says how to install it.")
+        try:
+            found = importlib.import_module(self.module)
+            for part in self.parts:
+                importlib.import_module(part)
+        except Exception as error:  # a broken installation may raise anything
+            raise BackEndError(explain(self, f"{type(error).__name__}: {error}")) from error
+        return found
+
+    @property
+    def version(self) -> str:
+        """With a space before it, or nothing where it does not say."""
+        try:
+            return f" {importlib.metadata.version(self.module)}"
+        except importlib.metadata.PackageNotFoundError:
+            return ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether there is such a module; whether it works is another question."""
+        try:
+            return importlib.util.find_spec(self.module) is not None
+        except ValueError:  # imported, without a specification
+            return True
+
+
+def explain(library: Library, failure: str) -> str:
+    """One sentence on what an import that failed so means, and one on what to do."""
+    if any(sign in failure.lower() for sign in _OTHER_BUILD):
+        return (
+            f"{library.name} is installed, but was built for another torch than the one that is installed ({failure}). "
+            f"Build it again with this torch: {library.page}"
+        )
+    return f"{library.name} is installed, but cannot be imported ({failure}). Install it again: {library.page}"
+
+
+PYTORCH3D = Library(
+    "PyTorch3D",
+    "pytorch3d",
+    "https://github.com/facebookresearch/pytorch3d/blob/main/INSTALL.md",
+    ("pytorch3d._C",),
+)
+KAOLIN = Library("Kaolin", "kaolin", "https://kaolin.readthedocs.io/en/latest/notes/installation.html", ("kaolin._C",))
+NVDIFFRAST = Library(
+    "nvdiffrast",
+    "nvdiffrast",
+    "https://nvlabs.github.io/nvdiffrast/ (licence: not for commercial use)",
+    ("nvdiffrast.torch",),
+)
+MITSUBA = Library("Mitsuba", "mitsuba", "https://mitsuba.readthedocs.io (pip install 'render3d[mitsuba]')")
+
+LIBRARIES = (MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST)
+"""All of them."""
