@@ -257,9 +257,7 @@ def check_values(mesh: Mesh) -> None:
         )
 
 
-def _check_gradients(
-    capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras, outputs: Sequence[str]
-) -> None:
+def _check_gradients(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras, outputs: Sequence[str]) -> None:
     """Raise `GradientError` if autograd waits for a gradient that would not come: never a silent zero."""
     given = capabilities.gradients
     moves = ("silhouette",) if "alpha" in outputs else ("silhouette", "interior")
