@@ -103,6 +103,7 @@ class PyTorch3D:
         return render_batch(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        PYTORCH3D.load()
         blurred = [name for name in outputs if name in ("rgb", "alpha")] if self.soft else []
         images = {}
         if len(blurred) < len(outputs):
@@ -131,7 +132,6 @@ class PyTorch3D:
 
     def _look(self, mesh: Mesh, cameras: Cameras, soft: SoftEdges | None) -> tuple[Tensor, Tensor, Any]:
         """Faces ``[K, *batch, views, 1, H, W]``, places on them ``[K, *batch, views, 3, H, W]``, and its fragments."""
-        PYTORCH3D.load()
         from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
         from pytorch3d.structures import Meshes
 
@@ -147,7 +147,7 @@ class PyTorch3D:
             cull_backfaces=self.shading.cull != "none",
             z_clip_value=cameras.near,
         )
-        fragments = MeshRasterizer(_their_cameras(cameras, shape), settings)(Meshes(vertices, faces))
+        fragments = MeshRasterizer(their_cameras(cameras, shape), settings)(Meshes(vertices, faces))
         found, place = fragments.pix_to_face, fragments.bary_coords[..., order]
         hidden = (found < 0) | (fragments.zbuf > cameras.far)
         fragments.pix_to_face = found.masked_fill(hidden, -1)
@@ -162,7 +162,7 @@ class PyTorch3D:
         return f"PyTorch3D({self.shading}, {self.soft})"
 
 
-def _their_cameras(cameras: Cameras, shape: Sequence[int]) -> Any:
+def their_cameras(cameras: Cameras, shape: Sequence[int]) -> Any:
     """PyTorch3D's cameras, all in one row, of the leading ``shape``."""
     from pytorch3d.renderer import OrthographicCameras, PerspectiveCameras
 
