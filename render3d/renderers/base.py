@@ -177,7 +177,8 @@ def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outpu
         DeviceError: Scene and cameras on different devices.
         MeshError: No faces, indices out of range, or vertices that are not finite.
         VolumeError: Values that are not finite, or a negative density.
-        GradientError: An input requires a gradient, and ``capabilities`` says that there is none.
+        GradientError: An input requires a gradient, and ``capabilities`` says that there is none; or one that moves
+            edges does, ``outputs`` hold ``alpha``, and ``capabilities`` hold no ``"silhouette"``.
     """
     _check_outputs(capabilities, outputs)
     _check_scene(capabilities, scene)
@@ -186,8 +187,8 @@ def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outpu
         check_volume(scene)
         return broadcast_shapes(scene.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
     meshes = mesh_list(scene)
-    if not capabilities.gradients and torch.is_grad_enabled():
-        _check_black_box(capabilities, meshes, cameras)
+    if torch.is_grad_enabled():
+        _check_gradients(capabilities, meshes, cameras, outputs)
     for mesh in meshes:
         check_same_device(scene=mesh.vertices, cameras=cameras.world_to_camera)
         check_values(mesh)
@@ -256,20 +257,40 @@ def check_values(mesh: Mesh) -> None:
         )
 
 
-def _check_black_box(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras) -> None:
-    """Raise `GradientError` if autograd waits for a gradient that a black box cannot give: never a silent zero."""
-    inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
+def _check_gradients(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras, outputs: Sequence[str]) -> None:
+    """Raise `GradientError` if autograd waits for a gradient that would not come: never a silent zero."""
+    is_black_box = not capabilities.gradients
+    if not is_black_box and ("silhouette" in capabilities.gradients or "alpha" not in outputs):
+        return
     for mesh in meshes:
-        texture = mesh.texture.image if mesh.texture else None
-        colors = {"colors": mesh.colors, "face_colors": mesh.face_colors, "texture.image": texture}
-        inputs |= {name: tensor for name, tensor in colors.items() if tensor is not None}
-        inputs["vertices"] = mesh.vertices
-        waiting = [name for name, tensor in inputs.items() if tensor.requires_grad]
-        if waiting:
+        if waiting := " and ".join(_waiting(mesh, cameras, colors=is_black_box)):
+            lacking = f"{waiting} require a gradient, and {capabilities.name} gives none by itself"
+            if is_black_box:
+                raise GradientError(
+                    f"{lacking}. Wrap it: render3d.differentiable(renderer); or render under torch.no_grad()."
+                )
             raise GradientError(
-                f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself. Wrap it: "
-                "render3d.differentiable(renderer); or render under torch.no_grad()."
+                f"{lacking} to alpha: its silhouettes are sharp. Leave alpha out of outputs, or take a renderer with "
+                "gradients of silhouettes."
             )
+
+
+def _waiting(mesh: Mesh, cameras: Cameras, *, colors: bool) -> list[str]:
+    """The names of the inputs that require a gradient: those that move something, and ``colors`` if these are asked."""
+    inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
+    if colors:
+        texture = mesh.texture.image if mesh.texture else None
+        inputs |= {
+            name: tensor
+            for name, tensor in (
+                ("colors", mesh.colors),
+                ("face_colors", mesh.face_colors),
+                ("texture.image", texture),
+            )
+            if tensor is not None
+        }
+    inputs["vertices"] = mesh.vertices
+    return [name for name, tensor in inputs.items() if tensor.requires_grad]
 
 
 def average_samples(image: Tensor, oversampling: int) -> Tensor:

@@ -21,8 +21,9 @@ def deferred(
         barycentric: ``[views, 3, H, W]``, perspective-correct weights of the face's vertices.
         shading: Lights, background and normals; culling and samples are for the caller.
 
-    Differentiable in vertices, colours, texture and poses, with ``face_index`` and ``barycentric`` as constants: where
-    a surface is seen, not where it ends.
+    Differentiable in vertices, colours, texture, poses and ``barycentric``: where a surface is seen, not where it ends.
+    With barycentric coordinates that are constants, the gradient is that of points which stay on their face; with those
+    of `weights_at_pixels` it is that of the points that the pixels see.
     """
     seen = face_index >= 0
     face = face_index[:, 0].clamp(min=0)
@@ -51,6 +52,41 @@ def deferred(
         "face_index": face_index,
         "barycentric": torch.where(seen, barycentric, 0),
     }
+
+
+def deferred_row(
+    meshes: Mesh, cameras: Cameras, face_index: Tensor, barycentric: Tensor, shading: Shading
+) -> dict[str, Tensor]:
+    """`deferred` of ``[M]`` meshes, each with its ``[M, views]`` cameras: images ``[M, views, C, H, W]``."""
+    parts = [
+        deferred(mesh, cameras[i], face_index[i], barycentric[i], shading) for i, mesh in enumerate(meshes.elements())
+    ]
+    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+
+
+def weights_at_pixels(corners: Tensor, cameras: Cameras, face_index: Tensor) -> Tensor:
+    """Perspective-correct weights of a face's vertices at the centres of pixels: ``[N, 3, H, W]``, 0 where nothing is.
+
+    Args:
+        corners: ``[N, F, 3, 3]``: the vertices of each face in camera space.
+        cameras: N in all, one a picture.
+        face_index: ``[N, 1, H, W]`` int64, -1 where nothing is.
+
+    The edge functions of Olano and Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997, about the
+    pixel, so that small faces far away lose no digits. Differentiable in the corners and the intrinsics.
+    """
+    picture, _, row, column = torch.nonzero(face_index >= 0, as_tuple=True)
+    x, y, z = corners[picture, face_index[picture, 0, row, column]].unbind(-1)  # each [P, 3]
+    if cameras.projection == "orthographic":
+        z = torch.ones_like(z)
+    matrix = cameras.intrinsics.flatten(0, -3)[picture].to(corners)
+    x = x - z * ((column + 0.5 - matrix[:, 0, 2]) / matrix[:, 0, 0])[:, None]
+    y = y - z * ((row + 0.5 - matrix[:, 1, 2]) / matrix[:, 1, 1])[:, None]
+    opposite = x.roll(-1, 1) * y.roll(-2, 1) - y.roll(-1, 1) * x.roll(-2, 1)
+    weights = opposite / opposite.sum(1, keepdim=True)
+    height, width = cameras.image_size
+    nowhere = corners.new_zeros(len(corners), height, width, 3)
+    return nowhere.index_put((picture, row, column), weights).movedim(-1, 1)
 
 
 def shade(mesh: Mesh, face_index: Tensor, barycentric: Tensor, normal: Tensor, shading: Shading) -> Tensor:
