@@ -87,7 +87,7 @@ class Nvdiffrast:
         barycentric = torch.cat([raster.barycentric() for raster in rasters])
         shape = (*cameras.leading_shape, -1, *cameras.image_size)
         images = deferred_row(meshes, cameras, face_index.reshape(shape), barycentric.reshape(shape), self.shading)
-        if blended := [name for name in outputs if name in ("rgb", "alpha")]:
+        if blended := [name for name in ("rgb", "alpha") if name in outputs]:
             sharp = torch.cat([images[name] for name in blended], dim=-3).flatten(0, 1).float()
             smooth = _antialias(rasters, sharp).reshape(shape)
             images |= {"rgb": smooth[..., :3, :, :], "alpha": smooth[..., -1:, :, :]}
