@@ -37,7 +37,7 @@ class SoftMask:
             with it: 13 bytes for each pixel of a call.
 
     Source: Chen et al., "Learning to Predict 3D Objects with an Interpolation-based Differentiable Renderer", NeurIPS
-    2019, equations 5 and 6.
+    2019, section 3.
     """
 
     sigmainv: float = 7000.0
