@@ -1,7 +1,9 @@
 """`Kaolin` on a stand-in for Kaolin, which rasterises on CUDA: written in torch from Kaolin's documentation."""
 
+import dataclasses
 import pickle
 import types
+import warnings
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor
 
 from render3d import Cameras, Mesh, Shading
+from render3d.conventions import to_kaolin
 from render3d.errors import CapabilityError, GradientError
 from render3d.optional import KAOLIN
 from render3d.renderers import Kaolin, Renderer
@@ -124,12 +127,10 @@ class TestOnCuda(KaolinContract):
 
 
 def two_triangles(front: float, back: float) -> Mesh:
-    """One triangle across the picture at depth ``front``, and one half as wide at depth ``back``, from `ahead`."""
-    one = torch.tensor([[-0.8, -0.8, 0.0], [0.8, -0.8, 0.0], [0.0, 0.8, 0.0]])
-    vertices = torch.cat([one * front, one * back / 2]) - torch.tensor([0.0, 0, 1]) * torch.tensor(
-        [front] * 3 + [back] * 3
-    ).reshape(-1, 1)
-    return Mesh(vertices, torch.arange(6).reshape(2, 3))
+    """As `ahead` sees them: one across the picture at depth ``front``, and one on the right at depth ``back``."""
+    one = torch.tensor([[-0.5, -0.4, -1.0], [0.5, -0.4, -1.0], [0.0, 0.4, -1.0]])
+    other = 0.4 * one * torch.tensor([1.0, 1.0, 2.5]) + torch.tensor([0.3, 0.0, 0.0])
+    return Mesh(torch.cat([one * front, other * back]), torch.arange(6).reshape(2, 3))
 
 
 def ahead(**settings: Any) -> Cameras:
@@ -147,6 +148,15 @@ def test_faces_wholly_outside_near_and_far_are_left_out_of_images_and_masks() ->
         both = soft(two_triangles(other, 2.0), cameras, ("alpha", "face_index"))
         assert (both.alpha == soft(alone, cameras).alpha).all()
         assert set(both.face_index.flatten().tolist()) == {-1, 1}
+
+
+@pytest.mark.usefixtures("_stand_in")
+def test_faces_that_are_culled_are_left_out_of_masks() -> None:
+    mesh = two_triangles(1.5, 2.0)
+    turned = Mesh(mesh.vertices, torch.stack([mesh.faces[0].flip(0), mesh.faces[1]]))
+    soft = SoftMask(sigmainv=300.0, boxlen=0.3)
+    culled = Kaolin(Shading(cull="back"), soft)(turned, ahead(), ("alpha",)).alpha
+    assert (culled == Kaolin(soft=soft)(Mesh(mesh.vertices, mesh.faces[1:]), ahead(), ("alpha",)).alpha).all()
 
 
 @pytest.mark.usefixtures("_stand_in")
@@ -215,6 +225,32 @@ def test_gradients_of_edges_point_where_those_of_finite_differences_do(
     """They are those of a blurred picture."""
     found, expected = gradients_of_coverage(Kaolin(soft=SoftMask(sigmainv=3000.0, boxlen=0.05)), projection)
     assert torch.cosine_similarity(found, expected, dim=0) > 0.97
+
+
+@pytest.mark.skipif(not KAOLIN.is_installed, reason="needs Kaolin")
+def test_its_camera_sees_what_ours_sees() -> None:
+    """On the CPU: Kaolin's own `Camera`, made by `to_kaolin`, projects points and makes rays as ours does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from kaolin.render.camera import Camera, CameraExtrinsics, PinholeIntrinsics, generate_pinhole_rays
+    cameras = uneven_cameras("perspective").crop(5, 9, 80, 120)
+    cameras = dataclasses.replace(cameras, near=0.5, far=20.0)
+    converted, points = to_kaolin(cameras), asymmetric_mesh().vertices
+    height, width = converted.image_size
+    settings = torch.stack([converted.x0, converted.y0, converted.focal_x, converted.focal_y], dim=-1)
+    camera = Camera(
+        CameraExtrinsics.from_view_matrix(converted.view_matrix),
+        PinholeIntrinsics(width, height, settings, converted.near, converted.far),
+    )
+    x, y, _ = camera.transform(points).unbind(-1)
+    pixels = torch.stack([(x + 1) / 2 * width, (1 - y) / 2 * height], dim=-1)
+    torch.testing.assert_close(pixels, cameras.project(points), rtol=0, atol=1e-4)
+    for view in range(cameras.views):
+        origins, directions = (part.reshape(height, width, 3) for part in generate_pinhole_rays(camera[view]))
+        torch.testing.assert_close(origins, cameras.rays().origins[view], rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            torch.nn.functional.normalize(directions, dim=-1), cameras.rays().directions[view], rtol=0, atol=1e-5
+        )
 
 
 def test_settings_of_soft_silhouettes_are_checked_and_copied() -> None:
