@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 from torch import Generator
 
@@ -46,7 +46,7 @@ class OnDevice:
         if any(getattr(item, "device", None) != cameras.device for item in items) or cameras.device.type != "cpu":
             return self.renderer(scene, cameras, outputs, generator=generator)
         moved = [item.to(self.device) for item in items]
-        there = moved if isinstance(scene, list | tuple) else moved[0]
+        there: Any = moved if isinstance(scene, list | tuple) else moved[0]
         rendering = self.renderer(there, cameras.to(self.device), outputs, generator=generator)
         assert rendering.device == moved[0].device, f"images came back on {rendering.device}"
         return rendering.to("cpu")
