@@ -155,11 +155,10 @@ def _on_screen(meshes: Mesh, cameras: Cameras, shading: Shading) -> _Screen:
     corners, image, nearness, drawn = (
         values[:, :, meshes.faces].flatten(0, 1) for values in (points, image, nearness, inside[..., 0])
     )
-    image, drawn = image.float(), drawn.all(-1)
-    if shading.cull != "none":
-        (ax, ay), (bx, by) = ((image[..., i, :] - image[..., 0, :]).unbind(-1) for i in (1, 2))
-        area = ax * by - ay * bx
-        drawn = drawn & (area > 0 if shading.cull == "back" else area < 0)
+    image = image.float()
+    (ax, ay), (bx, by) = ((image[..., i, :] - image[..., 0, :]).unbind(-1) for i in (1, 2))
+    area = ax * by - ay * bx  # Kaolin would draw pixels on a face without any
+    drawn = drawn.all(-1) & {"none": area != 0, "back": area > 0, "front": area < 0}[shading.cull]
     return _Screen(corners, image, nearness.float(), drawn)
 
 

@@ -147,8 +147,7 @@ class _Raster:
 
     def face_index(self) -> Tensor:
         """``[N, 1, H, W]`` int64, -1 where nothing is."""
-        found = face_numbers(self.rast[..., 3]).flip(1)[:, None]
-        return torch.where(found > 0, pad(self.numbers, (1, 0), value=-1)[found], -1)
+        return pad(self.numbers, (1, 0), value=-1)[face_numbers(self.rast[..., 3])].flip(1)[:, None]
 
     def barycentric(self) -> Tensor:
         """``[N, 3, H, W]``, perspective-correct, differentiable in the positions."""

@@ -100,8 +100,11 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 class KaolinContract(RendererContract):
     """With sharp silhouettes, as the contract has them; faces that near and far cut are refused."""
 
+    def place(self, renderer: Renderer) -> Renderer:
+        return renderer
+
     def make_renderer(self, shading: Shading) -> Renderer:
-        return Kaolin(shading, soft=None)
+        return self.place(Kaolin(shading, soft=None))
 
     @pytest.mark.parametrize("projection", PROJECTIONS)
     def test_near_and_far_cut_the_object(self, projection: Projection) -> None:
@@ -112,18 +115,33 @@ class KaolinContract(RendererContract):
         with pytest.raises(CapabilityError, match=r"does not clip, and 2 of 4 faces reach through near=0.1 or far=100"):
             super().test_faces_that_reach_behind_the_camera()
 
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    def test_gradients_of_surfaces_are_those_of_finite_differences(
+        self, error_of_surface_gradients: Any, projection: Projection
+    ) -> None:
+        assert error_of_surface_gradients(self.make_renderer, projection).max() < 1e-3
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    def test_gradients_of_edges_point_where_those_of_finite_differences_do(
+        self, gradients_of_coverage: Any, projection: Projection
+    ) -> None:
+        """They are those of a blurred picture."""
+        soft = self.place(Kaolin(soft=SoftMask(sigmainv=3000.0, boxlen=0.05)))
+        found, expected = gradients_of_coverage(soft, projection)
+        assert torch.cosine_similarity(found, expected, dim=0) > 0.97
+
 
 @pytest.mark.usefixtures("_stand_in")
-class TestOnAStandIn(KaolinContract):
+class TestKaolinOnAStandIn(KaolinContract):
     """Rows, axes, depths, culling, batches: all but Kaolin itself."""
 
 
 @pytest.mark.skipif(not (KAOLIN.is_installed and torch.cuda.is_available()), reason="needs Kaolin and a CUDA device")
-class TestOnCuda(KaolinContract):
+class TestKaolin(KaolinContract):
     """Kaolin itself."""
 
-    def make_renderer(self, shading: Shading) -> Renderer:
-        return OnDevice(Kaolin(shading, soft=None), "cuda")
+    def place(self, renderer: Renderer) -> Renderer:
+        return OnDevice(renderer, "cuda")
 
 
 def two_triangles(front: float, back: float) -> Mesh:
@@ -170,6 +188,23 @@ def test_gradients_stay_finite_beside_faces_at_the_camera() -> None:
 
 
 @pytest.mark.usefixtures("_stand_in")
+def test_faces_without_area_are_not_drawn() -> None:
+    """Kaolin would take the pixels on their line for theirs, and none of them has a place on the face."""
+    mesh = two_triangles(1.5, 2.0)
+    line = Mesh(mesh.vertices, torch.cat([mesh.faces[:1, [0, 1, 1]], mesh.faces[1:]]))
+    drawn: list[Tensor] = []
+
+    def recorded(*arguments: Any, valid_faces: Tensor, **named: Any) -> tuple[Tensor, Tensor]:
+        drawn.append(valid_faces)
+        return rasterize(*arguments, valid_faces=valid_faces, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(STAND_IN, "rasterize", recorded)
+        Kaolin()(line, ahead())
+    assert drawn[0].tolist() == [[False, True]]
+
+
+@pytest.mark.usefixtures("_stand_in")
 def test_nothing_at_all_is_drawn_without_asking_kaolin() -> None:
     with pytest.warns(UserWarning, match="covers no pixel"):
         seen = Kaolin(soft=None)(two_triangles(0.5, 4.0), ahead(near=1.0, far=3.0), ("alpha", "face_index", "depth"))
@@ -207,24 +242,6 @@ def test_sharp_silhouettes_refuse_gradients_and_leave_those_of_surfaces() -> Non
     assert sharp(moving, cameras, ("rgb",)).rgb.requires_grad
     colored = Mesh(mesh.vertices, mesh.faces, mesh.colors.clone().requires_grad_())
     assert sharp(colored, cameras).rgb.requires_grad  # colours do not move alpha
-
-
-@pytest.mark.usefixtures("_stand_in")
-@pytest.mark.parametrize("projection", PROJECTIONS)
-def test_gradients_of_surfaces_are_those_of_finite_differences(
-    error_of_surface_gradients: Any, projection: Projection
-) -> None:
-    assert error_of_surface_gradients(Kaolin, projection).max() < 1e-3
-
-
-@pytest.mark.usefixtures("_stand_in")
-@pytest.mark.parametrize("projection", PROJECTIONS)
-def test_gradients_of_edges_point_where_those_of_finite_differences_do(
-    gradients_of_coverage: Any, projection: Projection
-) -> None:
-    """They are those of a blurred picture."""
-    found, expected = gradients_of_coverage(Kaolin(soft=SoftMask(sigmainv=3000.0, boxlen=0.05)), projection)
-    assert torch.cosine_similarity(found, expected, dim=0) > 0.97
 
 
 @pytest.mark.skipif(not KAOLIN.is_installed, reason="needs Kaolin")

@@ -164,16 +164,30 @@ class NvdiffrastContract(RendererContract):
             blended = self.make_renderer(Shading(samples_per_pixel=samples))(asymmetric_mesh(), cameras[:1]).alpha
             assert (blended - exact).abs().mean() < limit * (sharp - exact).abs().mean()
 
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    def test_gradients_of_surfaces_are_those_of_finite_differences(
+        self, error_of_surface_gradients: Any, projection: Projection
+    ) -> None:
+        assert error_of_surface_gradients(self.make_renderer, projection).max() < 2e-3
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    def test_gradients_of_edges_are_those_of_finite_differences(
+        self, gradients_of_coverage: Any, projection: Projection
+    ) -> None:
+        """Nearly: nvdiffrast does not see edges of faces that are thinner than a pixel, nor where edges meet."""
+        found, expected = gradients_of_coverage(self.make_renderer(Shading()), projection)
+        assert (found - expected).norm() < 0.12 * expected.norm()
+
 
 @pytest.mark.usefixtures("_stand_in")
-class TestOnAStandIn(NvdiffrastContract):
+class TestNvdiffrastOnAStandIn(NvdiffrastContract):
     """Rows, numbers, weights, clip space, culling, batches: all but nvdiffrast itself."""
 
 
 @pytest.mark.skipif(
     not (NVDIFFRAST.is_installed and torch.cuda.is_available()), reason="needs nvdiffrast and a CUDA device"
 )
-class TestOnCuda(NvdiffrastContract):
+class TestNvdiffrast(NvdiffrastContract):
     """nvdiffrast itself."""
 
     def make_renderer(self, shading: Shading) -> Renderer:
@@ -230,19 +244,3 @@ def test_a_renderer_can_be_copied_to_another_process() -> None:
     renderer = Nvdiffrast(Shading(cull="back"))
     renderer(asymmetric_mesh(), uneven_cameras("perspective")[:1])
     assert pickle.loads(pickle.dumps(renderer)).shading == renderer.shading
-
-
-@pytest.mark.usefixtures("_stand_in")
-@pytest.mark.parametrize("projection", PROJECTIONS)
-def test_gradients_of_surfaces_are_those_of_finite_differences(
-    error_of_surface_gradients: Any, projection: Projection
-) -> None:
-    assert error_of_surface_gradients(Nvdiffrast, projection).max() < 2e-3
-
-
-@pytest.mark.usefixtures("_stand_in")
-@pytest.mark.parametrize("projection", PROJECTIONS)
-def test_gradients_of_edges_are_those_of_finite_differences(gradients_of_coverage: Any, projection: Projection) -> None:
-    """Nearly: nvdiffrast does not see edges of faces that are thinner than a pixel, nor where edges meet."""
-    found, expected = gradients_of_coverage(Nvdiffrast(), projection)
-    assert (found - expected).norm() < 0.12 * expected.norm()
