@@ -177,8 +177,8 @@ def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outpu
         DeviceError: Scene and cameras on different devices.
         MeshError: No faces, indices out of range, or vertices that are not finite.
         VolumeError: Values that are not finite, or a negative density.
-        GradientError: An input requires a gradient, and ``capabilities`` says that there is none; or one that moves
-            edges does, ``outputs`` hold ``alpha``, and ``capabilities`` hold no ``"silhouette"``.
+        GradientError: An input requires a gradient that, as ``capabilities`` says, would not come, or not through all
+            of ``outputs``.
     """
     _check_outputs(capabilities, outputs)
     _check_scene(capabilities, scene)
@@ -259,38 +259,24 @@ def check_values(mesh: Mesh) -> None:
 
 def _check_gradients(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras, outputs: Sequence[str]) -> None:
     """Raise `GradientError` if autograd waits for a gradient that would not come: never a silent zero."""
-    is_black_box = not capabilities.gradients
-    if not is_black_box and ("silhouette" in capabilities.gradients or "alpha" not in outputs):
-        return
+    given = capabilities.gradients
+    moves = ("silhouette",) if "alpha" in outputs else ("silhouette", "interior")
+    shapes = not given.isdisjoint(moves)
+    poses = shapes and "pose" in given
     for mesh in meshes:
-        if waiting := " and ".join(_waiting(mesh, cameras, colors=is_black_box)):
-            lacking = f"{waiting} require a gradient, and {capabilities.name} gives none by itself"
-            if is_black_box:
-                raise GradientError(
-                    f"{lacking}. Wrap it: render3d.differentiable(renderer); or render under torch.no_grad()."
-                )
-            raise GradientError(
-                f"{lacking} to alpha: its silhouettes are sharp. Leave alpha out of outputs, or take a renderer with "
-                "gradients of silhouettes."
-            )
-
-
-def _waiting(mesh: Mesh, cameras: Cameras, *, colors: bool) -> list[str]:
-    """The names of the inputs that require a gradient: those that move something, and ``colors`` if these are asked."""
-    inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
-    if colors:
         texture = mesh.texture.image if mesh.texture else None
-        inputs |= {
-            name: tensor
-            for name, tensor in (
-                ("colors", mesh.colors),
-                ("face_colors", mesh.face_colors),
-                ("texture.image", texture),
+        colors = {"colors": mesh.colors, "face_colors": mesh.face_colors, "texture.image": texture}
+        inputs = {"vertices": (mesh.vertices, shapes)}
+        inputs |= {name: (getattr(cameras, name), poses) for name in ("world_to_camera", "intrinsics")}
+        inputs |= {name: (tensor, "colors" in given) for name, tensor in colors.items() if tensor is not None}
+        waiting = [name for name, (tensor, comes) in inputs.items() if tensor.requires_grad and not comes]
+        if waiting:
+            where = " through alpha: its edges are hard" if given and "alpha" in outputs else ""
+            raise GradientError(
+                f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself{where}. "
+                f"Wrap it: render3d.{'estimators.Smoothed' if given else 'differentiable'}(renderer); or render under "
+                "torch.no_grad()."
             )
-            if tensor is not None
-        }
-    inputs["vertices"] = mesh.vertices
-    return [name for name, tensor in inputs.items() if tensor.requires_grad]
 
 
 def average_samples(image: Tensor, oversampling: int) -> Tensor:

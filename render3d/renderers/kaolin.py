@@ -17,8 +17,8 @@ from render3d.optional import KAOLIN
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.cuda import load_for_cuda
-from render3d.renderers.deferred import deferred_row, weights_at_pixels
-from render3d.renderers.one_by_one import render_meshes
+from render3d.renderers.deferred import deferred, weights_at_pixels
+from render3d.renderers.one_by_one import render_batch
 from render3d.scenes import Mesh, Scene
 
 
@@ -105,17 +105,17 @@ class Kaolin:
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_meshes(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
+        return render_batch(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, meshes: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         ops = load_for_cuda(KAOLIN, meshes.device).render.mesh
         screen = _on_screen(meshes, cameras, self.shading)
         found = _rasterize(ops, screen, cameras.image_size)
-        weights = weights_at_pixels(screen.corners, cameras, found[:, None])
-        shape = (*cameras.leading_shape, -1, *cameras.image_size)
-        images = deferred_row(meshes, cameras, found.reshape(shape), weights.reshape(shape), self.shading)
+        face_index = found.reshape(*screen.corners.shape[:-3], 1, *cameras.image_size)
+        weights = weights_at_pixels(screen.corners, cameras, face_index)
+        images = deferred(meshes, cameras, face_index, weights, self.shading)
         if self.soft and "alpha" in outputs:
-            images["alpha"] = _soft_mask(ops, screen, found, self.soft).reshape(shape)
+            images["alpha"] = _soft_mask(ops, screen, found, self.soft).reshape(face_index.shape)
         return {name: images[name] for name in outputs}
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class _Screen(NamedTuple):
     """Faces as N pictures have them.
 
     Attributes:
-        corners: ``[N, F, 3, 3]``: camera space.
+        corners: ``[*batch, views, F, 3, 3]``: camera space.
         image: ``[N, F, 3, 2]`` float32: x right, y up, -1 to 1 from edge to edge of the image.
         nearness: ``[N, F, 3]`` float32: greater where nearer, and linear on the screen.
         drawn: ``[N, F]``: which faces there are; the others' values mean nothing.
@@ -142,7 +142,7 @@ def _on_screen(meshes: Mesh, cameras: Cameras, shading: Shading) -> _Screen:
     """What Kaolin's rasteriser takes. It knows no camera, so that orthographic ones do as well."""
     points = cameras.to_camera_space(meshes.vertices.to(cameras.dtype))
     depth = points[..., 2]
-    _check_clipping(depth[..., meshes.faces].flatten(0, 1), cameras)
+    _check_clipping(depth[..., meshes.faces].flatten(0, -3), cameras)
     inside = ((depth > cameras.near) & (depth < cameras.far))[..., None]
     # Points behind the camera have no image. None is drawn; a constant keeps them from spoiling gradients by infinity.
     points = torch.where(inside, points, points.new_tensor([0.0, 0.0, 1.0]))
@@ -152,14 +152,12 @@ def _on_screen(meshes: Mesh, cameras: Cameras, shading: Shading) -> _Screen:
     depth = points[..., 2]
     # Kaolin compares what it interpolates linearly on the screen, as 1 / z of a plane is and z is not.
     nearness = -depth if cameras.projection == "orthographic" else 1 / depth
-    corners, image, nearness, drawn = (
-        values[:, :, meshes.faces].flatten(0, 1) for values in (points, image, nearness, inside[..., 0])
-    )
-    image = image.float()
+    image = image.flatten(0, -3)[:, meshes.faces].float()
+    nearness, drawn = (values.flatten(0, -2)[:, meshes.faces] for values in (nearness, inside[..., 0]))
     (ax, ay), (bx, by) = ((image[..., i, :] - image[..., 0, :]).unbind(-1) for i in (1, 2))
     area = ax * by - ay * bx  # Kaolin would draw pixels on a face without any
     drawn = drawn.all(-1) & {"none": area != 0, "back": area > 0, "front": area < 0}[shading.cull]
-    return _Screen(corners, image, nearness.float(), drawn)
+    return _Screen(points[..., meshes.faces, :], image, nearness.float(), drawn)
 
 
 def _check_clipping(depth: Tensor, cameras: Cameras) -> None:

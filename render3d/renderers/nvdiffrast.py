@@ -19,8 +19,8 @@ from render3d.optional import NVDIFFRAST
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.cuda import load_for_cuda
-from render3d.renderers.deferred import deferred_row
-from render3d.renderers.one_by_one import render_meshes
+from render3d.renderers.deferred import deferred
+from render3d.renderers.one_by_one import render_batch
 from render3d.scenes import Mesh, Scene
 
 _EXACT_IN_FLOAT = 2**24
@@ -78,17 +78,18 @@ class Nvdiffrast:
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_meshes(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
+        return render_batch(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, meshes: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         ops = load_for_cuda(NVDIFFRAST, meshes.device).torch
         rasters = list(self._rasters(ops, meshes, cameras))
         face_index = torch.cat([raster.face_index() for raster in rasters])
         barycentric = torch.cat([raster.barycentric() for raster in rasters])
-        shape = (*cameras.leading_shape, -1, *cameras.image_size)
-        images = deferred_row(meshes, cameras, face_index.reshape(shape), barycentric.reshape(shape), self.shading)
+        batch = torch.broadcast_shapes(meshes.batch_shape, cameras.batch_shape)  # type: ignore[no-untyped-call]
+        shape = (*batch, cameras.views, -1, *cameras.image_size)
+        images = deferred(meshes, cameras, face_index.reshape(shape), barycentric.reshape(shape), self.shading)
         if blended := [name for name in ("rgb", "alpha") if name in outputs]:
-            sharp = torch.cat([images[name] for name in blended], dim=-3).flatten(0, 1).float()
+            sharp = torch.cat([images[name] for name in blended], dim=-3).flatten(0, -4).float()
             smooth = _antialias(rasters, sharp).reshape(shape)
             images |= {"rgb": smooth[..., :3, :, :], "alpha": smooth[..., -1:, :, :]}
         return {name: images[name] for name in outputs}
@@ -97,12 +98,12 @@ class Nvdiffrast:
         return f"Nvdiffrast({self.shading})"
 
     def _rasters(self, ops: Any, meshes: Mesh, cameras: Cameras) -> Iterator["_Raster"]:
-        """What the ``[M, views]`` pictures show: in one job, or in as many as there are pictures if faces are culled.
+        """What the ``[*batch, views]`` pictures show: in one job, or one for each picture if faces are culled.
 
         nvdiffrast culls nothing, and meshes that are drawn together share their faces.
         """
-        points = pad(meshes.vertices, (0, 1), value=1.0)[:, None]
-        positions = (points @ to_nvdiffrast(cameras).world_to_clip.to(points).mT).flatten(0, 1).float().contiguous()
+        points = pad(meshes.vertices, (0, 1), value=1.0)[..., None, :, :]
+        positions = (points @ to_nvdiffrast(cameras).world_to_clip.to(points).mT).flatten(0, -3).float().contiguous()
         if self.shading.cull == "none":
             yield _Raster.of(ops, positions, meshes.faces, cameras.image_size)
             return

@@ -1,9 +1,9 @@
-"""For back ends that draw one mesh or volume, or a row of them: all else that the seam asks for is done here."""
+"""For back ends without batches: they draw one mesh or volume; all else that the seam asks for is done here."""
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from render3d.renderers.base import Capabilities, average_samples, check_call, w
 from render3d.scenes import Mesh, Scene, Volume
 
 Draw = Callable[[Any, Cameras, Sequence[str]], Mapping[str, Tensor]]
-_Item = TypeVar("_Item", Mesh, Cameras)
 
 
 def render_one_by_one(
@@ -45,7 +44,7 @@ def render_one_by_one(
     return _rendering({name: torch.stack([images[name] for images in drawn]) for name in outputs}, batch, cameras)
 
 
-def render_meshes(
+def render_batch(
     draw: Draw,
     capabilities: Capabilities,
     samples_per_pixel: int,
@@ -53,15 +52,14 @@ def render_meshes(
     cameras: Cameras,
     outputs: Sequence[str],
 ) -> Rendering:
-    """As `render_one_by_one`, for back ends that draw several meshes of one topology at once.
-
-    The meshes of a list, which have topologies of their own, are drawn one after the other.
+    """As `render_one_by_one`, for back ends that draw a batch of meshes of one topology at once.
 
     Args:
-        draw: Given ``[M]`` meshes and their ``[M, views]`` cameras, it returns images ``[M, views, C, H, W]``.
+        draw: Given a mesh and cameras whose batches broadcast to ``[*batch]``, it returns images
+            ``[*batch, views, C, H, W]``.
         capabilities: As there, and so are all others.
         samples_per_pixel: As there.
-        scene: As there.
+        scene: As there. The meshes of a list are drawn one after the other.
         cameras: As there.
         outputs: As there.
 
@@ -70,18 +68,10 @@ def render_meshes(
     """
     batch = check_call(capabilities, scene, cameras, outputs)
     if isinstance(scene, Mesh):
-        drawn = [_draw(draw, in_a_row(scene, batch), in_a_row(cameras, batch), outputs, samples_per_pixel)]
-    else:
-        alone = objects(scene, cameras, batch)
-        drawn = [_draw(draw, mesh[None], views[None], outputs, samples_per_pixel) for mesh, views in alone]
-    return _rendering({name: torch.cat([images[name] for images in drawn]) for name in outputs}, batch, cameras)
-
-
-def in_a_row(item: _Item, batch: torch.Size) -> _Item:
-    """The meshes or cameras with their batch broadcast to ``batch`` and then made one dimension ``[M]``."""
-    own: torch.Size = item.batch_shape
-    numbers = torch.arange(own.numel()).reshape(own).expand(batch).reshape(-1)
-    return item[None][torch.unravel_index(numbers, (1, *own))]
+        images = _draw(draw, scene, cameras, outputs, samples_per_pixel)
+        return _rendering({name: images[name] for name in outputs}, batch, cameras)
+    drawn = [_draw(draw, item, views, outputs, samples_per_pixel) for item, views in objects(scene, cameras, batch)]
+    return _rendering({name: torch.stack([images[name] for images in drawn]) for name in outputs}, batch, cameras)
 
 
 def render_volumes(

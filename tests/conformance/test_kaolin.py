@@ -14,9 +14,8 @@ from render3d import Cameras, Mesh, Shading
 from render3d.conventions import to_kaolin
 from render3d.errors import CapabilityError, GradientError
 from render3d.optional import KAOLIN
-from render3d.renderers import Kaolin, Renderer
+from render3d.renderers import Kaolin, Renderer, SoftMask
 from render3d.renderers import kaolin as module
-from render3d.renderers.kaolin import SoftMask
 from render3d.testing.contracts import PROJECTIONS, Projection, RendererContract
 from render3d.testing.devices import OnDevice
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
@@ -234,10 +233,12 @@ def test_sharp_silhouettes_refuse_gradients_and_leave_those_of_surfaces() -> Non
     mesh, cameras, sharp = asymmetric_mesh(), uneven_cameras("perspective")[:1], Kaolin(soft=None)
     moving = mesh.with_vertices(mesh.vertices.clone().requires_grad_())
     assert sharp.capabilities.gradients == {"colors", "interior", "pose"}
-    with pytest.raises(GradientError, match="vertices require a gradient, and Kaolin gives none by itself to alpha"):
+    with pytest.raises(
+        GradientError, match="vertices require a gradient, and Kaolin gives none by itself through alpha"
+    ):
         sharp(moving, cameras)
     posed = cameras.retract(torch.zeros(6, requires_grad=True))
-    with pytest.raises(GradientError, match="world_to_camera require a gradient.*silhouettes are sharp"):
+    with pytest.raises(GradientError, match="world_to_camera require a gradient.*edges are hard"):
         sharp(mesh, posed, ("alpha",))
     assert sharp(moving, cameras, ("rgb",)).rgb.requires_grad
     colored = Mesh(mesh.vertices, mesh.faces, mesh.colors.clone().requires_grad_())

@@ -62,6 +62,24 @@ def test_vertices_have_the_gradients_of_the_interior(output: str, projection: st
     assert torch.autograd.gradcheck(image, mesh.vertices.requires_grad_(), fast_mode=True)
 
 
+@pytest.mark.parametrize("normals", ["flat", "smooth"])
+def test_a_batch_is_its_elements(normals: Literal["flat", "smooth"]) -> None:
+    """[2, 1] meshes seen by [3, 2] cameras."""
+    cameras = Cameras.sphere(6, 3.0, image_size=(9, 12))
+    cameras = Cameras.stack([cameras[:2], cameras[2:4], cameras[4:]])
+    mesh = octahedron()
+    meshes = mesh.with_vertices(torch.stack([mesh.vertices, mesh.vertices * 0.7])[:, None])
+    images = OpenGL()(meshes, cameras, ("face_index", "barycentric"))
+    shading = Shading(normals=normals)
+    found = deferred(meshes, cameras, images.face_index, images.barycentric.double(), shading)
+    for k in range(2):
+        for b in range(3):
+            seen_by = images[k, b]
+            one = deferred(meshes[k, 0], cameras[b], seen_by.face_index, seen_by.barycentric.double(), shading)
+            for name, image in one.items():
+                torch.testing.assert_close(found[name][k, b], image, msg=name)
+
+
 @pytest.mark.parametrize("projection", ["perspective", "orthographic"])
 def test_where_on_a_face_a_pixel_looks_is_found_from_the_face_alone(
     projection: Literal["perspective", "orthographic"],
