@@ -12,6 +12,9 @@ from render3d.renderers.deferred_shading import DeferredShading as DeferredShadi
 from render3d.scenes import Mesh, Volume
 
 if TYPE_CHECKING:
+    from render3d.renderers.kaolin import Kaolin as Kaolin
+    from render3d.renderers.kaolin import SoftMask as SoftMask
+    from render3d.renderers.nvdiffrast import Nvdiffrast as Nvdiffrast
     from render3d.renderers.opengl import OpenGL as OpenGL
     from render3d.renderers.pyrender import Pyrender as Pyrender
     from render3d.renderers.pytorch3d import PyTorch3D as PyTorch3D
@@ -35,6 +38,8 @@ _ALL = ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")
 _BACK_ENDS = {
     "OpenGL": _BackEnd("opengl", Mesh, _ALL),
     "Pyrender": _BackEnd("pyrender", Mesh, ("rgb", "alpha", "depth")),
+    "Kaolin": _BackEnd("kaolin", Mesh, _ALL),
+    "Nvdiffrast": _BackEnd("nvdiffrast", Mesh, _ALL),
     "PyTorch3D": _BackEnd("pytorch3d", Mesh, _ALL),
     "EmissionAbsorption": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
     "MaxProjection": _BackEnd("volumetric", Volume, ("alpha",)),
@@ -42,7 +47,7 @@ _BACK_ENDS = {
     "PyTorch3DVolumes": _BackEnd("pytorch3d_volumes", Volume, ("rgb", "alpha", "depth")),
 }
 
-_SETTINGS = {"SoftEdges": "pytorch3d"}  # what back ends are made with, and the module
+_SETTINGS = {"SoftEdges": "pytorch3d", "SoftMask": "kaolin"}  # what back ends are made with, and the module
 
 
 def __getattr__(name: str) -> Any:

@@ -58,6 +58,32 @@ def deferred(
     }
 
 
+def weights_at_pixels(corners: Tensor, cameras: Cameras, face_index: Tensor) -> Tensor:
+    """Perspective-correct weights of a face's vertices at the centres of pixels, ``[*batch, views, 3, H, W]``.
+
+    Args:
+        corners: ``[*batch, views, F, 3, 3]``: the vertices of each face in camera space.
+        cameras: ``[views]``, and a batch that broadcasts to ``[*batch]``.
+        face_index: ``[*batch, views, 1, H, W]`` int64, -1 where nothing is.
+
+    The edge functions of Olano and Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997, about the
+    pixel, so that small faces far away lose no digits; 0 where nothing is. Differentiable in corners and intrinsics.
+    """
+    leading = face_index.shape[:-3]
+    face, corners = face_index.reshape(-1, *cameras.image_size), corners.flatten(0, -4)
+    picture, row, column = torch.nonzero(face >= 0, as_tuple=True)
+    x, y, z = corners[picture, face[picture, row, column]].unbind(-1)  # each [P, 3]
+    if cameras.projection == "orthographic":
+        z = torch.ones_like(z)
+    matrix = cameras.intrinsics.expand(*leading, 3, 3).reshape(-1, 3, 3)[picture].to(corners)
+    x = x - z * ((column + 0.5 - matrix[:, 0, 2]) / matrix[:, 0, 0])[:, None]
+    y = y - z * ((row + 0.5 - matrix[:, 1, 2]) / matrix[:, 1, 1])[:, None]
+    opposite = x.roll(-1, 1) * y.roll(-2, 1) - y.roll(-1, 1) * x.roll(-2, 1)
+    weights = opposite / opposite.sum(1, keepdim=True)
+    nowhere = corners.new_zeros(*face.shape, 3)
+    return nowhere.index_put((picture, row, column), weights).reshape(*leading, *face.shape[1:], 3).movedim(-1, -3)
+
+
 def shade(mesh: Mesh, face_index: Tensor, barycentric: Tensor, normal: Tensor, shading: Shading) -> Tensor:
     """The image ``rgb`` ``[*batch, views, 3, H, W]``, of the type of ``barycentric``, with one sample a pixel.
 
