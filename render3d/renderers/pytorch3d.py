@@ -150,7 +150,7 @@ class PyTorch3D:
         fragments = MeshRasterizer(their_cameras(cameras, shape), settings)(Meshes(vertices, faces))
         found, place = fragments.pix_to_face, fragments.bary_coords[..., order]
         hidden = (found < 0) | (fragments.zbuf > cameras.far)
-        fragments.pix_to_face = found.masked_fill(hidden, -1)
+        fragments = dataclasses.replace(fragments, pix_to_face=found.masked_fill(hidden, -1))
         face = torch.where(hidden, -1, found % len(mesh.faces))
         return (
             face.reshape(*shape, *cameras.image_size, -1).movedim(-1, 0)[..., None, :, :],
