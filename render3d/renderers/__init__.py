@@ -12,6 +12,7 @@ from render3d.renderers.deferred_shading import DeferredShading as DeferredShadi
 from render3d.scenes import Mesh, Volume
 
 if TYPE_CHECKING:
+    from render3d.renderers.mitsuba import Mitsuba as Mitsuba
     from render3d.renderers.opengl import OpenGL as OpenGL
     from render3d.renderers.pyrender import Pyrender as Pyrender
     from render3d.renderers.volumetric import EmissionAbsorption as EmissionAbsorption
@@ -30,6 +31,7 @@ class _BackEnd(NamedTuple):
 _BACK_ENDS = {
     "OpenGL": _BackEnd("opengl", Mesh, ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")),
     "Pyrender": _BackEnd("pyrender", Mesh, ("rgb", "alpha", "depth")),
+    "Mitsuba": _BackEnd("mitsuba", Mesh, ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")),
     "EmissionAbsorption": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
     "MaxProjection": _BackEnd("volumetric", Volume, ("alpha",)),
     "LearnedProjection": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),

@@ -63,12 +63,22 @@ class Edges:
         face = torch.arange(len(mesh.faces), device=mesh.device).repeat_interleave(3)
         return cls(ends, share, place, face, side_place)
 
-    def outlines(self, facing: Tensor) -> Tensor:
-        """Which edges ``[E]`` part the two sides of the surface, or end it, for `facing` ``[F]``."""
-        count = int(self.side_place.max()) + 1
-        faces = torch.bincount(self.side_place, minlength=count)
-        towards = torch.bincount(self.side_place, facing[self.side_face].double(), minlength=count)
-        return ((faces != 2) | (towards.abs() != 2))[self.place]
+    def choose(self, facing: Tensor, seen: Tensor, *, creases: bool) -> Tensor:
+        """Which edges ``[E]`` may part what differs in an image.
+
+        Args:
+            facing: As `facing` returns it.
+            seen: Faces that the image shows, of any shape, -1 where it shows none.
+            creases: Whether neighbours that face the same way look different, too.
+        """
+        faces = torch.bincount(self.side_place)
+        towards = torch.bincount(self.side_place, facing[self.side_face].double())
+        outline = (faces != 2) | (towards.abs() != 2)
+        if not creases:
+            return outline[self.place]
+        closed = bool((faces == 2).all()) and not bool((facing[seen[seen >= 0]] < 0).any())
+        chosen = outline | (towards > 0) if closed else torch.ones_like(outline)
+        return chosen[self.place]
 
 
 def _key(pairs: Tensor, count: int) -> Tensor:
@@ -82,7 +92,8 @@ def facing(mesh: Mesh, camera: Cameras) -> Tensor:
     first, second, third = (vertices[mesh.faces[:, corner]] for corner in range(3))
     normals = torch.linalg.cross(second - first, third - first)
     towards = -camera.rotation[0, 2] if camera.projection == "orthographic" else camera.position[0] - first
-    return (normals * towards.detach()).sum(-1).sign()
+    side: Tensor = (normals * towards.detach()).sum(-1)
+    return side.sign()
 
 
 def edge_term(mesh: Mesh, camera: Cameras, edges: Edges, chosen: Tensor, show: Show, samples: int) -> Tensor:
@@ -102,31 +113,36 @@ def edge_term(mesh: Mesh, camera: Cameras, edges: Edges, chosen: Tensor, show: S
     corners = camera.to_camera_space(mesh.vertices)[0]
     with torch.no_grad():
         edge, along, point, across, length = _points_on_edges(corners[ends], camera, samples)
-        jump, height_width = _jumps(show, point, across, corners, ends[edge], along), camera.image_size
+        jump = _jumps(show, point, across, corners[ends[edge], 2], along)
     begin, end = corners[ends[edge]].unbind(1)
     pixel = camera.to_pixels(torch.lerp(begin, end, along[:, None])[None])[0]
     advance = ((pixel - pixel.detach()) * across).sum(-1)  # zero, but for its gradient
     passed = jump * (advance * length * share[edge])[:, None]
-    height, width = height_width
+    height, width = camera.image_size
     column, row = point.long().unbind(-1)
     column, row = column.clamp(0, width - 1), row.clamp(0, height - 1)
-    image = passed.new_zeros(height * width, passed.shape[-1]).index_add(0, row * width + column, passed)
-    return image.T.reshape(1, -1, height, width)
+    empty = passed.new_zeros(height * width, passed.shape[-1])
+    return empty.index_add(0, row * width + column, passed).T.reshape(1, -1, height, width)
 
 
-def _jumps(show: Show, point: Tensor, across: Tensor, corners: Tensor, ends: Tensor, along: Tensor) -> Tensor:
-    """``[N, C]``: the image behind points on edges, less that before them; zero where something hides the edge."""
-    image, depth = show(torch.cat([point - _APART * across, point + _APART * across]))
+def _jumps(show: Show, point: Tensor, across: Tensor, depths: Tensor, along: Tensor) -> Tensor:
+    """``[N, C]``: the image behind points on edges, less that before them; zero where something hides the edge.
+
+    Args:
+        show: What is seen.
+        point: ``[N, 2]``, pixels.
+        across: ``[N, 2]``, from behind to before.
+        depths: ``[N, 2]``, those of the ends of the edge.
+        along: ``[N]``, the weight of the second end.
+    """
+    image, seen = show(torch.cat([point - _APART * across, point + _APART * across]))
     behind, before = image.chunk(2)
-    farther = torch.maximum(*depth.chunk(2))
-    own = torch.lerp(corners[ends[:, 0], 2], corners[ends[:, 1], 2], along)
-    hidden = farther < own - _HIDDEN * own.abs()
+    own = torch.lerp(depths[:, 0], depths[:, 1], along)
+    hidden = torch.maximum(*seen.chunk(2)) < own - _HIDDEN * own.abs()
     return torch.where(hidden[:, None], 0, behind - before)
 
 
-def _points_on_edges(
-    segments: Tensor, camera: Cameras, samples: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _points_on_edges(segments: Tensor, camera: Cameras, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Points spread evenly over the part of edges that is in the image.
 
     Args:
@@ -141,7 +157,7 @@ def _points_on_edges(
     start, stop = _visible_part(segments, camera)
     seen = (start < stop).nonzero()[:, 0]
     segments, start, stop = segments[seen], start[seen], stop[seen]
-    clipped = torch.stack([torch.lerp(*segments.unbind(1), t[:, None]) for t in (start, stop)])
+    clipped = torch.stack([torch.lerp(segments[:, 0], segments[:, 1], t[:, None]) for t in (start, stop)])
     first, last = camera.to_pixels(clipped.flatten(0, 1)[None])[0].chunk(2)
     lengths = (last - first).norm(dim=-1)
     count = (lengths * samples).ceil().long()

@@ -7,14 +7,13 @@ import torch
 from torch import Generator, Tensor
 
 from render3d.cameras import Cameras, Rays
-from render3d.errors import BackEndError
 from render3d.images import CHANNELS, Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.deferred import deferred
 from render3d.renderers.edges import Edges, edge_term, facing
-from render3d.renderers.mitsuba.tracer import Tracer, shared_tracer
-from render3d.renderers.mitsuba.variants import Variant, choose
+from render3d.renderers.mitsuba.tracer import Surface, Tracer, look, shared_tracer
+from render3d.renderers.mitsuba.variants import VARIANTS, Variant, choose
 from render3d.renderers.one_by_one import render_one_by_one
 from render3d.renderers.surfaces import follow_rays
 from render3d.scenes import Mesh, Scene
@@ -48,11 +47,9 @@ class Mitsuba:
             variant needs.
     """
 
-    def __init__(self, shading: Shading | None = None, *, variant: Variant | None = None, samples: int = 4) -> None:
-        if variant not in (None, "llvm_ad_rgb", "cuda_ad_rgb", "scalar_rgb"):
-            raise BackEndError(
-                f"variant must be 'llvm_ad_rgb', 'cuda_ad_rgb', 'scalar_rgb' or None for the best; got {variant!r}."
-            )
+    def __init__(self, shading: Shading | None = None, *, variant: Variant | None = None, samples: int = 2) -> None:
+        if variant is not None and variant not in VARIANTS:
+            raise ValueError(f"variant must be None, for the best, or one of {', '.join(VARIANTS)}; got {variant!r}.")
         if samples < 1:
             raise ValueError(f"samples must be at least 1; got {samples}.")
         self.shading = shading or Shading()
@@ -85,78 +82,83 @@ class Mitsuba:
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         tracer = shared_tracer(choose(self.variant, mesh.device))
+        views = [cameras[view : view + 1] for view in range(cameras.views)]
+        means = [name for name in _MEANS if name in outputs]
         with tracer.sees(mesh.vertices, mesh.faces):
-            images = self._surfaces(tracer, mesh, cameras)
-            means = [name for name in _MEANS if name in outputs]
+            surface = self._look(tracer, mesh, cameras, views)
+            images = self._shade(mesh, cameras, surface, outputs)
             if means and _moves(mesh, cameras):
                 edges = Edges.of(mesh)
-                terms = [self._edges(tracer, mesh, cameras[view : view + 1], edges, means) for view in _views(cameras)]
-                parts = torch.cat(terms).split([CHANNELS[name] for name in means], dim=1)
+                terms = [
+                    self._edges(tracer, mesh, view, edges, seen, means)
+                    for view, seen in zip(views, surface.face, strict=True)
+                ]
+                parts = torch.split(torch.cat(terms), [CHANNELS[name] for name in means], dim=1)
                 images |= {name: images[name] + part for name, part in zip(means, parts, strict=True)}
         return images
 
-    def _surfaces(self, tracer: Tracer, mesh: Mesh, cameras: Cameras) -> dict[str, Tensor]:
-        """All images, differentiable where surfaces are seen."""
+    def _look(self, tracer: Tracer, mesh: Mesh, cameras: Cameras, views: Sequence[Cameras]) -> Surface:
+        """What the pixels of all views show."""
         rays = cameras.rays()
         if self.shading.cull == "none":
-            face, weights = _look(tracer, cameras, rays)
+            surface = look(tracer, cameras, rays)
         else:
-            looks = []
-            for view in _views(cameras):
-                tracer.fill(mesh.vertices, self._drawn(mesh, cameras[view : view + 1]))
-                looks.append(_look(tracer, cameras[view : view + 1], Rays(*(part[view : view + 1] for part in rays))))
-            face, weights = (torch.cat(parts) for parts in zip(*looks, strict=True))
-        if _moves(mesh, cameras):
-            seen = face >= 0
-            corners = mesh.vertices[mesh.faces[face[seen]]]
-            followed = follow_rays(weights[seen], corners, Rays(*(part[seen] for part in rays)))
-            weights = weights.index_put((seen,), followed)
-        return deferred(mesh, cameras, face[:, None], weights.movedim(-1, 1), self.shading)
+            found = []
+            for view in views:
+                tracer.fill(mesh.vertices, self._drawn(mesh, view))
+                found.append(look(tracer, view, view.rays()))
+            surface = Surface(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+        if not _moves(mesh, cameras):
+            return surface
+        seen = surface.face >= 0
+        corners = mesh.vertices[mesh.faces[surface.face[seen]]]
+        followed = follow_rays(surface.weights[seen], corners, Rays(*(part[seen] for part in rays)))
+        return surface._replace(weights=surface.weights.index_put((seen,), followed))
 
-    def _edges(self, tracer: Tracer, mesh: Mesh, camera: Cameras, edges: Edges, means: Sequence[str]) -> Tensor:
-        """``[1, C, H, W]``: what edges add to the gradient of these images of one view, which have C channels."""
-        sides = facing(mesh, camera)
+    def _shade(self, mesh: Mesh, cameras: Cameras, surface: Surface, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """At least these images, differentiable where surfaces are seen."""
+        face = surface.face[:, None]
+        if set(outputs) <= {"alpha", "face_index"}:
+            return {"alpha": (face >= 0).float(), "face_index": face}
+        return deferred(mesh, cameras, face, surface.weights.movedim(-1, 1), self.shading)
+
+    def _edges(
+        self, tracer: Tracer, mesh: Mesh, view: Cameras, edges: Edges, seen: Tensor, means: Sequence[str]
+    ) -> Tensor:
+        """``[1, C, H, W]``: what edges add to the gradient of these images, which have C channels.
+
+        Args:
+            tracer: It holds the mesh.
+            mesh: One mesh.
+            view: One view.
+            edges: Those of the mesh.
+            seen: ``[H, W]``, the faces that its pixels show.
+            means: Names of images.
+        """
+        sides = facing(mesh, view)
         if self.shading.cull != "none":
-            tracer.fill(mesh.vertices, self._drawn(mesh, camera))
-        still, still_camera = mesh.detach(), camera.detach()
+            tracer.fill(mesh.vertices, self._drawn(mesh, view))
+        still, still_view = mesh.detach(), view.detach()
 
         def show(pixels: Tensor) -> tuple[Tensor, Tensor]:
-            face, weights = _look(tracer, still_camera, still_camera.rays_through(pixels[None]))
-            images = deferred(still, still_camera, face[:, None, None], weights.mT[:, :, None], self.shading)
-            image = torch.cat([images[name] for name in means], dim=1)[0, :, 0].T
-            return image, torch.where(face[0] >= 0, images["depth"][0, 0, 0], torch.inf)
+            surface = look(tracer, still_view, still_view.rays_through(pixels[None]))
+            line = Surface(*(part[:, None] for part in surface))  # an image of one row
+            images = self._shade(still, still_view, line, means)
+            return torch.cat([images[name] for name in means], dim=1)[0, :, 0].T, surface.depth[0]
 
         creased = "rgb" in means and (self.shading.normals == "flat" or mesh.face_colors is not None)
-        chosen = edges.outlines(sides)
-        return edge_term(mesh, camera, edges, torch.ones_like(chosen) if creased else chosen, show, self.samples)
+        return edge_term(mesh, view, edges, edges.choose(sides, seen, creases=creased), show, self.samples)
 
-    def _drawn(self, mesh: Mesh, camera: Cameras) -> Tensor:
+    def _drawn(self, mesh: Mesh, view: Cameras) -> Tensor:
         """The faces, those that are not drawn without an area."""
-        drawn = facing(mesh, camera) * {"back": 1, "front": -1}[self.shading.cull] > 0
+        drawn = facing(mesh, view) * {"back": 1, "front": -1}[self.shading.cull] > 0
         return mesh.faces * drawn[:, None]
 
     def __repr__(self) -> str:
         return f"Mitsuba({self.shading}, variant={self.variant!r}, samples={self.samples})"
 
 
-def _views(cameras: Cameras) -> range:
-    return range(cameras.views)
-
-
 def _moves(mesh: Mesh, cameras: Cameras) -> bool:
     """Whether anything that is waited for changes where surfaces are seen."""
     shapes = (mesh.vertices, cameras.world_to_camera, cameras.intrinsics)
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in shapes)
-
-
-@torch.no_grad()
-def _look(tracer: Tracer, cameras: Cameras, rays: Rays) -> tuple[Tensor, Tensor]:
-    """The face ``[views, ...]`` that each ray ``[views, ..., 3]`` meets between near and far, and weights ``[..., 3]``."""
-    shape = rays.directions.shape[:-1]
-    forward = cameras.rotation[:, 2].reshape(-1, *[1] * (len(shape) - 1), 3)
-    cosine = (rays.directions * forward).sum(-1)  # of depth to length
-    first = cameras.near / cosine
-    origins = rays.origins + first[..., None] * rays.directions
-    reach = cameras.far / cosine - first
-    face, weights = tracer.cast(origins.reshape(-1, 3), rays.directions.reshape(-1, 3), reach.reshape(-1))
-    return face.reshape(shape), weights.reshape(*shape, 3)

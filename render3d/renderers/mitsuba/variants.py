@@ -6,15 +6,15 @@ was set before is set again afterwards.
 
 import contextlib
 import functools
-import glob
 import importlib
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -22,14 +22,15 @@ from render3d.errors import BackEndError
 from render3d.optional import MITSUBA
 
 Variant = Literal["llvm_ad_rgb", "cuda_ad_rgb", "scalar_rgb"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 _NAMED_BY = "DRJIT_LIBLLVM_PATH"  # read by Dr.Jit when it first compiles for the CPU
 _PLACES = (
-    "/usr/lib/*-linux-gnu/libLLVM*.so*",
-    "/usr/lib/llvm-*/lib/libLLVM*.so*",
-    "/usr/lib64/libLLVM*.so*",
-    "/opt/homebrew/opt/llvm*/lib/libLLVM.dylib",
-    "/usr/local/opt/llvm*/lib/libLLVM.dylib",
+    "usr/lib/*-linux-gnu/libLLVM*.so*",
+    "usr/lib/llvm-*/lib/libLLVM*.so*",
+    "usr/lib64/libLLVM*.so*",
+    "opt/homebrew/opt/llvm*/lib/libLLVM.dylib",
+    "usr/local/opt/llvm*/lib/libLLVM.dylib",
 )
 _OLDEST = 17
 """Mitsuba 3.9.1 aborts the process with LLVM 15 and 16, in most of its kernels, and runs with 19."""
@@ -71,11 +72,11 @@ def load(variant: Variant) -> ModuleType:
     try:
         return importlib.import_module(module)
     except Exception as error:  # its compiled part raises what it likes
-        needs = {"cuda_ad_rgb": "an NVIDIA GPU, and its driver with OptiX", "llvm_ad_rgb": "LLVM"}
+        need = {"cuda_ad_rgb": "It needs an NVIDIA GPU and its driver, with OptiX.", "llvm_ad_rgb": "It needs an LLVM."}
+        others = " and ".join(repr(other) for other in VARIANTS if other != variant)
         raise BackEndError(
-            f"Mitsuba is installed, but its variant {variant} cannot be used ({error}). It needs "
-            f"{needs.get(variant, 'to be installed again')}. The others are "
-            f"{', '.join(sorted({'llvm_ad_rgb', 'cuda_ad_rgb', 'scalar_rgb'} - {variant}))}: Mitsuba(variant=...)."
+            f"Mitsuba is installed, but its variant {variant} cannot be used ({error}). "
+            f"{need.get(variant, f'Install it again: {MITSUBA.page}')} Others are {others}: Mitsuba(variant=...)."
         ) from error
 
 
@@ -120,12 +121,12 @@ def _usable_llvm(named: str) -> str:
 
 def _installed_llvm() -> list[str]:
     """Paths of the libraries in the usual places, those of the highest numbers first."""
-    paths = {os.path.realpath(path) for place in _PLACES for path in glob.glob(place)}
+    paths = {path.resolve() for place in _PLACES for path in Path("/").glob(place)}
 
-    def number(path: str) -> list[int]:
-        return [int(digits) for digits in re.findall(r"\d+", os.path.basename(path))]
+    def number(path: Path) -> list[int]:
+        return [int(digits) for digits in re.findall(r"\d+", path.name)]
 
-    return sorted(paths, key=number, reverse=True)
+    return [str(path) for path in sorted(paths, key=number, reverse=True)]
 
 
 def _llvm_version(path: str) -> int:
