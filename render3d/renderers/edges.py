@@ -19,8 +19,9 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.scenes import Mesh
 
-Show = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Given pixels ``[N, 2]`` of a view: the images ``[N, C]`` and the depth ``[N]``, infinite where nothing is."""
+Show = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+"""Given pixels ``[N, 2]`` of a view: images ``[N, C]``, the face ``[N]`` (-1 for none) and its depth ``[N]``, infinite
+where nothing is."""
 
 _APART = 0.01
 """From an edge to the points on either side that are looked at, in pixels."""
@@ -63,22 +64,35 @@ class Edges:
         face = torch.arange(len(mesh.faces), device=mesh.device).repeat_interleave(3)
         return cls(ends, share, place, face, side_place)
 
-    def choose(self, facing: Tensor, seen: Tensor, *, creases: bool) -> Tensor:
-        """Which edges ``[E]`` may part what differs in an image.
+    def outlines(self, facing: Tensor) -> Tensor:
+        """Which edges ``[E]`` part the two sides of the surface, or end it, for `facing` ``[F]``."""
+        return ((self._faces != 2) | (self._towards(facing) == 0))[self.place]
+
+    def creases(self, facing: Tensor, seen: Tensor) -> Tensor:
+        """Which edges ``[E]`` part neighbours that show the same side.
 
         Args:
-            facing: As `facing` returns it.
-            seen: Faces that the image shows, of any shape, -1 where it shows none.
-            creases: Whether neighbours that face the same way look different, too.
+            facing: ``[F]``.
+            seen: Faces that the image shows, of any shape, -1 where it shows none. If no pixel shows the back of a
+                closed surface, edges there are left out.
         """
-        faces = torch.bincount(self.side_place)
-        towards = torch.bincount(self.side_place, facing[self.side_face].double())
-        outline = (faces != 2) | (towards.abs() != 2)
-        if not creases:
-            return outline[self.place]
-        closed = bool((faces == 2).all()) and not bool((facing[seen[seen >= 0]] < 0).any())
-        chosen = outline | (towards > 0) if closed else torch.ones_like(outline)
-        return chosen[self.place]
+        towards = self._towards(facing)
+        closed = bool((self._faces == 2).all()) and not bool((facing[seen[seen >= 0]] < 0).any())
+        return ((self._faces == 2) & ((towards > 0) if closed else (towards != 0)))[self.place]
+
+    def at(self, edge: Tensor, face: Tensor) -> Tensor:
+        """``[N]``: whether a face ``[N]``, -1 for none, is one of those that meet at an edge ``[N]``."""
+        places = self.side_place.reshape(-1, 3)[face.clamp(min=0)]
+        return (places == self.place[edge, None]).any(-1) & (face >= 0)
+
+    @property
+    def _faces(self) -> Tensor:
+        """How many faces meet at each place."""
+        return torch.bincount(self.side_place)
+
+    def _towards(self, facing: Tensor) -> Tensor:
+        """The sum of their sides."""
+        return torch.bincount(self.side_place, facing[self.side_face].double())
 
 
 def _key(pairs: Tensor, count: int) -> Tensor:
@@ -87,59 +101,54 @@ def _key(pairs: Tensor, count: int) -> Tensor:
 
 
 def facing(mesh: Mesh, camera: Cameras) -> Tensor:
-    """``[F]``: 1 for faces that show their front to a view, -1 for those that show their back, 0 in between."""
-    vertices = mesh.vertices.detach()
+    """``[F]``: 1 for faces that show their front to a view, else -1."""
+    vertices = mesh.vertices.detach().double()
     first, second, third = (vertices[mesh.faces[:, corner]] for corner in range(3))
     normals = torch.linalg.cross(second - first, third - first)
-    towards = -camera.rotation[0, 2] if camera.projection == "orthographic" else camera.position[0] - first
-    side: Tensor = (normals * towards.detach()).sum(-1)
-    return side.sign()
+    view = camera.detach()
+    towards = -view.rotation[0, 2] if view.projection == "orthographic" else view.position[0] - first
+    return torch.where((normals * towards).sum(-1) > 0, 1.0, -1.0)
 
 
-def edge_term(mesh: Mesh, camera: Cameras, edges: Edges, chosen: Tensor, show: Show, samples: int) -> Tensor:
+def edge_term(
+    mesh: Mesh, camera: Cameras, edges: Edges, outlines: Tensor, creases: Tensor, show: Show, samples: int
+) -> Tensor:
     """An image of zeros ``[1, C, H, W]`` whose gradient is that of the edges.
 
     Args:
         mesh: One mesh, without a batch.
         camera: One view.
         edges: Those of the mesh.
-        chosen: ``[E]`` bool, those at which the image may jump.
+        outlines: ``[E]`` bool, as of `Edges.outlines`.
+        creases: ``[E]`` bool, those at which neighbours look different, as of `Edges.creases`.
         show: What is seen in this view.
         samples: Points on an edge for each pixel of its length.
 
     Differentiable in the vertices and in the camera's pose and intrinsics, to first order.
     """
-    ends, share = edges.ends[chosen], edges.share[chosen]
+    chosen = (outlines | creases).nonzero()[:, 0]
     corners = camera.to_camera_space(mesh.vertices)[0]
     with torch.no_grad():
-        edge, along, point, across, length = _points_on_edges(corners[ends], camera, samples)
-        jump = _jumps(show, point, across, corners[ends[edge], 2], along)
-    begin, end = corners[ends[edge]].unbind(1)
+        number, along, point, across, length = _points_on_edges(corners[edges.ends[chosen]], camera, samples)
+        edge = chosen[number]
+        image, face, depth = show(torch.cat([point - _APART * across, point + _APART * across]))
+        depths = corners[edges.ends[edge], 2]
+        own = torch.lerp(depths[:, 0], depths[:, 1], along)
+        visible = torch.maximum(*depth.chunk(2)) > own - _HIDDEN * own.abs()
+        behind, before = (edges.at(edge, side) for side in face.chunk(2))
+        # A face thinner than what the two points are apart would let a crease pass for the outline beside it.
+        counts = visible & (outlines[edge] | behind & before)
+        behind, before = image.chunk(2)
+        jump = torch.where(counts[:, None], behind - before, 0)
+    begin, end = corners[edges.ends[edge]].unbind(1)
     pixel = camera.to_pixels(torch.lerp(begin, end, along[:, None])[None])[0]
     advance = ((pixel - pixel.detach()) * across).sum(-1)  # zero, but for its gradient
-    passed = jump * (advance * length * share[edge])[:, None]
+    passed = jump * (advance * length * edges.share[edge])[:, None]
     height, width = camera.image_size
     column, row = point.long().unbind(-1)
     column, row = column.clamp(0, width - 1), row.clamp(0, height - 1)
     empty = passed.new_zeros(height * width, passed.shape[-1])
     return empty.index_add(0, row * width + column, passed).T.reshape(1, -1, height, width)
-
-
-def _jumps(show: Show, point: Tensor, across: Tensor, depths: Tensor, along: Tensor) -> Tensor:
-    """``[N, C]``: the image behind points on edges, less that before them; zero where something hides the edge.
-
-    Args:
-        show: What is seen.
-        point: ``[N, 2]``, pixels.
-        across: ``[N, 2]``, from behind to before.
-        depths: ``[N, 2]``, those of the ends of the edge.
-        along: ``[N]``, the weight of the second end.
-    """
-    image, seen = show(torch.cat([point - _APART * across, point + _APART * across]))
-    behind, before = image.chunk(2)
-    own = torch.lerp(depths[:, 0], depths[:, 1], along)
-    hidden = torch.maximum(*seen.chunk(2)) < own - _HIDDEN * own.abs()
-    return torch.where(hidden[:, None], 0, behind - before)
 
 
 def _points_on_edges(segments: Tensor, camera: Cameras, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -5,6 +5,9 @@ from torch import Tensor
 
 from render3d.cameras import Rays
 
+_EDGE_ON = 1e-3
+"""The cosine between a ray and a normal below which a face is seen from its edge."""
+
 
 def follow_rays(weights: Tensor, corners: Tensor, rays: Rays) -> Tensor:
     """The same weights, with the gradient that they have because the ray stays and the face moves.
@@ -17,14 +20,15 @@ def follow_rays(weights: Tensor, corners: Tensor, rays: Rays) -> Tensor:
         corners: ``[..., 3, 3]``, the vertices of that face, world.
         rays: Origins and directions ``[..., 3]``.
 
-    Differentiable in the corners and the rays; zero where a face is seen from its edge. Source: Moeller and Trumbore,
-    "Fast, minimum storage ray-triangle intersection", 1997.
+    Differentiable in the corners and the rays; zero where a face is seen from its edge: there all is rounding. Source:
+    Moeller and Trumbore, "Fast, minimum storage ray-triangle intersection", 1997.
     """
     first, second, third = corners.unbind(-2)
     along, across = second - first, third - first
     normal_to_ray = torch.linalg.cross(rays.directions, across)
     volume = (along * normal_to_ray).sum(-1, keepdim=True)
-    edge_on = volume.detach() == 0
+    area = torch.linalg.cross(along, across).norm(dim=-1, keepdim=True)
+    edge_on = volume.detach().abs() <= _EDGE_ON * area.detach()
     volume = torch.where(edge_on, 1, volume)
     start = rays.origins - first
     u = (start * normal_to_ray).sum(-1, keepdim=True) / volume

@@ -140,14 +140,19 @@ class Mitsuba:
             tracer.fill(mesh.vertices, self._drawn(mesh, view))
         still, still_view = mesh.detach(), view.detach()
 
-        def show(pixels: Tensor) -> tuple[Tensor, Tensor]:
+        def show(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             surface = look(tracer, still_view, still_view.rays_through(pixels[None]))
             line = Surface(*(part[:, None] for part in surface))  # an image of one row
             images = self._shade(still, still_view, line, means)
-            return torch.cat([images[name] for name in means], dim=1)[0, :, 0].T, surface.depth[0]
+            image = torch.cat([images[name] for name in means], dim=1)[0, :, 0].T
+            return image, surface.face[0], surface.depth[0]
 
-        creased = "rgb" in means and (self.shading.normals == "flat" or mesh.face_colors is not None)
-        return edge_term(mesh, view, edges, edges.choose(sides, seen, creases=creased), show, self.samples)
+        outlines, creases = edges.outlines(sides), edges.creases(sides, seen)
+        if "rgb" not in means:
+            creases = torch.zeros_like(creases)
+        elif self.shading.normals == "smooth" and mesh.face_colors is None:
+            creases &= edges.share < 1  # neighbours look the same where they share their vertices
+        return edge_term(mesh, view, edges, outlines, creases, show, self.samples)
 
     def _drawn(self, mesh: Mesh, view: Cameras) -> Tensor:
         """The faces, those that are not drawn without an area."""
