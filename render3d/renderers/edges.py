@@ -172,7 +172,7 @@ def _points_on_edges(segments: Tensor, camera: Cameras, samples: int) -> tuple[T
     count = (lengths * samples).ceil().long()
     edge = torch.arange(len(seen), device=seen.device).repeat_interleave(count)
     number = torch.arange(len(edge), device=seen.device) - (count.cumsum(0) - count)[edge]
-    share = (number + 0.5) / count[edge]
+    share = (number + 0.5).to(lengths) / count[edge]
     point = torch.lerp(first[edge], last[edge], share[:, None])
     direction = (last - first)[edge] / lengths[edge, None]
     across = torch.stack([-direction[:, 1], direction[:, 0]], dim=-1)

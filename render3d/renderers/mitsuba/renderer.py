@@ -1,5 +1,6 @@
 """The renderer: what Mitsuba's rays meet, shaded in torch, with the gradients of surfaces and edges."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import final
 
@@ -82,6 +83,7 @@ class Mitsuba:
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         tracer = shared_tracer(choose(self.variant, mesh.device))
+        mesh, cameras = _of_one_type(mesh, cameras)
         views = [cameras[view : view + 1] for view in range(cameras.views)]
         means = [name for name in _MEANS if name in outputs]
         with tracer.sees(mesh.vertices, mesh.faces):
@@ -161,6 +163,13 @@ class Mitsuba:
 
     def __repr__(self) -> str:
         return f"Mitsuba({self.shading}, variant={self.variant!r}, samples={self.samples})"
+
+
+def _of_one_type(mesh: Mesh, cameras: Cameras) -> tuple[Mesh, Cameras]:
+    """The same with vertices and cameras of one floating-point type, the wider of the two."""
+    kind = torch.promote_types(mesh.vertices.dtype, cameras.dtype)
+    matrices = {name: getattr(cameras, name).to(kind) for name in ("world_to_camera", "intrinsics")}
+    return mesh.with_vertices(mesh.vertices.to(kind)), dataclasses.replace(cameras, **matrices)
 
 
 def _moves(mesh: Mesh, cameras: Cameras) -> bool:
