@@ -33,7 +33,7 @@ for _axis in range(3):
 
 
 class Rays(NamedTuple):
-    """One ray through each pixel centre, in the world."""
+    """Rays in the world: one through each pixel centre, or ``N`` in the place of ``H, W`` through other points."""
 
     origins: Tensor  # [*batch, views, H, W, 3]
     directions: Tensor  # [*batch, views, H, W, 3], unit length
@@ -298,16 +298,22 @@ class Cameras(Batched):
         rows = torch.arange(height, dtype=self.dtype, device=self.device) + 0.5
         columns = torch.arange(width, dtype=self.dtype, device=self.device) + 0.5
         y, x = torch.meshgrid(rows, columns, indexing="ij")
-        matrix = self.intrinsics[..., None, None, :, :]
-        plane_x = (x - matrix[..., 0, 2]) / matrix[..., 0, 0]
-        plane_y = (y - matrix[..., 1, 2]) / matrix[..., 1, 1]
-        one, zero = torch.ones_like(plane_x), torch.zeros_like(plane_x)
-        rotation = self.rotation.mT[..., None, None, :, :]
-        position = self.position[..., None, None, :].expand(*plane_x.shape, 3)
+        found = self.rays_through(torch.stack([x, y], dim=-1).reshape(-1, 2).expand(*self.leading_shape, -1, 2))
+        return Rays(*(part.reshape(*self.leading_shape, height, width, 3) for part in found))
+
+    def rays_through(self, pixels: Tensor) -> Rays:
+        """The rays ``[*batch, views, N, 3]`` through points ``[*batch, views, N, 2]`` of the images, in pixels.
+
+        As `rays`, and differentiable in the points as well; the inverse of `to_pixels`.
+        """
+        check_shape(pixels, "*views N 2", name="pixels")
+        focal = torch.stack([self.intrinsics[..., 0, 0], self.intrinsics[..., 1, 1]], dim=-1)
+        plane = (pixels - self.intrinsics[..., None, :2, 2]) / focal[..., None, :]
+        position = self.position[..., None, :].expand(*plane.shape[:-1], 3)
         if self.projection == "orthographic":
-            offset = (rotation @ torch.stack([plane_x, plane_y, zero], dim=-1)[..., None])[..., 0]
-            return Rays(position + offset, rotation[..., 2].expand(*plane_x.shape, 3))
-        directions = (rotation @ torch.stack([plane_x, plane_y, one], dim=-1)[..., None])[..., 0]
+            directions = self.rotation[..., 2, None, :].expand_as(position)
+            return Rays(position + plane @ self.rotation[..., :2, :], directions)
+        directions = plane @ self.rotation[..., :2, :] + self.rotation[..., 2, None, :]
         return Rays(position, directions / directions.norm(dim=-1, keepdim=True))
 
     # Changes

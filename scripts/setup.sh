@@ -38,6 +38,12 @@ if [ -n "$missing" ]; then
     fail "OpenGL without a screen needs: $missing- install them (Debian: apt install $gl_packages) and run this again."
 fi
 
+# For Mitsuba's compiled variant, which some tests use: they skip without it.
+llvm_is_here() { compgen -G '/usr/lib/*-linux-gnu/libLLVM*.so.1[7-9]*' >/dev/null || compgen -G '/usr/lib/*-linux-gnu/libLLVM-1[7-9].so*' >/dev/null; }
+if command -v apt-get >/dev/null && ! llvm_is_here; then
+  install_packages libllvm19 2>/dev/null || echo "No libllvm19 to be had: tests of Mitsuba's variant llvm_ad_rgb will be skipped"
+fi
+
 if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
   options=()
   # A torch that is installed is kept: the environment sees the system's packages and pip adds only what is missing.

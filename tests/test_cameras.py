@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from render3d.cameras import Cameras, rigid
+from render3d.errors import ShapeError
 
 examples = settings(max_examples=40, deadline=None)
 ORIGIN = torch.zeros(1, 3)
@@ -173,6 +174,18 @@ def test_rays_are_the_inverse_of_project(orthographic: bool, seed: int, depth: f
         if orthographic:
             at_depth = cameras[view : view + 1].to_camera_space(hit[view])[0, :, 2]
             torch.testing.assert_close(at_depth, torch.full_like(at_depth, depth))
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_rays_pass_through_any_point_of_the_image(orthographic: bool) -> None:
+    cameras = random_cameras(3, 2, orthographic=orthographic)
+    pixels = torch.rand(2, 5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 60 - 10
+    rays = cameras.rays_through(pixels)
+    for view in range(2):
+        found = cameras[view : view + 1].project((rays.origins + 2.5 * rays.directions)[view])[0]
+        torch.testing.assert_close(found, pixels[view], rtol=1e-8, atol=1e-8)
+    with pytest.raises(ShapeError, match="pixels"):
+        cameras.rays_through(pixels[..., :1])
 
 
 def test_perspective_rays_start_at_the_camera() -> None:

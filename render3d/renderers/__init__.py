@@ -14,6 +14,7 @@ from render3d.scenes import Mesh, Volume
 if TYPE_CHECKING:
     from render3d.renderers.kaolin import Kaolin as Kaolin
     from render3d.renderers.kaolin import SoftMask as SoftMask
+    from render3d.renderers.mitsuba import Mitsuba as Mitsuba
     from render3d.renderers.nvdiffrast import Nvdiffrast as Nvdiffrast
     from render3d.renderers.opengl import OpenGL as OpenGL
     from render3d.renderers.pyrender import Pyrender as Pyrender
@@ -41,6 +42,7 @@ _BACK_ENDS = {
     "Kaolin": _BackEnd("kaolin", Mesh, _ALL),
     "Nvdiffrast": _BackEnd("nvdiffrast", Mesh, _ALL),
     "PyTorch3D": _BackEnd("pytorch3d", Mesh, _ALL),
+    "Mitsuba": _BackEnd("mitsuba", Mesh, _ALL),
     "EmissionAbsorption": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
     "MaxProjection": _BackEnd("volumetric", Volume, ("alpha",)),
     "LearnedProjection": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),

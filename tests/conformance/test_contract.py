@@ -1,7 +1,10 @@
 """Every back end that is installed keeps the contract."""
 
+import pytest
+
 from render3d import Shading
-from render3d.renderers import DeferredShading, OpenGL, Pyrender, Renderer
+from render3d.optional import MITSUBA
+from render3d.renderers import DeferredShading, Mitsuba, OpenGL, Pyrender, Renderer
 from render3d.testing.contracts import RendererContract
 from render3d.testing.reference import NumpyRenderer
 
@@ -19,6 +22,12 @@ class TestDeferredShading(RendererContract):
 class TestPyrender(RendererContract):
     def make_renderer(self, shading: Shading) -> Renderer:
         return Pyrender(shading)
+
+
+@pytest.mark.skipif(not MITSUBA.is_installed, reason="Mitsuba is not installed: pip install mitsuba")
+class TestMitsuba(RendererContract):
+    def make_renderer(self, shading: Shading) -> Renderer:
+        return Mitsuba(shading)
 
 
 class TestNumpy(RendererContract):
