@@ -22,7 +22,7 @@ def identity(
     found |= {f"settings.{name}": str(value) for name, value in dataclasses.asdict(settings).items()}
     found |= _identity_of_renderer(renderer)
     for name, given in (("views", views), ("held_out", held_out)):
-        found[name] = _fingerprint_of_views(given) if given else "none"
+        found[name] = fingerprint_of_views(given) if given else "none"
     return found
 
 
@@ -38,7 +38,8 @@ def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
     return found
 
 
-def _fingerprint_of_views(views: Views) -> str:
+def fingerprint_of_views(views: Views) -> str:
+    """As `fingerprint`, of silhouettes and cameras."""
     cameras = views.cameras
     model = f"{cameras.projection} {cameras.near} {cameras.far}"
     return fingerprint(cameras.world_to_camera, cameras.intrinsics, views.alpha, note=model)
