@@ -75,16 +75,18 @@ def scene(
         console.print(f"Rendering through {name}.", highlight=False)
 
     measures = compare_scene(out, found, names, settings, resume=resume, progress=tell)
-    columns = {
+    shown = {
         "IoU": ("iou", ".5f"),
         "differing pixels": ("differing_pixels", ",.0f"),
-        "of boundary": ("differing_share", ".2%"),
+        "of boundary pixels": ("differing_share", ".2%"),
         "depth, largest": ("depth_largest", ".1e"),
-        "colour": ("rgb", ".4f"),
+        "depth, mean": ("depth_mean", ".1e"),
+        "normals, degrees": ("normal_degrees", ".2f"),
+        "colour, 99 %": ("rgb", ".4f"),
         "images/s": ("images_per_second", ",.1f"),
-        "MiB": ("peak_mib", ",.0f"),
+        "peak memory, MiB": ("peak_mib", ",.0f"),
     }
-    return _print(measures, columns, out, as_json)
+    return _print(measures, shown, out, as_json)
 
 
 def fits(
@@ -133,15 +135,15 @@ def fits(
     with _ProgressBars(settings.steps, console) as bars:
         measures = compare_fits(out, task, _names(renderers, _KINDS[scene]), resume=resume, progress=bars.advance)
     by = "judged_training_iou" if held_out is None else "judged_held_out_iou"
-    columns = {
+    shown = {
         f"IoU by {measures['reference']}": (by, ".4f"),
         "IoU by its own": (by.removeprefix("judged_"), ".4f"),
         "training views": ("training_iou", ".4f"),
         "seconds": ("seconds", ".1f"),
         "images": ("images", ",.0f"),
-        "MiB": ("peak_mib", ",.0f"),
+        "peak memory, MiB": ("peak_mib", ",.0f"),
     }
-    return _print(measures, columns, out, as_json)
+    return _print(measures, shown, out, as_json)
 
 
 def _is_scene(path: Path) -> bool:
@@ -206,18 +208,19 @@ class _ProgressBars:
         self._bars.update(self._tasks[name], completed=record.step, state=f"IoU {self._iou}")
 
 
-def _print(measures: dict[str, Any], columns: dict[str, tuple[str, str]], out: Path, as_json: bool) -> int:
+def _print(measures: dict[str, Any], shown: dict[str, tuple[str, str]], out: Path, as_json: bool) -> int:
     """Show the figures, and return the exit status: 1 if fewer than two back ends worked."""
     rows = measures["back_ends"]
     status = 0 if sum(row["failure"] is None for row in rows.values()) > 1 else 1
     if as_json:
         print(json.dumps(measures))
         return status
-    table = Table("", *columns, "gradients of its own", "licence")
-    for name, row in rows.items():
-        if row["failure"] is None:
-            cells = [_figure(row.get(key), style) for key, style in columns.values()]
-            table.add_row(name, *cells, ", ".join(row["gradients"]) or "none", row["licence"])
+    worked = {name: row for name, row in rows.items() if row["failure"] is None}
+    table = Table("", *worked)
+    for title, (key, style) in shown.items():
+        table.add_row(title, *(_figure(row.get(key), style) for row in worked.values()))
+    table.add_row("gradients of its own", *(", ".join(row["gradients"]) or "none" for row in worked.values()))
+    table.add_row("licence", *(row["licence"] for row in worked.values()))
     console = Console()
     console.print(table)
     for name, row in rows.items():

@@ -83,7 +83,7 @@ def _lead(task: "FitTask", figures: Mapping[str, Figures]) -> str:
         f"{name} {each[f'judged_{kind}']:.4f} in {each['seconds']:.0f} s" for name, each in figures.items()
     )
     judge = next(iter(figures))
-    return f"{named(len(task.views), 'silhouette')}, the same settings; mean IoU on {views}, as {judge} sees them: {found}."
+    return f"{named(len(task.views), 'silhouette')}, the same settings. Mean IoU on {views} by {judge}: {found}."
 
 
 def _figures_part(

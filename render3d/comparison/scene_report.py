@@ -60,7 +60,7 @@ def _lead(renderings: Mapping[str, Rendering], differences: Mapping[str, Figures
     if not differences:
         return f"Only {reference} worked: there is nothing to compare it with."
     found = "; ".join(
-        f"the coverage of {name} differs in {named(int(each['differing_pixels'] or 0), 'pixel')} (IoU {each['iou']:.5f})"
+        f"coverage by {name} differs in {named(int(each['differing_pixels'] or 0), 'pixel')} (IoU {each['iou']:.5f})"
         for name, each in differences.items()
     )
     first = renderings[reference]
