@@ -53,13 +53,13 @@ def color_difference(first: Tensor, second: Tensor) -> Tensor:
 
 
 def depth_difference(first: Rendering, second: Rendering) -> tuple[Tensor, Tensor]:
-    """Relative differences of depth ``[views, 1, H, W]``, and where there are any: where both cover."""
+    """Relative differences of depth ``[..., 1, H, W]``, and where there are any: where both cover."""
     both = (first.alpha > 0.5) & (second.alpha > 0.5) & (first.depth > 0)
     relative = (second.depth / first.depth.where(both, torch.ones(()))) - 1
     return relative.abs(), both
 
 
 def normal_difference(first: Rendering, second: Rendering) -> tuple[Tensor, Tensor]:
-    """Angles between normals in degrees, ``[views, 1, H, W]``, and where there are any: where both cover."""
+    """Angles between normals in degrees, ``[..., 1, H, W]``, and where there are any: where both cover."""
     both = (first.alpha > 0.5) & (second.alpha > 0.5)
-    return degrees_between(first.normal, second.normal)[:, None], both
+    return degrees_between(first.normal, second.normal).unsqueeze(-3), both

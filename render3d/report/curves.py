@@ -45,7 +45,11 @@ def curves(
         up = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
         return _LEFT + across * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = []
+    colors = {name: f"var(--series-{index % _COLORS + 1})" for index, name in enumerate([*series, *levels])}
+    rows = _legend_rows(list(colors))
+    above = (len(rows) - 1) * _LEGEND  # what more than one row of the legend needs is added at the top
+
+    parts = [f'<text class="title" x="{_LEFT}" y="{16 - above}">{escape(title)}</text>']
     for tick in y_ticks:
         x, y = place(x_ticks[0], tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
@@ -59,7 +63,6 @@ def curves(
     parts.append(
         f'<text x="12" y="{centre}" text-anchor="middle" transform="rotate(-90 12 {centre})">{escape(y_label)}</text>'
     )
-    colors = {name: f"var(--series-{index % _COLORS + 1})" for index, name in enumerate([*series, *levels])}
 
     def points_of(xs: Sequence[float], ys: Sequence[float]) -> str:
         return " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(xs, ys, strict=True))
@@ -76,11 +79,8 @@ def curves(
         parts.append(
             f'<line class="level" stroke="{colors[name]}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y1:.1f}"/>'
         )
-    rows = _legend_rows(list(colors))
-    above = (len(rows) - 1) * _LEGEND  # what more than one row of the legend needs is added at the top
-    for number, names in enumerate(reversed(rows)):
-        parts.extend(_legend(names, colors, set(levels), _LEGEND * number))
-    parts.append(f'<text class="title" x="{_LEFT}" y="{16 - above}">{escape(title)}</text>')
+    for number, names in enumerate(rows):
+        parts.extend(_legend(names, colors, set(levels), above - _LEGEND * number))
     label = escape(f"{title}: {y_label} against {x_label}")
     return Html(
         f'<svg class="curves" viewBox="0 {-above} {_WIDTH} {_HEIGHT + above}" role="img" aria-label="{label}">\n'

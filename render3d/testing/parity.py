@@ -91,9 +91,9 @@ def _largest(first: Tensor, second: Tensor) -> Tensor:
 
 
 def degrees_between(first: Tensor, second: Tensor) -> Tensor:
-    """Angles ``[N, H, W]`` between vectors ``[N, 3, H, W]``; exact for small ones, which the arc cosine is not."""
-    cross = torch.linalg.cross(first, second, dim=1).norm(dim=1)
-    return torch.atan2(cross, (first * second).sum(1)).rad2deg()
+    """Angles ``[..., H, W]`` between vectors ``[..., 3, H, W]``; exact for small ones, which the arc cosine is not."""
+    cross = torch.linalg.cross(first, second, dim=-3).norm(dim=-3)
+    return torch.atan2(cross, (first * second).sum(-3)).rad2deg()
 
 
 def _flat(image: Tensor) -> Tensor:
