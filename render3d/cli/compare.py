@@ -18,10 +18,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from render3d.cli.fit import Scene, check_flags, scene_of, split
-from render3d.comparison import FitTask, SceneSettings, Step, compare_fits, compare_scene, names_for
+from render3d.comparison import FitTask, SceneSettings, Step, compare_fits, compare_scene, labels_of, names_for
 from render3d.errors import ComparisonError, FitError
 from render3d.fitting import FitSettings, VolumeFitSettings
 from render3d.scenes import Mesh, Volume
@@ -216,7 +216,8 @@ def _print(measures: dict[str, Any], shown: dict[str, tuple[str, str]], out: Pat
         print(json.dumps(measures))
         return status
     worked = {name: row for name, row in rows.items() if row["failure"] is None}
-    table = Table("", *worked)
+    labels = labels_of(list(rows))
+    table = Table("", *(Column(labels[name], overflow="fold") for name in worked))
     for title, (key, style) in shown.items():
         table.add_row(title, *(_figure(row.get(key), style) for row in worked.values()))
     table.add_row("gradients of its own", *(", ".join(row["gradients"]) or "none" for row in worked.values()))

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import re
+from collections.abc import Sequence
 from typing import Self, final
 
 from render3d.optional import LIBRARIES
@@ -21,7 +22,7 @@ class BackEnd:
     Attributes:
         name: What it was asked for by.
         title: What it calls itself.
-        library: What stands behind it, with the version.
+        library: What stands behind it, with the version; the class as well, if it is not of the package.
         licence: Of that, by its SPDX name.
         device: Where it works, with the OpenGL that answered.
         gradients: What it carries gradients to by itself; see `render3d.renderers.Capabilities`. Empty for a black box.
@@ -69,22 +70,31 @@ def make_renderer(name: str) -> Renderer:
     return made
 
 
+def labels_of(names: Sequence[str]) -> dict[str, str]:
+    """Short names for tables and pages: of ``module:Class`` the class, unless two would have the same."""
+    short = {name: name.rpartition(":")[2] for name in names}
+    return {name: label if list(short.values()).count(label) == 1 else name for name, label in short.items()}
+
+
 def folder_name(name: str) -> str:
     """A name as that of a folder: never a path, and another one for each of the package's own and each class."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name if ":" in name else name.lower())
 
 
 def _library(name: str, renderer: Renderer) -> str:
-    """Distribution and version; the module, where it belongs to none."""
-    if ":" in name:
-        module = type(renderer).__module__
-        distribution = next(iter(importlib.metadata.packages_distributions().get(module.partition(".")[0], [])), None)
-    else:
-        module = distribution = _LIBRARIES.get(name.lower(), "torch")
+    """Distribution and version."""
+    if ":" not in name:
+        return _versioned(_LIBRARIES.get(name.lower(), "torch"))
+    package = type(renderer).__module__.partition(".")[0]
+    found = importlib.metadata.packages_distributions().get(package, ())
+    return ", ".join([name, *(_versioned(distribution) for distribution in found[:1])])
+
+
+def _versioned(distribution: str) -> str:
     try:
-        return f"{distribution} {importlib.metadata.version(distribution)}" if distribution else module
+        return f"{distribution} {importlib.metadata.version(distribution)}"
     except importlib.metadata.PackageNotFoundError:
-        return module
+        return distribution
 
 
 def names_for(kind: type) -> tuple[str, ...]:

@@ -107,9 +107,9 @@ def compare_fits(
     begin(out, _identity(task), names, resume)
     work = functools.partial(_work, task=task, resume=resume, progress=progress or (lambda step: None))
     turns, stopped = take_turns(out, names, work)
-    fitted = {turn.name: _fitted(turn, task) for turn in turns if turn.worked}
-    judge = make_renderer(next(iter(fitted))) if fitted else None
-    figures = {name: _figures(each, task, judge) for name, each in fitted.items() if judge}
+    fitted = {turn.label: _fitted(turn, task) for turn in turns if turn.worked}
+    judge = next((make_renderer(turn.name) for turn in turns if turn.worked), None)
+    figures = {label: _figures(each, task, judge) for label, each in fitted.items() if judge}
     found = summary(turns, figures)
     write_json(out / "metrics.json", found)
     write_text(out / "report.html", fits_report(task, turns, fitted, figures, judge))

@@ -50,8 +50,8 @@ def fits_report(
     Args:
         task: What was fitted.
         turns: What came of each back end.
-        fitted: The fits that worked, by name.
-        figures: What was measured of them, by name.
+        fitted: The fits that worked, by label.
+        figures: What was measured of them, by label.
         judge: The renderer that measures all of them, and shows them; None if none worked.
     """
     pictures = [_turntables_part(fitted, judge), _views_part(task, fitted, judge)] if judge else []
@@ -99,9 +99,9 @@ def _figures_part(
     heads += ["seconds", *(f"to {name.removeprefix('seconds_to_')}" for name in levels), "images", "peak memory, MiB"]
     rows: list[list[str | None]] = []
     for turn in turns:
-        if not (each := figures.get(turn.name)):
+        if not (each := figures.get(turn.label)):
             continue
-        row = [turn.name, *(number(each[name], ".4f") for name in (f"judged_{kind}", kind, "training_iou"))]
+        row = [turn.label, *(number(each[name], ".4f") for name in (f"judged_{kind}", kind, "training_iou"))]
         row += [number(each["chamfer"], ".4f")] if task.truth else []
         row += [number(each[name], ".1f") for name in ("seconds", *levels)]
         rows.append([*row, number(turn.figures["images"], ",.0f"), number(turn.figures["peak_mib"], ",.0f")])
@@ -180,5 +180,5 @@ def _alpha(scene: Mesh | Volume, views: Views, judge: Renderer) -> Tensor:
 
 
 def _links_part(turns: Sequence[Turn]) -> report.Html:
-    pages = {turn.name: f"{turn.folder.name}/report.html" for turn in turns if turn.worked}
+    pages = {turn.label: f"{turn.folder.name}/report.html" for turn in turns if turn.worked}
     return report.section("Each fit's own page", report.links(pages))

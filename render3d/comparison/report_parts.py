@@ -12,7 +12,7 @@ def back_ends_part(turns: Sequence[Turn]) -> report.Html:
     """Who took part, what stands behind each, and why some did not."""
     heads = ["", "stands on", "licence", "works on", "gradients of its own", "images"]
     rows = [
-        [turn.name, each.library, each.licence, each.device, each.gradient_kinds, ", ".join(each.outputs)]
+        [turn.label, each.library, each.licence, each.device, each.gradient_kinds, ", ".join(each.outputs)]
         for turn in turns
         if (each := turn.back_end)
     ]

@@ -36,7 +36,7 @@ def scene_report(
         scene: What was rendered.
         settings: How.
         turns: What came of each back end.
-        renderings: Those that worked, by name; the first is what the others are compared with.
+        renderings: Of those that worked, by label; the first is what the others are compared with.
         differences: What `figures_of` gives of them.
     """
     name = scene.source.name if isinstance(scene, Mesh) and scene.source else f"A {type(scene).__name__.lower()}"
@@ -86,10 +86,10 @@ def _figures_part(turns: Sequence[Turn], differences: Mapping[str, Figures]) -> 
     for turn in turns:
         if not turn.worked:
             continue
-        found = {**turn.figures, **differences.get(turn.name, {})}
+        found = {**turn.figures, **differences.get(turn.label, {})}
         rows.append(
             [
-                turn.name if turn.name in differences else f"{turn.name} (reference)",
+                turn.label if turn.label in differences else f"{turn.label} (reference)",
                 number(found.get("iou"), ".5f"),
                 number(found.get("differing_pixels"), ",.0f"),
                 number(found.get("differing_share"), ".2%"),

@@ -119,7 +119,7 @@ def compare_scene(
     begin(out, _identity(scene, settings), names, resume)
     work = functools.partial(_work, scene=scene, cameras=cameras, rounds=settings.rounds)
     turns, stopped = take_turns(out, names, work, progress)
-    renderings = {turn.name: Rendering(load_file(turn.folder / _RENDERING)) for turn in turns if turn.worked}
+    renderings = {turn.label: Rendering(load_file(turn.folder / _RENDERING)) for turn in turns if turn.worked}
     differences = figures_of(renderings)
     found = summary(turns, differences)
     write_json(out / "metrics.json", found)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, final
 
 from render3d.atomic import write_json
-from render3d.comparison.back_ends import BackEnd, folder_name, make_renderer
+from render3d.comparison.back_ends import BackEnd, folder_name, labels_of, make_renderer
 from render3d.errors import ComparisonError, Render3DError
 from render3d.renderers.base import Renderer
 from render3d.report.provenance import provenance
@@ -27,6 +27,7 @@ class Turn:
 
     Attributes:
         name: What it was asked for by.
+        label: What it is called on pages.
         folder: Its own.
         back_end: What stands behind it; None if it failed.
         figures: What was measured while it worked.
@@ -34,6 +35,7 @@ class Turn:
     """
 
     name: str
+    label: str
     folder: Path
     back_end: BackEnd | None = None
     figures: Figures = dataclasses.field(default_factory=dict)
@@ -112,49 +114,49 @@ def take_turns(
         work: What each is to do.
         progress: Called with the name of each whose turn it is.
     """
+    begun = [Turn(name=name, label=label, folder=out / folder_name(name)) for name, label in labels_of(names).items()]
     turns: list[Turn] = []
     try:
-        for name in names:
-            folder = out / folder_name(name)
-            turn = _finished(name, folder)
-            if turn is None:
+        for turn in begun:
+            done = _finished(turn)
+            if done is None:
                 if progress:
-                    progress(name)
-                turn = _turn(name, folder, work)
-            turns.append(turn)
+                    progress(turn.name)
+                done = _worked(turn, work)
+            turns.append(done)
     except KeyboardInterrupt:
         stopped = "stopped before it had finished"
-        turns += [Turn(name=name, folder=out / folder_name(name), failure=stopped) for name in names[len(turns) :]]
-        return turns, True
+        return turns + [dataclasses.replace(turn, failure=stopped) for turn in begun[len(turns) :]], True
     return turns, False
 
 
-def _turn(name: str, folder: Path, work: Work) -> Turn:
+def _worked(turn: Turn, work: Work) -> Turn:
+    """What comes of letting a back end work."""
     try:
-        renderer = make_renderer(name)
-        figures = work(renderer, name, folder)
-        back_end = BackEnd.of(name, renderer)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / _DONE, {"back_end": dataclasses.asdict(back_end), "figures": dict(figures)})
+        renderer = make_renderer(turn.name)
+        figures = work(renderer, turn.name, turn.folder)
+        back_end = BackEnd.of(turn.name, renderer)
+        turn.folder.mkdir(parents=True, exist_ok=True)
+        write_json(turn.folder / _DONE, {"back_end": dataclasses.asdict(back_end), "figures": dict(figures)})
     except Exception as error:  # of libraries and of classes that nobody here has seen
         kind = "" if isinstance(error, Render3DError) else f"{type(error).__name__}: "
-        return Turn(name=name, folder=folder, failure=kind + " ".join(str(error).split()))
-    return Turn(name=name, folder=folder, back_end=back_end, figures=figures)
+        return dataclasses.replace(turn, failure=kind + " ".join(str(error).split()))
+    return dataclasses.replace(turn, back_end=back_end, figures=figures)
 
 
-def _finished(name: str, folder: Path) -> Turn | None:
+def _finished(turn: Turn) -> Turn | None:
     """What an earlier run has finished."""
-    path = folder / _DONE
+    path = turn.folder / _DONE
     if not path.exists():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        words: dict[str, Any] = {
+        kept: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in content["back_end"].items()
         }
-        return Turn(name=name, folder=folder, back_end=BackEnd(**words), figures=content["figures"])
+        return dataclasses.replace(turn, back_end=BackEnd(**kept), figures=content["figures"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ComparisonError(f"{path} is damaged ({error}). Remove {folder} to run {name} again.") from error
+        raise ComparisonError(f"{path} is damaged ({error}). Remove {turn.folder} to run {turn.name} again.") from error
 
 
 def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> dict[str, Any]:
@@ -162,14 +164,14 @@ def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> dict[str,
 
     ``reference`` is the name of the first back end that worked, or None, and ``back_ends`` holds all of them by name:
     ``failure``, None or why there is nothing else; the attributes of `BackEnd`; what was measured while it worked, and
-    ``compared``, what it differs by from the reference.
+    ``compared``, by its label, afterwards.
     """
     rows: dict[str, dict[str, Any]] = {}
     for turn in turns:
         rows[turn.name] = {"failure": turn.failure}
         if turn.back_end:
             rows[turn.name] |= (
-                dataclasses.asdict(turn.back_end) | dict(turn.figures) | dict(compared.get(turn.name, {}))
+                dataclasses.asdict(turn.back_end) | dict(turn.figures) | dict(compared.get(turn.label, {}))
             )
     return {"reference": next((turn.name for turn in turns if turn.worked), None), "back_ends": rows}
 

@@ -27,7 +27,8 @@ p { margin: 0 0 14px; max-width: 75ch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; }
-table.words :is(th, td) { text-align: left; vertical-align: top; }
+table.words :is(th, td) { text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+section { overflow-x: auto; }
 table + table { margin-top: 18px; }
 thead th { color: var(--quiet); font-size: 13px; font-weight: 500; vertical-align: bottom; }
 tbody tr.chosen { background: var(--panel); font-weight: 600; }
@@ -43,7 +44,7 @@ figcaption { margin-top: 3px; color: var(--quiet); font-size: 12px; line-height:
 .key i { display: inline-block; width: 11px; height: 11px; margin-right: 6px; border: 1px solid var(--line); }
 .grid { display: grid; grid-template-columns: 132px repeat(var(--columns), minmax(120px, 300px)); gap: 6px 8px;
   overflow-x: auto; margin: 0 0 22px; }
-.grid .head { font-size: 13px; font-weight: 600; align-self: end; }
+.grid .head { overflow-wrap: anywhere; font-size: 13px; font-weight: 600; align-self: end; }
 .grid .label { color: var(--quiet); font-size: 12px; line-height: 1.35; }
 .grid .label b { display: block; margin-bottom: 4px; color: var(--ink); font-size: 13px; }
 .grid .key { display: block; margin: 4px 0 0; font-size: 12px; }
