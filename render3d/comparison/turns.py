@@ -9,6 +9,7 @@ from typing import Any, final
 from render3d.atomic import write_json
 from render3d.comparison.back_ends import BackEnd, folder_name, labels_of, make_renderer
 from render3d.errors import ComparisonError, Render3DError
+from render3d.fitting.identity import changes_between
 from render3d.renderers.base import Renderer
 from render3d.report.provenance import provenance
 
@@ -89,11 +90,7 @@ def _check_identity(path: Path, identity: Mapping[str, str]) -> None:
         raise ComparisonError(
             f"{path} is not of a comparison, or is damaged ({error}). Choose another folder."
         ) from error
-    changes = [
-        f"{name} was {was.get(name, 'absent')} and is {identity.get(name, 'absent')}"
-        for name in dict.fromkeys([*identity, *was])
-        if was.get(name) != identity.get(name)
-    ]
+    changes = changes_between(was, identity)
     if changes:
         raise ComparisonError(
             f"Cannot go on in {path.parent}, which holds another comparison: {'; '.join(changes)}. Resume with what it "

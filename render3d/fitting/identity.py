@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,15 @@ def identity(
     for name, given in (("views", views), ("held_out", held_out)):
         found[name] = fingerprint_of_views(given) if given else "none"
     return found
+
+
+def changes_between(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs, for a message; nothing if it is the same."""
+    return [
+        f"{name} was {was.get(name, 'absent')} and is {now.get(name, 'absent')}"
+        for name in dict.fromkeys([*now, *was])
+        if was.get(name) != now.get(name)
+    ]
 
 
 def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:

@@ -27,7 +27,8 @@ p { margin: 0 0 14px; max-width: 75ch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; }
-table.words :is(th, td) { text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+table.words :is(th, td) { text-align: left; vertical-align: top; }
+table.words td:nth-child(2) { overflow-wrap: anywhere; }
 section { overflow-x: auto; }
 table + table { margin-top: 18px; }
 thead th { color: var(--quiet); font-size: 13px; font-weight: 500; vertical-align: bottom; }
