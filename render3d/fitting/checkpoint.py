@@ -98,7 +98,8 @@ class Checkpoint(Generic[State]):
         return state, records
 
     def _check(self, saved: Mapping[str, str]) -> None:
-        was = {"scene": "mesh", **saved}  # files from before there were volumes do not say
+        # Files from before there were volumes do not say of which scene they are.
+        was = {"scene": "mesh", **saved} if "scene" in self.identity else saved
         changes = changes_between(was, self.identity)
         if changes:
             more = f"; and {len(changes) - _MOST_NAMED} more" if len(changes) > _MOST_NAMED else ""
