@@ -26,6 +26,7 @@ def bench(
     check: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     rounds: int = 8,
+    renderers: str = "",
 ) -> int:
     """Time the package beside its peers, both in turns in one run.
 
@@ -38,8 +39,9 @@ def bench(
         check: Exit with 1 if a ratio is below its floor.
         as_json: Print JSON instead of a table.
         rounds: Rounds in which both take turns; the best of each counts. Gradients: how many calls are averaged.
+        renderers: Of render: time these back ends instead, by their names with commas between.
     """
-    found: Findings = importlib.import_module(f"render3d.cli.bench_{subject}").compare(rounds)
+    found = _find(subject, renderers, rounds)
     made_with = provenance(_renderer(subject))
     if as_json:
         rows = [dataclasses.asdict(each) | {"ratio": each.ratio} for each in found.comparisons]
@@ -51,6 +53,19 @@ def bench(
     if check and slow:
         Console(stderr=True).print(f"Below the floor: {'; '.join(slow)}.")
     return 1 if check and slow else 0
+
+
+def _find(subject: Subject, renderers: str, rounds: int) -> Findings:
+    found: Findings
+    if renderers:
+        if subject != "render":
+            raise ValueError(f"--renderers is for 'render3d bench render'; got it with {subject}. Leave it out.")
+        from render3d.cli.bench_renderers import compare_renderers
+
+        found = compare_renderers([name.strip() for name in renderers.split(",")], rounds)
+    else:
+        found = importlib.import_module(f"render3d.cli.bench_{subject}").compare(rounds)
+    return found
 
 
 def _renderer(subject: Subject) -> Renderer | None:
@@ -65,7 +80,8 @@ def _print(found: Findings, made_with: dict[str, str]) -> None:
     console = Console()
     for measurements in found.tables:
         _print_measurements(measurements, console)
-    _print_comparisons(found.comparisons, console)
+    if found.comparisons:
+        _print_comparisons(found.comparisons, console)
     console.print(", ".join(f"{name} {value}" for name, value in made_with.items()), highlight=False)
 
 

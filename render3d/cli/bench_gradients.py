@@ -44,7 +44,13 @@ class _Plan:
 
 _PLAN = _Plan()
 _LOCAL_FLOOR, _BEST_FLOOR, _FIT_FLOOR = 20.0, 200.0, 8.0
-_STEPPED = ("leave_one_out", "local_credit", "local_credit, normals", "local_regression, normals")
+_STEPPED = (
+    "leave_one_out",
+    "local, noise shared by views",
+    "local_credit",
+    "local_credit, normals",
+    "local_regression, normals",
+)
 
 
 def compare(rounds: int) -> Findings:

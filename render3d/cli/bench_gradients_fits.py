@@ -4,14 +4,17 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from torch import Tensor
 
 from render3d.cli.bench_gradients_errors import ALL
 from render3d.cli.bench_gradients_scene import RADIUS, Scene, ball
 from render3d.cli.findings import Cell
 from render3d.fitting import FitSettings, SmoothCoordinates, UniformAdam, mean_iou
 from render3d.randomness import Key
+from render3d.scenes import Mesh
 from render3d.views import Views
 
 
@@ -48,26 +51,50 @@ class FitScene:
 
 
 def fit_until(where: FitScene, task: FitTask, targets: Sequence[float], budget: float, seed: int) -> list[Reached]:
+    """`descend` along an estimator's gradients."""
+    scene = where.scene
+    estimator = ALL[task.estimator](task.samples, task.sigma * scene.pixel)
+
+    def gradient(mesh: Mesh, step: int) -> Tensor:
+        return scene.gradient(mesh, estimator, Key(seed).fold_in(step))
+
+    return descend(where, gradient, task.rate, task.samples * len(scene.views), targets, budget)
+
+
+def descend(
+    where: FitScene,
+    gradient: Callable[[Mesh, int], Tensor],
+    rate: float,
+    images: int,
+    targets: Sequence[float],
+    budget: float,
+) -> list[Reached]:
     """Fit the ball until the IoU reaches the last of the rising ``targets``, or ``budget`` images are rendered.
 
     The IoU is measured after every step, on held-out views, and neither its images nor its seconds count.
+
+    Args:
+        where: Views and template.
+        gradient: Of the loss in the vertices ``[V, 3]``, at a mesh and a step.
+        rate: Of learning, as a share of the template's radius.
+        images: That a step renders.
+        targets: Of the IoU.
+        budget: Images.
     """
-    scene, template = where.scene, ball(where.subdivisions)
+    template = ball(where.subdivisions)
     coordinates = SmoothCoordinates(template.faces, len(template.vertices), FitSettings().smoothness)
-    estimator = ALL[task.estimator](task.samples, task.sigma * scene.pixel)
     state = UniformAdam.start(coordinates.from_vertices(template.vertices))
     reached: list[Reached] = []
-    images, seconds, a_step = 0.0, 0.0, task.samples * len(scene.views)
-    while len(reached) < len(targets) and images + a_step <= budget:
+    rendered, seconds = 0.0, 0.0
+    while len(reached) < len(targets) and rendered + images <= budget:
         began = time.perf_counter()
         mesh = template.with_vertices(coordinates.to_vertices(state.parameters))
-        gradient = scene.gradient(mesh, estimator, Key(seed).fold_in(state.count))
-        state = state.step(coordinates.solve(gradient), task.rate * RADIUS)
-        seconds, images = seconds + time.perf_counter() - began, images + a_step
+        state = state.step(coordinates.solve(gradient(mesh, state.count)), rate * RADIUS)
+        seconds, rendered = seconds + time.perf_counter() - began, rendered + images
         fitted = template.with_vertices(coordinates.to_vertices(state.parameters))
-        iou = mean_iou(scene.renderer, fitted, where.held_out)
+        iou = mean_iou(where.scene.renderer, fitted, where.held_out)
         while len(reached) < len(targets) and iou >= targets[len(reached)]:
-            reached.append(Reached(images, seconds))
+            reached.append(Reached(rendered, seconds))
     return reached + [Reached(math.inf, math.inf)] * (len(targets) - len(reached))
 
 

@@ -12,6 +12,7 @@ from render3d.renderers.by_name import check_ready, known_renderers, renderer_by
 
 _LIBRARIES = {"opengl": "moderngl", "pyrender": "pyrender"}  # the rest of the package's own stand on torch
 _LIBRARIES |= {library.name.lower(): library.module for library in LIBRARIES}
+_LIBRARIES["pytorch3dvolumes"] = "pytorch3d"
 
 
 @final

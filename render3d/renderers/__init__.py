@@ -12,8 +12,14 @@ from render3d.renderers.deferred_shading import DeferredShading as DeferredShadi
 from render3d.scenes import Mesh, Volume
 
 if TYPE_CHECKING:
+    from render3d.renderers.kaolin import Kaolin as Kaolin
+    from render3d.renderers.kaolin import SoftMask as SoftMask
+    from render3d.renderers.nvdiffrast import Nvdiffrast as Nvdiffrast
     from render3d.renderers.opengl import OpenGL as OpenGL
     from render3d.renderers.pyrender import Pyrender as Pyrender
+    from render3d.renderers.pytorch3d import PyTorch3D as PyTorch3D
+    from render3d.renderers.pytorch3d import SoftEdges as SoftEdges
+    from render3d.renderers.pytorch3d_volumes import PyTorch3DVolumes as PyTorch3DVolumes
     from render3d.renderers.volumetric import EmissionAbsorption as EmissionAbsorption
     from render3d.renderers.volumetric import LearnedProjection as LearnedProjection
     from render3d.renderers.volumetric import MaxProjection as MaxProjection
@@ -27,18 +33,27 @@ class _BackEnd(NamedTuple):
     outputs: tuple[str, ...]
 
 
+_ALL = ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")
+
 _BACK_ENDS = {
-    "OpenGL": _BackEnd("opengl", Mesh, ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")),
+    "OpenGL": _BackEnd("opengl", Mesh, _ALL),
     "Pyrender": _BackEnd("pyrender", Mesh, ("rgb", "alpha", "depth")),
+    "Kaolin": _BackEnd("kaolin", Mesh, _ALL),
+    "Nvdiffrast": _BackEnd("nvdiffrast", Mesh, _ALL),
+    "PyTorch3D": _BackEnd("pytorch3d", Mesh, _ALL),
     "EmissionAbsorption": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
     "MaxProjection": _BackEnd("volumetric", Volume, ("alpha",)),
     "LearnedProjection": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
+    "PyTorch3DVolumes": _BackEnd("pytorch3d_volumes", Volume, ("rgb", "alpha", "depth")),
 }
+
+_SETTINGS = {"SoftEdges": "pytorch3d", "SoftMask": "kaolin"}  # what back ends are made with, and the module
 
 
 def __getattr__(name: str) -> Any:
-    if name in _BACK_ENDS:
-        return getattr(importlib.import_module(f"render3d.renderers.{_BACK_ENDS[name].module}"), name)
+    modules = {name: back_end.module for name, back_end in _BACK_ENDS.items()} | _SETTINGS
+    if name in modules:
+        return getattr(importlib.import_module(f"render3d.renderers.{modules[name]}"), name)
     raise AttributeError(f"module 'render3d.renderers' has no attribute {name!r}")
 
 

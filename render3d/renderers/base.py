@@ -177,7 +177,8 @@ def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outpu
         DeviceError: Scene and cameras on different devices.
         MeshError: No faces, indices out of range, or vertices that are not finite.
         VolumeError: Values that are not finite, or a negative density.
-        GradientError: An input requires a gradient, and ``capabilities`` says that there is none.
+        GradientError: An input requires a gradient that, as ``capabilities`` says, would not come, or not through all
+            of ``outputs``.
     """
     _check_outputs(capabilities, outputs)
     _check_scene(capabilities, scene)
@@ -186,8 +187,8 @@ def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outpu
         check_volume(scene)
         return broadcast_shapes(scene.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
     meshes = mesh_list(scene)
-    if not capabilities.gradients and torch.is_grad_enabled():
-        _check_black_box(capabilities, meshes, cameras)
+    if torch.is_grad_enabled():
+        _check_gradients(capabilities, meshes, cameras, outputs)
     for mesh in meshes:
         check_same_device(scene=mesh.vertices, cameras=cameras.world_to_camera)
         check_values(mesh)
@@ -256,19 +257,25 @@ def check_values(mesh: Mesh) -> None:
         )
 
 
-def _check_black_box(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras) -> None:
-    """Raise `GradientError` if autograd waits for a gradient that a black box cannot give: never a silent zero."""
-    inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics}
+def _check_gradients(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras, outputs: Sequence[str]) -> None:
+    """Raise `GradientError` if autograd waits for a gradient that would not come: never a silent zero."""
+    given = capabilities.gradients
+    moves = ("silhouette",) if "alpha" in outputs else ("silhouette", "interior")
+    shapes = not given.isdisjoint(moves)
+    poses = shapes and "pose" in given
     for mesh in meshes:
         texture = mesh.texture.image if mesh.texture else None
         colors = {"colors": mesh.colors, "face_colors": mesh.face_colors, "texture.image": texture}
-        inputs |= {name: tensor for name, tensor in colors.items() if tensor is not None}
-        inputs["vertices"] = mesh.vertices
-        waiting = [name for name, tensor in inputs.items() if tensor.requires_grad]
+        inputs = {"vertices": (mesh.vertices, shapes)}
+        inputs |= {name: (getattr(cameras, name), poses) for name in ("world_to_camera", "intrinsics")}
+        inputs |= {name: (tensor, "colors" in given) for name, tensor in colors.items() if tensor is not None}
+        waiting = [name for name, (tensor, comes) in inputs.items() if tensor.requires_grad and not comes]
         if waiting:
+            where = " through alpha: its edges are hard" if given and "alpha" in outputs else ""
             raise GradientError(
-                f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself. Wrap it: "
-                "render3d.differentiable(renderer); or render under torch.no_grad()."
+                f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself{where}. "
+                f"Wrap it: render3d.{'estimators.Smoothed' if given else 'differentiable'}(renderer); or render under "
+                "torch.no_grad()."
             )
 
 

@@ -12,45 +12,76 @@ from render3d.scenes import Mesh
 def deferred(
     mesh: Mesh, cameras: Cameras, face_index: Tensor, barycentric: Tensor, shading: Shading
 ) -> dict[str, Tensor]:
-    """All images of `Rendering` with one sample a pixel, by name, each ``[views, C, H, W]``.
+    """All images of `Rendering` with one sample a pixel, by name, each ``[*batch, views, C, H, W]``.
 
     Args:
-        mesh: One mesh, without a batch.
-        cameras: ``[views]``.
-        face_index: ``[views, 1, H, W]`` int64, -1 where nothing is.
-        barycentric: ``[views, 3, H, W]``, perspective-correct weights of the face's vertices.
+        mesh: Its batch broadcasts to ``[*batch]``.
+        cameras: ``[views]``, and a batch that broadcasts to ``[*batch]``.
+        face_index: ``[*batch, views, 1, H, W]`` int64, -1 where nothing is.
+        barycentric: ``[*batch, views, 3, H, W]``, perspective-correct weights of the face's vertices.
         shading: Lights, background and normals; culling and samples are for the caller.
 
-    Differentiable in vertices, colours, texture and poses, with ``face_index`` and ``barycentric`` as constants: where
-    a surface is seen, not where it ends.
+    Differentiable in vertices, colours, texture, poses and ``barycentric``, with ``face_index`` as a constant: where a
+    surface is seen, not where it ends.
     """
     seen = face_index >= 0
-    face = face_index[:, 0].clamp(min=0)
-    weights = torch.where(seen, barycentric, 0).movedim(1, -1)[..., None]
+    weights = torch.where(seen, barycentric, 0)
+    face = face_index[..., 0, :, :].clamp(min=0)
+    element = _elements(mesh).expand(face.shape)
+    corners = element.reshape(-1, 1) * mesh.vertices.shape[-2] + mesh.faces[face.reshape(-1)]
+    flat_weights = weights.movedim(-3, -1).reshape(-1, 3)
 
     def mean(values: Tensor) -> Tensor:
-        """``[views, C, H, W]`` of values ``[V, C]`` of vertices."""
-        return (values[mesh.faces][face] * weights).sum(-2).movedim(-1, 1)
+        """``[*batch, views, C, H, W]`` of values ``[*batch, V, C]`` of vertices."""
+        means = _mean(values.reshape(-1, values.shape[-1]), corners, flat_weights)
+        return means.unflatten(0, face.shape).movedim(-1, -3)  # type: ignore[no-untyped-call, no-any-return]
 
     points = mean(mesh.vertices)
-    depth = (cameras.rotation[:, 2, :, None, None] * points).sum(1) + cameras.translation[:, 2, None, None]
-    normal = mesh.face_normals()[face].movedim(-1, 1)
-    towards = cameras.position[:, :, None, None] - points
+    axis = cameras.rotation[..., 2, :, None, None]
+    depth = (axis * points).sum(-3, keepdim=True) + cameras.translation[..., 2:, None, None]
+    normal = mesh.face_normals().reshape(-1, 3)[element * len(mesh.faces) + face].movedim(-1, -3)
+    towards = cameras.position[..., None, None] - points
     if cameras.projection == "orthographic":
-        towards = -cameras.rotation[:, 2, :, None, None].expand_as(points)
-    turned = (normal * towards).sum(1, keepdim=True) < 0
+        towards = -axis.expand_as(points)
+    turned = (normal * towards).sum(-3, keepdim=True) < 0
     if shading.normals == "smooth":
-        normal = normalize(mean(mesh.vertex_normals()), dim=1)
+        normal = normalize(mean(mesh.vertex_normals()), dim=-3)
     normal = torch.where(seen, torch.where(turned, -normal, normal), 0)
     rgb = shade(mesh, face_index, barycentric, normal, shading)
     return {
         "rgb": rgb,
         "alpha": seen.to(rgb),
-        "depth": torch.where(seen, depth[:, None], 0),
+        "depth": torch.where(seen, depth, 0),
         "normal": normal,
         "face_index": face_index,
-        "barycentric": torch.where(seen, barycentric, 0),
+        "barycentric": weights,
     }
+
+
+def weights_at_pixels(corners: Tensor, cameras: Cameras, face_index: Tensor) -> Tensor:
+    """Perspective-correct weights of a face's vertices at the centres of pixels, ``[*batch, views, 3, H, W]``.
+
+    Args:
+        corners: ``[*batch, views, F, 3, 3]``: the vertices of each face in camera space.
+        cameras: ``[views]``, and a batch that broadcasts to ``[*batch]``.
+        face_index: ``[*batch, views, 1, H, W]`` int64, -1 where nothing is.
+
+    The edge functions of Olano and Greer, "Triangle scan conversion using 2D homogeneous coordinates", 1997, about the
+    pixel, so that small faces far away lose no digits; 0 where nothing is. Differentiable in corners and intrinsics.
+    """
+    leading = face_index.shape[:-3]
+    face, corners = face_index.reshape(-1, *cameras.image_size), corners.flatten(0, -4)
+    picture, row, column = torch.nonzero(face >= 0, as_tuple=True)
+    x, y, z = corners[picture, face[picture, row, column]].unbind(-1)  # each [P, 3]
+    if cameras.projection == "orthographic":
+        z = torch.ones_like(z)
+    matrix = cameras.intrinsics.expand(*leading, 3, 3).reshape(-1, 3, 3)[picture].to(corners)
+    x = x - z * ((column + 0.5 - matrix[:, 0, 2]) / matrix[:, 0, 0])[:, None]
+    y = y - z * ((row + 0.5 - matrix[:, 1, 2]) / matrix[:, 1, 1])[:, None]
+    opposite = x.roll(-1, 1) * y.roll(-2, 1) - y.roll(-1, 1) * x.roll(-2, 1)
+    weights = opposite / opposite.sum(1, keepdim=True)
+    nowhere = corners.new_zeros(*face.shape, 3)
+    return nowhere.index_put((picture, row, column), weights).reshape(*leading, *face.shape[1:], 3).movedim(-1, -3)
 
 
 def shade(mesh: Mesh, face_index: Tensor, barycentric: Tensor, normal: Tensor, shading: Shading) -> Tensor:
@@ -67,14 +98,18 @@ def shade(mesh: Mesh, face_index: Tensor, barycentric: Tensor, normal: Tensor, s
 
     Linear in colours and in the texture's image, and differentiable in them, in texture coordinates and normals.
     """
-    element = torch.arange(mesh.batch_shape.numel(), device=mesh.device).reshape(*mesh.batch_shape, 1, 1, 1)
     seen = face_index[..., 0, :, :] >= 0
-    element = element.expand(seen.shape)[seen]
+    element = _elements(mesh).expand(seen.shape)[seen]
     face = face_index[..., 0, :, :][seen].long()
     weights, normals = (image.movedim(-3, -1)[seen] for image in (barycentric, normal.to(barycentric)))
     lit = _reflectance(mesh, element, face, weights) * light(normals.T[None, ..., None], shading)[0, ..., 0].T
     background = torch.tensor(shading.background).to(lit).expand(*seen.shape, 3)
     return background.index_put((seen,), lit).movedim(-1, -3)
+
+
+def _elements(mesh: Mesh) -> Tensor:
+    """``[*batch, 1, 1, 1]``: the number of each element of a mesh's batch, for all views and pixels."""
+    return torch.arange(mesh.batch_shape.numel(), device=mesh.device).reshape(*mesh.batch_shape, 1, 1, 1)
 
 
 def _reflectance(mesh: Mesh, element: Tensor, face: Tensor, weights: Tensor) -> Tensor:

@@ -44,6 +44,36 @@ def render_one_by_one(
     return _rendering({name: torch.stack([images[name] for images in drawn]) for name in outputs}, batch, cameras)
 
 
+def render_batch(
+    draw: Draw,
+    capabilities: Capabilities,
+    samples_per_pixel: int,
+    scene: Scene,
+    cameras: Cameras,
+    outputs: Sequence[str],
+) -> Rendering:
+    """As `render_one_by_one`, for back ends that draw a batch of meshes of one topology at once.
+
+    Args:
+        draw: Given a mesh and cameras whose batches broadcast to ``[*batch]``, it returns images
+            ``[*batch, views, C, H, W]``.
+        capabilities: As there, and so are all others.
+        samples_per_pixel: As there.
+        scene: As there. The meshes of a list are drawn one after the other.
+        cameras: As there.
+        outputs: As there.
+
+    Raises:
+        Render3DError: As there.
+    """
+    batch = check_call(capabilities, scene, cameras, outputs)
+    if isinstance(scene, Mesh):
+        images = _draw(draw, scene, cameras, outputs, samples_per_pixel)
+        return _rendering({name: images[name] for name in outputs}, batch, cameras)
+    drawn = [_draw(draw, item, views, outputs, samples_per_pixel) for item, views in objects(scene, cameras, batch)]
+    return _rendering({name: torch.stack([images[name] for images in drawn]) for name in outputs}, batch, cameras)
+
+
 def render_volumes(
     draw: Draw,
     capabilities: Capabilities,

@@ -85,6 +85,15 @@ def compare(first: Rendering, second: Rendering) -> Parity:
     )
 
 
+def edges(rendering: Rendering, steep: float = _STEEP) -> Tensor:
+    """``[views, 1, H, W]``: pixels that are covered by nothing, or are next to a silhouette or a jump of depth.
+
+    Depth jumps where it changes by more than the share ``steep`` of it within three pixels.
+    """
+    covered, depth = _flat(rendering.alpha) > 0.5, _flat(rendering.depth)
+    return ~covered | _varies(covered.float(), 0.5) | _varies(depth.clamp(min=1e-9).log(), steep)
+
+
 def _largest(first: Tensor, second: Tensor) -> Tensor:
     """The largest difference of a channel."""
     return (first - second).abs().amax(1)

@@ -26,6 +26,15 @@ def asymmetric_mesh() -> Mesh:
     return Mesh(vertices, torch.cat([faces + 8 * bar for bar in range(3)]), colors.reshape(-1, 3))
 
 
+def blob() -> Mesh:
+    """A bent ellipsoid without creases, whose colours change smoothly over it: nothing jumps but its silhouette."""
+    ball = Mesh.icosphere(2)
+    x, y, z = ball.vertices.unbind(-1)
+    vertices = torch.stack([0.9 * x + 0.25 * y * y, 0.6 * y + 0.2 * x * z, 0.75 * z - 0.15 * x * x], dim=-1)
+    colors = 0.5 + 0.4 * torch.stack([(2 * x + y).sin(), (2 * y - z).cos(), (x - 2 * z).sin()], dim=-1)
+    return Mesh(vertices, ball.faces, colors)
+
+
 def uneven_cameras(projection: Literal["perspective", "orthographic"]) -> Cameras:
     """Four cameras round the unit sphere: 96 x 160 pixels that are not square, principal points off the centre."""
     cameras = Cameras.sphere(4, 3.0, vertical_fov_degrees=40.0, image_size=(96, 160))

@@ -6,7 +6,7 @@ import numpy
 import pytest
 import torch
 
-from render3d.cli import bench, bench_render, bench_volume, timing
+from render3d.cli import bench, bench_render, bench_renderers, bench_volume, timing
 from render3d.costs import peak_memory
 from render3d.models.batch import Batch
 from render3d.randomness import Key
@@ -69,3 +69,34 @@ def test_the_plain_model_is_the_same_model() -> None:
 def test_memory_is_what_a_process_of_its_own_needs_at_its_peak() -> None:
     # 100 MiB of float64, less what the process has had and given back before.
     assert 95 < peak_memory(numpy.ones, 100 * 2**17) < 130
+
+
+def test_back_ends_by_name_are_timed_on_one_grid(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, values in {"SUBDIVISIONS": (1, 2), "SIZES": (16,), "BATCHES": (1, 2)}.items():
+        monkeypatch.setattr(bench_renderers, name, values)
+    assert bench.bench(renderers="opengl, pyrender", as_json=True, rounds=1) == 0
+    (table,) = json.loads(capsys.readouterr().out)["tables"]
+    assert [(row["faces"], row["images"]) for row in table["rows"]] == [(80, 1), (80, 2), (320, 1), (320, 2)]
+    for row in table["rows"]:
+        assert all(row[name] > 0 for name in ("opengl", "opengl, both ways", "pyrender", "pyrender, both ways"))
+
+
+def test_a_back_end_that_fails_or_would_take_too_long_is_a_dash(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, values in {"SUBDIVISIONS": (1,), "SIZES": (16, 24), "BATCHES": (1,)}.items():
+        monkeypatch.setattr(bench_renderers, name, values)
+    monkeypatch.setattr(bench_renderers, "PATIENCE", 1e-9)
+    assert bench.bench(renderers="opengl,emissionabsorption", as_json=True, rounds=1) == 0
+    (table,) = json.loads(capsys.readouterr().out)["tables"]
+    first, second = table["rows"]
+    assert first["opengl"] > 0 and second["opengl"] is None
+    assert first["emissionabsorption"] is None
+    assert "emissionabsorption: EmissionAbsorption renders Volume; got Mesh" in table["note"]
+
+
+def test_back_ends_by_name_are_for_rendering() -> None:
+    with pytest.raises(ValueError, match="--renderers is for 'render3d bench render'; got it with volume"):
+        bench.bench("volume", renderers="opengl")

@@ -1,0 +1,106 @@
+"""One fit by two kinds of gradient: through OpenGL by an estimator, and through PyTorch3D's soft silhouettes.
+
+Views, template, preconditioner, optimiser and loss are the same: the ball of 642 vertices becomes the bunny in 20
+silhouettes of 64 x 64 pixels. PyTorch3D's sigma, faces per pixel and rate are tuned on a grid first, as noise, samples
+and rate of the estimator are by ``tune_fits.py``: a fit stops once it has taken longer than the best one.
+
+It needs PyTorch3D, which is installed as its own project says.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Callable
+
+import torch
+import tyro
+from torch import Tensor
+
+from render3d import Mesh, Shading
+from render3d.cli.bench_gradients_fits import FitScene, FitTask, Reached, descend, fit_until
+from render3d.cli.bench_gradients_scene import ball
+from render3d.renderers import PyTorch3D, SoftEdges
+
+
+def main(
+    iou: float = 0.9,
+    then: tuple[float, ...] = (0.93, 0.95),
+    sigmas: tuple[float, ...] = (1e-4, 1e-3, 1e-5),
+    faces: tuple[int, ...] = (25, 10, 50),
+    rates: tuple[float, ...] = (0.1, 0.2, 0.05, 0.025),
+    patience: float = 300,
+) -> None:
+    """Print the grid, the time of a step, and both fits.
+
+    Args:
+        iou: What is to be reached on held-out views when settings are tuned.
+        then: What the best settings are to reach after that.
+        sigmas: Softness of PyTorch3D's edges, of the grid.
+        faces: Faces per pixel, of the grid.
+        rates: Learning rates as shares of the template's radius, of the grid.
+        patience: Seconds that a fit may take at most.
+    """
+    where = FitScene.make()
+    best, quickest = None, patience
+    for sigma, count, rate in itertools.product(sigmas, faces, rates):
+        soft = SoftEdges(sigma=sigma, faces_per_pixel=count)
+        reached = _soft_fit(where, soft, rate, [iou], quickest)[0]
+        said = _seconds(reached) if math.isfinite(reached.seconds) else f"not in {quickest:.0f} s"
+        print(f"sigma {sigma:g}, {count} faces per pixel, rate {rate:g}: {said}", flush=True)
+        if reached.seconds < quickest:
+            best, quickest = (soft, rate), reached.seconds
+    if best is None:
+        raise SystemExit(f"No setting reached an IoU of {iou} in {patience:.0f} s: raise --patience.")
+    print(f"Best: {best[0]}, rate {best[1]:g}")
+    _print_step(where, best[0])
+    for name, fit in {
+        "PyTorch3D": lambda: _soft_fit(where, best[0], best[1], [iou, *then], patience),
+        "OpenGL, local_credit": lambda: fit_until(
+            where, FitTask("local_credit", 4, 0.5, 0.1), [iou, *then], 2e5, seed=0
+        ),
+    }.items():
+        found = zip([iou, *then], fit(), strict=True)
+        print(f"{name}: " + "; ".join(f"IoU {level:g} after {_seconds(each)}" for level, each in found))
+
+
+def _soft_fit(where: FitScene, soft: SoftEdges, rate: float, targets: list[float], patience: float) -> list[Reached]:
+    began = time.perf_counter()
+    loss = _loss(where, soft)
+
+    def gradient(mesh: Mesh, step: int) -> Tensor:
+        if time.perf_counter() - began > patience:
+            raise TimeoutError
+        vertices = mesh.vertices.clone().requires_grad_()
+        return torch.autograd.grad(loss(mesh.with_vertices(vertices)), vertices)[0]
+
+    try:
+        return descend(where, gradient, rate, len(where.scene.views), targets, math.inf)
+    except TimeoutError:
+        return [Reached(math.inf, math.inf)] * len(targets)
+
+
+def _loss(where: FitScene, soft: SoftEdges) -> Callable[[Mesh], Tensor]:
+    renderer, scene = PyTorch3D(Shading(), soft), where.scene
+    return lambda mesh: scene.pixel_loss(renderer(mesh, scene.views.cameras, ("alpha",))).sum()
+
+
+def _print_step(where: FitScene, soft: SoftEdges) -> None:
+    """How long a step of the soft fit takes, and how much of it is the way forward."""
+    loss, mesh = _loss(where, soft), ball(where.subdivisions)
+    vertices = mesh.vertices.clone().requires_grad_()
+    forward, whole = [], []
+    for _ in range(3):
+        began = time.perf_counter()
+        value = loss(mesh.with_vertices(vertices))
+        forward.append(time.perf_counter() - began)
+        torch.autograd.grad(value, vertices)
+        whole.append(time.perf_counter() - began)
+    print(f"A step of PyTorch3D: {min(whole):.2f} s, of which forward {min(forward):.2f} s")
+
+
+def _seconds(reached: Reached) -> str:
+    return f"{reached.seconds:.1f} s, {reached.images:,.0f} images"
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,214 @@
+"""Whether a renderer's gradients are what it claims: each kind against differences of sharp pictures. They need pytest.
+
+class TestMine(GradientContract):
+    def make_renderer(self, shading):
+        return Mine(shading)
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from render3d.cameras import Cameras
+from render3d.errors import GradientError
+from render3d.images import Rendering
+from render3d.randomness import Key
+from render3d.renderers import OpenGL
+from render3d.renderers.base import GradientKind, Renderer, Shading
+from render3d.scenes import Mesh
+from render3d.testing.contracts import PROJECTIONS, Projection
+from render3d.testing.parity import edges
+from render3d.testing.reference import NumpyRenderer
+from render3d.testing.scenes import blob, uneven_cameras
+
+Image = Literal["alpha", "rgb", "depth"]
+_Measure = Callable[[Rendering], Tensor]
+
+_FINE = 64  # samples of a pixel where edges move
+_BLUR = 2  # pixels by which a renderer may blur its edges
+_STEPS = {"alpha": 0.04, "rgb": 1e-3, "depth": 1e-3}  # of the differences: a pixel where edges move
+
+
+class GradientContract:
+    """Tests of the gradients of a mesh renderer.
+
+    A picture is weighted by smooth functions of the pixel and summed, and that sum is differentiated in the seven
+    numbers of a similarity (three shifts, three turns, a scale) of the mesh, or in the six of each camera's pose. The
+    reference is central differences: of the alpha of `OpenGL` with 64 samples a pixel, over steps of about a pixel; of
+    the colours and the depth of `NumpyRenderer`, between edges only. What a renderer does not claim, it must refuse.
+
+    Attributes:
+        tolerance: Of the norm of the difference to the reference, as a share of the reference's.
+        calls: Gradients that are averaged, for renderers that are random; three standard errors of their mean are then
+            allowed for.
+        shading: That of colours, without jumps between faces.
+    """
+
+    tolerance = 0.05
+    calls = 1
+    shading = Shading(normals="smooth")
+
+    def make_renderer(self, shading: Shading) -> Renderer:
+        """The renderer under test; to be overridden."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    @pytest.mark.parametrize("image", ["rgb", "depth"])
+    def test_shapes_between_edges(self, projection: Projection, image: Image) -> None:
+        if self._has("interior", image):
+            self._check(projection, image, _moved_mesh, 7)
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    def test_shapes_by_their_edges(self, projection: Projection) -> None:
+        if self._has("silhouette", "alpha"):
+            self._check(projection, "alpha", _moved_mesh, 7)
+
+    @pytest.mark.parametrize("projection", PROJECTIONS)
+    @pytest.mark.parametrize("image", ["alpha", "rgb"])
+    def test_poses(self, projection: Projection, image: Image) -> None:
+        if self._has("pose", image) and self._has("silhouette" if image == "alpha" else "interior", image):
+            self._check(projection, image, _moved_cameras, 6)
+
+    def test_colours(self) -> None:
+        """The picture is linear in them, so that a step of any size gives the derivative."""
+        if not self._has("colors", "rgb"):
+            return
+        mesh, cameras = blob(), _cameras("perspective")
+        assert mesh.colors is not None
+        direction = torch.rand(mesh.colors.shape, generator=torch.Generator().manual_seed(1))
+        colors = mesh.colors.clone().requires_grad_()
+        measure = _Weighted("rgb", torch.ones(2, 1, *cameras.image_size))
+        renderer = self.make_renderer(self.shading)
+        before, after = (
+            measure(_reference(_painted(mesh, values), cameras, "rgb", self.shading))
+            for values in (mesh.colors, mesh.colors + direction)
+        )
+
+        def measured(key: Key) -> Tensor:
+            return measure(renderer(_painted(mesh, colors), cameras, ("rgb",), generator=key))
+
+        self._compare(measured, colors, lambda gradient: (gradient * direction).sum(), (after - before).float())
+
+    def test_what_is_not_claimed_is_refused(self) -> None:
+        mesh, cameras = blob(), _cameras("perspective")
+        renderer = self.make_renderer(self.shading)
+        able = renderer.capabilities.gradients
+        assert mesh.colors is not None
+        colors = _painted(mesh, mesh.colors.clone().requires_grad_())
+        shape = mesh.with_vertices(mesh.vertices.clone().requires_grad_())
+        pose = cameras.retract(torch.zeros(2, 6, requires_grad=True))
+        calls: list[tuple[set[GradientKind], str, Mesh, Cameras]] = [
+            ({"colors"}, "rgb", colors, cameras),
+            ({"interior", "silhouette"}, "rgb", shape, cameras),
+            ({"silhouette"}, "alpha", shape, cameras),
+            ({"pose"}, "rgb", mesh, pose),
+        ]
+        for kinds, output, scene, views in calls:
+            if able.isdisjoint(kinds):
+                with pytest.raises(GradientError, match=r"require a gradient|must get a gradient"):
+                    renderer(scene, views, (output,))
+            elif "silhouette" in able:
+                assert renderer(scene, views, (output,)).as_dict()[output].requires_grad
+
+    # How it is done
+
+    def _has(self, kind: GradientKind, image: Image) -> bool:
+        able = self.make_renderer(self.shading).capabilities
+        return kind in able.gradients and image in able.outputs
+
+    def _check(self, projection: Projection, image: Image, move: "_Move", size: int) -> None:
+        cameras = _cameras(projection)
+        measure, expected = _differences(projection, image, move, size, self.shading)
+        renderer, motion = self.make_renderer(self.shading), torch.zeros(size, requires_grad=True)
+
+        def measured(key: Key) -> Tensor:
+            mesh, views = move(blob(), cameras, motion)
+            return measure(renderer(mesh, views, (image,), generator=key))
+
+        self._compare(measured, motion, lambda gradient: gradient, expected)
+
+    def _compare(
+        self, measured: Callable[[Key], Tensor], of: Tensor, project: Callable[[Tensor], Tensor], expected: Tensor
+    ) -> None:
+        """The gradient of ``measured`` in ``of``, as far as it is asked for, is what was ``expected``."""
+        calls = [project(torch.autograd.grad(measured(Key(call)), of)[0]) for call in range(self.calls)]
+        found = torch.stack(calls).mean(0)
+        noise = torch.stack(calls).std(0).norm() / self.calls**0.5 if self.calls > 1 else torch.tensor(0.0)
+        assert 3 * noise < 0.7 * expected.norm(), f"too noisy to tell: {float(noise):.3g} of {expected.tolist()}"
+        error = (found - expected).norm()
+        assert error <= self.tolerance * expected.norm() + 3 * noise, (
+            f"{found.tolist()}, and {expected.tolist()} by differences: relative error "
+            f"{float(error / expected.norm()):.3f}, noise {float(noise / expected.norm()):.3f}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Weighted:
+    """The sum of an image under smooth weights, where ``mask`` ``[views, 1, H, W]`` is one."""
+
+    image: Image
+    mask: Tensor
+
+    def __call__(self, rendering: Rendering) -> Tensor:
+        values = rendering.as_dict()[self.image]
+        height, width = values.shape[-2:]
+        y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+        view = torch.arange(values.shape[0])[:, None, None, None]
+        weights = 1 + (3 * x + view).sin() + (4 * y + 1 - view).cos() + x * y
+        return (values * weights.to(values) * self.mask.to(values)).sum() / (height * width)
+
+
+_Move = Callable[[Mesh, Cameras, Tensor], tuple[Mesh, Cameras]]
+
+
+def _moved_mesh(mesh: Mesh, cameras: Cameras, motion: Tensor) -> tuple[Mesh, Cameras]:
+    """By the similarity of seven numbers."""
+    a, b, c = motion[3:6]
+    zero = torch.zeros_like(a)
+    turn = torch.linalg.matrix_exp(torch.stack([zero, -c, b, c, zero, -a, -b, a, zero]).reshape(3, 3))
+    return mesh.with_vertices(motion[6].exp() * mesh.vertices @ turn.mT + motion[:3]), cameras
+
+
+def _moved_cameras(mesh: Mesh, cameras: Cameras, motion: Tensor) -> tuple[Mesh, Cameras]:
+    """All by the same twist."""
+    return mesh, cameras.retract(motion.expand(cameras.views, 6))
+
+
+@functools.cache
+def _differences(
+    projection: Projection, image: Image, move: _Move, size: int, shading: Shading
+) -> tuple[_Measure, Tensor]:
+    """What is differentiated, and its derivatives ``[size]`` by central differences of the reference."""
+    mesh, cameras, step = blob(), _cameras(projection), _STEPS[image]
+    moved = [move(mesh, cameras, sign * step * axis) for axis in torch.eye(size) for sign in (1, -1)]
+    mask = torch.ones(len(cameras.world_to_camera), 1, *cameras.image_size)
+    if image != "alpha":
+        far = [move(mesh, cameras, sign * 0.01 * axis) for axis in torch.eye(size) for sign in (1, -1)]
+        for scene, views in [(mesh, cameras), *far]:
+            mask = mask * ~edges(NumpyRenderer()(scene, views, ("alpha", "depth")), steep=0.1)
+        mask = 1 - max_pool2d(1 - mask, 2 * _BLUR + 1, 1, _BLUR)
+        assert mask.mean() > 0.05, "too little lies between edges to tell"
+    measure = _Weighted(image, mask)
+    values = torch.stack([measure(_reference(scene, views, image, shading)) for scene, views in moved])
+    ahead, behind = values.reshape(size, 2).unbind(-1)
+    return measure, ((ahead - behind) / (2 * step)).float()
+
+
+def _reference(mesh: Mesh, cameras: Cameras, image: Image, shading: Shading) -> Rendering:
+    if image == "alpha":
+        return OpenGL(dataclasses.replace(shading, samples_per_pixel=_FINE))(mesh, cameras, (image,))
+    return NumpyRenderer(shading)(mesh, cameras, (image,))
+
+
+def _cameras(projection: Projection) -> Cameras:
+    return uneven_cameras(projection)[:2].resize(48, 80)
+
+
+def _painted(mesh: Mesh, colors: Tensor) -> Mesh:
+    return dataclasses.replace(mesh, colors=colors)
