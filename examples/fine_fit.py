@@ -10,11 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import trimesh
 import tyro
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 import render3d as r3
@@ -24,11 +22,10 @@ from render3d.data import bunny
 from render3d.estimators import Pixels, local_credit
 from render3d.fitting.optimiser import UniformAdam
 from render3d.fitting.preconditioner import SmoothCoordinates
-from render3d.metrics import silhouette_iou
+from render3d.metrics import chamfer_distance, silhouette_iou
 from render3d.scenes import Mesh
 
 OUTPUTS = {"silhouettes": ("alpha",), "depth": ("alpha", "depth"), "colour": ("alpha", "rgb")}
-POINTS = 30_000  # on each surface, for chamfer distances
 DEEP = 0.1  # differences of depth count up to this, scene units: beyond, another part of the object is seen
 
 
@@ -70,7 +67,7 @@ def fit_finely(target: str, levels: tuple[Level, ...], views: int, held_out: int
         mesh = descend(mesh, cameras, loss, level, OUTPUTS[target], samples, opengl)
         seconds = time.monotonic() - began
         iou = float(silhouette_iou(opengl(mesh, unseen, ("alpha",)).alpha, wanted).mean())
-        course.append((level.pixels, len(mesh.vertices), seconds, iou, chamfer(mesh, truth)))
+        course.append((level.pixels, len(mesh.vertices), seconds, iou, chamfer_distance(mesh, truth)))
         print(
             f"{target}: {level.pixels} pixels, {len(mesh.vertices)} vertices, {seconds:.0f} s: held-out IoU {iou:.4f}, "
             f"chamfer distance {course[-1][-1]:.5f}",
@@ -131,19 +128,6 @@ def divided(mesh: Mesh) -> Mesh:
     """Every face in four, the surface as it was."""
     vertices, faces = trimesh.remesh.subdivide(mesh.vertices.numpy(), mesh.faces.numpy())
     return Mesh(torch.from_numpy(vertices).float(), torch.from_numpy(faces))
-
-
-def chamfer(first: Mesh, second: Mesh) -> float:
-    """The mean distance from points on either surface to the nearest on the other, mean of both ways, scene units."""
-    points = [points_on(mesh) for mesh in (first, second)]
-    ways = [cKDTree(to).query(start)[0].mean() for start, to in (points, points[::-1])]
-    return float(np.mean(ways))
-
-
-def points_on(mesh: Mesh) -> np.ndarray:
-    """Points spread evenly over a surface, always the same."""
-    surface = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), process=False)
-    return np.asarray(trimesh.sample.sample_surface(surface, POINTS, seed=0)[0])
 
 
 def page(found: dict[str, Found], facts: dict[str, str]) -> str:

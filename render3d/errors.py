@@ -15,6 +15,7 @@ Render3DError
 ├── ModelError(ValueError)        a generative model, or what it was given, that does not fit
 ├── ViewsError(ValueError)        posed images on disk that cannot be read or written
 ├── FitError(RuntimeError)        a fit that cannot start or go on
+├── ComparisonError(RuntimeError) a comparison of back ends that cannot start or go on
 └── TrainingError(RuntimeError)   a training run that cannot start or go on
 """
 
@@ -77,6 +78,10 @@ class ViewsError(Render3DError, ValueError):
 
 class FitError(Render3DError, RuntimeError):
     """A fit that cannot start or go on."""
+
+
+class ComparisonError(Render3DError, RuntimeError):
+    """A comparison of back ends cannot start or go on."""
 
 
 class TrainingError(Render3DError, RuntimeError):

@@ -1,9 +1,13 @@
-"""Metrics: how close images are. Nothing here is differentiable."""
+"""Metrics: how close images are, and surfaces. Nothing here is differentiable."""
+
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from render3d.errors import ShapeError
+from render3d.scenes import Mesh
 
 
 def silhouette_iou(first: Tensor, second: Tensor, *, threshold: float = 0.5) -> Tensor:
@@ -53,6 +57,39 @@ def silhouette_disagreement(first: Tensor, second: Tensor, *, threshold: float =
     """The share of pixels that one silhouette covers and the other does not, ``[...]``; else as `silhouette_iou`."""
     a, b = _covered(first, second, threshold)
     return (a ^ b).float().mean((-1, -2, -3))
+
+
+def chamfer_distance(first: Mesh, second: Mesh, *, points: int = 30_000) -> float:
+    """How far two surfaces are apart: the mean distance from points on either to the nearest on the other.
+
+    The mean of both ways, not squared, in scene units. The points are spread evenly over the area, always the same on
+    the same mesh; so equal surfaces with other triangles are still as far apart as points are from their neighbours.
+
+    Args:
+        first: One mesh, no batch.
+        second: Another.
+        points: On each of them.
+
+    Raises:
+        ShapeError: A batch.
+    """
+    for name, mesh in (("first", first), ("second", second)):
+        if mesh.batch_shape:
+            raise ShapeError(f"{name} must be one mesh; got a batch of shape {list(mesh.batch_shape)}. Index it.")
+    from scipy.spatial import cKDTree
+
+    clouds = [_points_on(mesh, points) for mesh in (first, second)]
+    there, back = (float(cKDTree(to).query(start)[0].mean()) for start, to in (clouds, clouds[::-1]))
+    return (there + back) / 2
+
+
+def _points_on(mesh: Mesh, count: int) -> NDArray[Any]:
+    import trimesh
+
+    arrays = mesh.vertices.detach().cpu().numpy(), mesh.faces.cpu().numpy()
+    surface = trimesh.Trimesh(*arrays, process=False)
+    points: NDArray[Any] = trimesh.sample.sample_surface(surface, count, seed=0)[0]
+    return points
 
 
 def _covered(first: Tensor, second: Tensor, threshold: float) -> tuple[Tensor, Tensor]:

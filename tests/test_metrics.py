@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from render3d import Mesh
 from render3d.errors import ShapeError
-from render3d.metrics import psnr, silhouette_disagreement, silhouette_iou
+from render3d.metrics import chamfer_distance, psnr, silhouette_disagreement, silhouette_iou
 
 
 def rectangle(rows: slice, columns: slice) -> torch.Tensor:
@@ -65,3 +66,25 @@ def test_psnr_of_a_known_difference():
     assert psnr(first, second, where=~top)[1] == torch.inf
     with pytest.raises(ShapeError, match="Pictures must be of one size"):
         psnr(first, second[:, :, :3])
+
+
+def test_the_chamfer_distance_of_two_balls_is_that_of_their_radii() -> None:
+    small, large = Mesh.icosphere(4, 0.7), Mesh.icosphere(4, 0.8)
+    assert chamfer_distance(small, large) == pytest.approx(0.1, abs=0.003)
+    assert chamfer_distance(small, small) == 0
+    assert chamfer_distance(large, small) == pytest.approx(chamfer_distance(small, large))
+
+
+def test_the_chamfer_distance_looks_both_ways() -> None:
+    """A part is near the whole, but the whole is not near the part."""
+    ball = Mesh.icosphere(5)
+    cap = Mesh(ball.vertices, ball.faces[(ball.vertices[ball.faces][..., 1] > 0).all(-1)])
+    # Half of the ball's points lie on the cap. The others are as far from its rim as chords of their latitude are long.
+    chords = (2**0.5 / 3 + 2**0.5 - 4 / 3) / 2
+    assert 2 * chamfer_distance(cap, ball) == pytest.approx(chords, abs=0.03)
+
+
+def test_the_chamfer_distance_is_that_of_two_meshes() -> None:
+    ball = Mesh.icosphere(1)
+    with pytest.raises(ShapeError, match=r"second must be one mesh; got a batch of shape \[2\]"):
+        chamfer_distance(ball, ball.with_vertices(ball.vertices.expand(2, -1, -1)))

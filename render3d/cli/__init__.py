@@ -12,6 +12,7 @@ COMMANDS = {
         "what is installed, which OpenGL answers, what to do about what is missing",
     ),
     "fit": ("render3d.cli.fit:fit_by_words", "a mesh or a volume from posed images"),
+    "compare": ("render3d.cli.compare:compare_by_words", "the same scene, or the same fit, by several back ends"),
     "train": ("render3d.cli.train:train", "a generative model of volumes, from a recipe"),
     "sample": ("render3d.cli.sample:sample", "volumes that a trained model imagines"),
     "complete": ("render3d.cli.complete:complete", "volumes of which a part is missing, by a trained model"),
@@ -62,8 +63,8 @@ def _function(name: str) -> Callable[..., int | None]:
 
 
 def _call(function: Callable[..., int | None], name: str, words: Sequence[str]) -> int:
-    # doctor must work where nothing else does; the flags of train and fit depend on the words
-    if name in ("doctor", "train", "fit"):
+    # doctor must work where nothing else does; the flags of the others depend on the words
+    if name in ("doctor", "train", "fit", "compare"):
         return function(words) or 0
     import tyro
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from render3d.cli.bench_gradients_errors import ALL
 from render3d.cli.bench_gradients_scene import Scene, ball
 from render3d.cli.findings import Cell
-from render3d.cli.memory import peak_memory
+from render3d.costs import peak_memory
 from render3d.estimators.noisy import Noisy
 from render3d.estimators.perturbation import Perturbation, camera_space, perturb, render_views
 from render3d.randomness import Key

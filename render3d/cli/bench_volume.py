@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from render3d.cameras import Cameras
 from render3d.cli.bench_volume_pytorch3d import is_installed, pytorch3d_rays
 from render3d.cli.findings import Findings
-from render3d.cli.memory import peak_memory
 from render3d.cli.timing import Comparison, race
+from render3d.costs import peak_memory
 from render3d.models.batch import Batch
 from render3d.models.readers import GridReader, Observed
 from render3d.models.sequential import SequentialModel

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from render3d.errors import CapabilityError, FitError
+from render3d.errors import FitError
 from render3d.fitting import FitSettings, Measure, Record, VolumeFitSettings, fit_to_folder, fit_volume_to_folder
-from render3d.renderers import LearnedProjection, Renderer
-from render3d.renderers.by_name import renderer_by_name
+from render3d.renderers import Renderer
+from render3d.renderers.by_name import check_ready, renderer_by_name
 from render3d.scenes import Mesh
 from render3d.views import Views, read_views
 
@@ -29,8 +29,8 @@ _DEFAULTS = FitSettings()
 
 def fit_by_words(words: Sequence[str]) -> int:
     """``render3d fit``, whose flags are those of the kind of scene that ``--scene`` names."""
-    scene = _scene_of(words)
-    _check_flags(words, scene)
+    scene = scene_of(words)
+    check_flags(words, scene)
     function = functools.partial(fit, renderer=_RENDERERS[scene], settings=_SETTINGS[scene]())
     return tyro.cli(function, prog="render3d fit", args=words)
 
@@ -72,7 +72,7 @@ def fit(
         raise FitError("--template is a mesh to deform, and --scene volume has none. Leave it out.")
     through = _renderer(renderer)
     posed = read_views(views)
-    training, held_out = _split(posed, hold_out)
+    training, held_out = split(posed, hold_out)
     console = Console(stderr=as_json)
     count = f"{len(training)} views, {0 if held_out is None else len(held_out)} held out"
     console.print(f"Fitting through {through.capabilities.name} to {count}.", highlight=False)
@@ -96,14 +96,14 @@ def fit(
     return 0
 
 
-def _scene_of(words: Sequence[str]) -> Scene:
+def scene_of(words: Sequence[str]) -> Scene:
     """What ``--scene`` says; a value that is none is left for the parser to refuse."""
     given = [word.partition("=")[2] for word in words if word.startswith("--scene=")]
     given += [value for word, value in itertools.pairwise(words) if word == "--scene"]
     return "volume" if "volume" in given else "mesh"
 
 
-def _check_flags(words: Sequence[str], scene: Scene) -> None:
+def check_flags(words: Sequence[str], scene: Scene) -> None:
     """Raise `FitError` for a setting that only the other kind of scene has."""
     flags = {
         kind: {"--" + field.name.replace("_", "-") for field in dataclasses.fields(settings)}
@@ -121,15 +121,12 @@ def _check_flags(words: Sequence[str], scene: Scene) -> None:
 
 def _renderer(name: str) -> Renderer:
     made = renderer_by_name(name)
-    if isinstance(made, LearnedProjection) and ":" not in name:
-        raise CapabilityError(
-            f"--renderer {name} would be a new network, which makes noise. Fit through {_RENDERERS['volume']}, or "
-            "through module:Class, a class of yours that loads a trained one."
-        )
+    check_ready(made, name)
     return made
 
 
-def _split(views: Views, hold_out: int | None) -> tuple[Views, Views | None]:
+def split(views: Views, hold_out: int | None) -> tuple[Views, Views | None]:
+    """The views to fit and those that ``--hold-out`` keeps for measuring, by default one in five."""
     count = len(views) // 5 if hold_out is None else hold_out
     if count == 0:
         return views, None

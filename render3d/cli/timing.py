@@ -1,9 +1,10 @@
 """Two ways of doing the same, timed in turns."""
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import final
+
+from render3d.costs import rate
 
 _SECONDS = 0.5
 
@@ -44,15 +45,6 @@ class Comparison:
 
 def race(ours: Callable[[], object], theirs: Callable[[], object], count: int, rounds: int) -> tuple[float, float]:
     """The rates of both, if a call does ``count`` things: in turns after a warm-up, and the best round of each."""
-    rates = [(_rate(ours, count), _rate(theirs, count)) for _ in range(rounds + 1)][1:]
+    rates = [(rate(ours, count, _SECONDS), rate(theirs, count, _SECONDS)) for _ in range(rounds + 1)][1:]
     first, second = (max(side) for side in zip(*rates, strict=True))
     return first, second
-
-
-def _rate(action: Callable[[], object], count: int) -> float:
-    """Things a second, over at least ``_SECONDS``."""
-    began, calls = time.perf_counter(), 0
-    while calls == 0 or time.perf_counter() - began < _SECONDS:
-        action()
-        calls += 1
-    return calls * count / (time.perf_counter() - began)

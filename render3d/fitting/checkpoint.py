@@ -13,6 +13,7 @@ from safetensors.torch import save as encode
 
 from render3d.atomic import atomic_write
 from render3d.errors import FitError
+from render3d.fitting.identity import changes_between
 from render3d.fitting.optimiser import Adam, UniformAdam
 
 State = TypeVar("State", UniformAdam, Adam)
@@ -97,12 +98,9 @@ class Checkpoint(Generic[State]):
         return state, records
 
     def _check(self, saved: Mapping[str, str]) -> None:
-        was = {"scene": "mesh", **saved}  # files from before there were volumes do not say
-        changes = [
-            f"{name} was {was.get(name, 'absent')} and is {self.identity.get(name, 'absent')}"
-            for name in dict.fromkeys([*self.identity, *saved])
-            if was.get(name) != self.identity.get(name)
-        ]
+        # Files from before there were volumes do not say of which scene they are.
+        was = {"scene": "mesh", **saved} if "scene" in self.identity else saved
+        changes = changes_between(was, self.identity)
         if changes:
             more = f"; and {len(changes) - _MOST_NAMED} more" if len(changes) > _MOST_NAMED else ""
             raise FitError(

@@ -14,7 +14,6 @@ from render3d.fitting.volume_fit import VolumeFitResult
 from render3d.metrics import silhouette_iou
 from render3d.renderers.base import Renderer
 from render3d.report import turntable
-from render3d.report.pictures import difference_key
 from render3d.scenes import Mesh, Volume
 from render3d.views import Views
 
@@ -54,14 +53,14 @@ def fit_report(
     return report.page(
         f"A {_kind(scene)} fitted to silhouettes",
         lead,
-        report.columns(_turntable(scene, renderer), report.table(heads, rows, chosen=0)),
+        report.columns(turntable_part(scene, renderer), report.table(heads, rows, chosen=0)),
         *([_slices(scene)] if isinstance(scene, Volume) else []),
         *([_comparison("Held-out views", scene, held_out, renderer)] if held_out else []),
         _comparison("Training views", scene, views, renderer),
         _curves(result, measures),
         report.section(
             "How it was made",
-            report.columns(report.facts(_readable(settings)), report.facts(report.provenance(renderer))),
+            report.columns(report.facts(readable(settings)), report.facts(report.provenance(renderer))),
         ),
     )
 
@@ -76,8 +75,8 @@ def _size(scene: Mesh | Volume) -> str:
     )
 
 
-def _turntable(scene: Mesh | Volume, renderer: Renderer) -> report.Html:
-    """As the renderer sees a mesh; of a volume the density itself, whatever a renderer makes of it."""
+def turntable_part(scene: Mesh | Volume, renderer: Renderer) -> report.Html:
+    """A fitted scene from all round: a mesh as the renderer sees it; of a volume the density itself, in any case."""
     alt = f"The fitted {_kind(scene)} on a turntable"
     if isinstance(scene, Mesh):
         return report.animation(turntable(scene, renderer, views=48, size=320), alt)
@@ -113,7 +112,7 @@ def _comparison(title: str, scene: Mesh | Volume, views: Views, renderer: Render
     captions = [f"{name} {value:.3f}" for name, value in zip(picked.names, iou[shown].tolist(), strict=True)]
     chosen = "" if len(shown) == len(order) else f" {len(shown)} of {len(order)} views are shown."
     note = f"Target, fit and their difference, with the IoU, from the worst view to the best.{chosen}"
-    return report.section(title, report.paragraph(note), difference_key(), report.gallery(pictures, captions))
+    return report.section(title, report.paragraph(note), report.difference_key(), report.gallery(pictures, captions))
 
 
 def _curves(result: FitResult | VolumeFitResult, measures: Mapping[str, Measure]) -> report.Html:
@@ -141,7 +140,8 @@ def _curves(result: FitResult | VolumeFitResult, measures: Mapping[str, Measure]
     return report.section("Progress", report.columns(*plots[:2]), report.columns(*plots[2:]))
 
 
-def _readable(settings: Settings) -> dict[str, object]:
+def readable(settings: Settings) -> dict[str, object]:
+    """Settings as facts of a page."""
     values = dataclasses.asdict(settings)
     return {
         name.replace("_", " "): " to ".join(map(str, v)) if isinstance(v, tuple) else v for name, v in values.items()

@@ -2,13 +2,11 @@
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from render3d import renderers
-from render3d.atomic import atomic_write
+from render3d.atomic import write_json, write_text
 from render3d.errors import FitError, VolumeError
 from render3d.fitting.fit import FitResult, fit
 from render3d.fitting.fit_report import fit_report
@@ -69,7 +67,7 @@ def fit_to_folder(
     measures = {name: measure(mesh, views, held_out, renderer) for name, mesh in meshes.items()}
     _save_mesh(out, result.mesh)
     _write_metrics(out, measures, result, settings)
-    _write(out / "report.html", fit_report(result, views, held_out, measures, renderer, settings))
+    write_text(out / "report.html", fit_report(result, views, held_out, measures, renderer, settings))
     return measures
 
 
@@ -115,12 +113,12 @@ def fit_volume_to_folder(
     with contextlib.suppress(VolumeError):  # no voxel is as opaque
         meshes[_MESH_OF_VOLUME] = result.volume.to_mesh(_LEVEL).restored()
         _save_mesh(out, meshes[_MESH_OF_VOLUME])
-    seen = _seen(views, result.volume), None if held_out is None else _seen(held_out, result.volume)
-    measures = {"fit": measure(result.volume, *seen, renderer)}
+    both = seen(views, result.volume), None if held_out is None else seen(held_out, result.volume)
+    measures = {"fit": measure(result.volume, *both, renderer)}
     for name, mesh in {**meshes, **baselines(views), **(compare_with or {})}.items():
         measures[name] = measure(mesh, views, held_out, renderers.OpenGL())
     _write_metrics(out, measures, result, settings)
-    _write(out / "report.html", fit_report(result, *seen, measures, renderer, settings))
+    write_text(out / "report.html", fit_report(result, *both, measures, renderer, settings))
     return measures
 
 
@@ -143,9 +141,11 @@ def _begin(out: Path, settings: Settings, renderer: Renderer, resume: bool) -> P
     return checkpoint
 
 
-def _seen(views: Views, volume: Volume) -> Views:
-    """The views as they stand to the cube of the volume."""
-    return dataclasses.replace(views, cameras=in_volume_frame(views.cameras, volume))
+def seen(views: Views, scene: Mesh | Volume) -> Views:
+    """The views as they stand to a fitted scene: to the cube of a volume; a mesh is in their world."""
+    if isinstance(scene, Mesh):
+        return views
+    return dataclasses.replace(views, cameras=in_volume_frame(views.cameras, scene))
 
 
 def _save_mesh(out: Path, mesh: Mesh) -> None:
@@ -159,18 +159,9 @@ def _write_metrics(
     figures = {name: dataclasses.asdict(value) for name, value in measures.items()}
     history = [dataclasses.asdict(record) for record in result.records if record.training_iou is not None]
     seconds = result.records[-1].seconds
-    _write_json(out / "metrics.json", {**figures, "seconds": seconds, "steps": settings.steps, "history": history})
+    write_json(out / "metrics.json", {**figures, "seconds": seconds, "steps": settings.steps, "history": history})
 
 
 def _write_config(out: Path, settings: Settings, renderer: Renderer) -> None:
     config = {"command": "fit", "settings": dataclasses.asdict(settings), "made_with": provenance(renderer)}
-    _write_json(out / "config.json", config)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    _write(path, json.dumps(content, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as stream:
-        stream.write(text.encode("utf-8"))
+    write_json(out / "config.json", config)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,17 @@ def identity(
     found |= {f"settings.{name}": str(value) for name, value in dataclasses.asdict(settings).items()}
     found |= _identity_of_renderer(renderer)
     for name, given in (("views", views), ("held_out", held_out)):
-        found[name] = _fingerprint_of_views(given) if given else "none"
+        found[name] = fingerprint_of_views(given) if given else "none"
     return found
+
+
+def changes_between(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs, for a message; nothing if it is the same."""
+    return [
+        f"{name} was {was.get(name, 'absent')} and is {now.get(name, 'absent')}"
+        for name in dict.fromkeys([*now, *was])
+        if was.get(name) != now.get(name)
+    ]
 
 
 def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
@@ -38,7 +48,8 @@ def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
     return found
 
 
-def _fingerprint_of_views(views: Views) -> str:
+def fingerprint_of_views(views: Views) -> str:
+    """As `fingerprint`, of silhouettes and cameras."""
     cameras = views.cameras
     model = f"{cameras.projection} {cameras.near} {cameras.far}"
     return fingerprint(cameras.world_to_camera, cameras.intrinsics, views.alpha, note=model)

@@ -43,6 +43,15 @@ def renderer_by_name(name: str) -> Renderer:
     return _make(getattr(module, class_name), name)
 
 
+def check_ready(renderer: Renderer, name: str) -> None:
+    """Raise `CapabilityError` for a network of the package by its name: a new one, which has not learnt anything."""
+    if isinstance(renderer, renderers.LearnedProjection) and ":" not in name:
+        raise CapabilityError(
+            f"{name} would be a new network, which makes noise. Take emissionabsorption, or module:Class, a class of "
+            "yours that loads a trained one."
+        )
+
+
 def _make(kind: type, name: str) -> Renderer:
     try:
         made = kind()

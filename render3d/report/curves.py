@@ -8,6 +8,8 @@ from render3d.report.html import Html
 
 _WIDTH, _HEIGHT = 500, 290
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 48, 44  # margins round the frame of the plot
+_COLORS = 6  # of `STYLE`
+_LEGEND = 18  # between two rows of the legend
 
 Series = tuple[Sequence[float], Sequence[float]]
 Band = tuple[Sequence[float], Sequence[float]]  # the lowest and the highest y at each x of a series
@@ -43,7 +45,11 @@ def curves(
         up = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
         return _LEFT + across * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = [f'<text class="title" x="{_LEFT}" y="16">{escape(title)}</text>']
+    colors = {name: f"var(--series-{index % _COLORS + 1})" for index, name in enumerate([*series, *levels])}
+    rows = _legend_rows(list(colors))
+    above = (len(rows) - 1) * _LEGEND  # what more than one row of the legend needs is added at the top
+
+    parts = [f'<text class="title" x="{_LEFT}" y="{16 - above}">{escape(title)}</text>']
     for tick in y_ticks:
         x, y = place(x_ticks[0], tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
@@ -57,7 +63,6 @@ def curves(
     parts.append(
         f'<text x="12" y="{centre}" text-anchor="middle" transform="rotate(-90 12 {centre})">{escape(y_label)}</text>'
     )
-    colors = {name: f"var(--series-{index % 4 + 1})" for index, name in enumerate([*series, *levels])}
 
     def points_of(xs: Sequence[float], ys: Sequence[float]) -> str:
         return " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(xs, ys, strict=True))
@@ -74,22 +79,37 @@ def curves(
         parts.append(
             f'<line class="level" stroke="{colors[name]}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y1:.1f}"/>'
         )
-    parts.extend(_legend(colors, set(levels)))
+    for number, names in enumerate(rows):
+        parts.extend(_legend(names, colors, set(levels), above - _LEGEND * number))
     label = escape(f"{title}: {y_label} against {x_label}")
     return Html(
-        f'<svg class="curves" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">\n'
+        f'<svg class="curves" viewBox="0 {-above} {_WIDTH} {_HEIGHT + above}" role="img" aria-label="{label}">\n'
         + "\n".join(parts)
         + "\n</svg>"
     )
 
 
-def _legend(colors: Mapping[str, str], dashed: set[str]) -> list[str]:
-    parts, x = [], float(_LEFT)
-    for name, color in colors.items():
+def _legend_rows(names: Sequence[str]) -> list[list[str]]:
+    """As many of the names in a row as fit."""
+    rows: list[list[str]] = [[]]
+    for name in names:
+        if rows[-1] and _LEFT + sum(map(_legend_width, [*rows[-1], name])) > _WIDTH:
+            rows.append([])
+        rows[-1].append(name)
+    return rows
+
+
+def _legend_width(name: str) -> float:
+    return 25 + 6.4 * len(name) + 18
+
+
+def _legend(names: Sequence[str], colors: Mapping[str, str], dashed: set[str], above: int) -> list[str]:
+    parts, x, y = [], float(_LEFT), 32 - above
+    for name in names:
         kind = "level" if name in dashed else "series"
-        parts.append(f'<line class="{kind}" stroke="{color}" x1="{x:.1f}" y1="32" x2="{x + 20:.1f}" y2="32"/>')
-        parts.append(f'<text x="{x + 25:.1f}" y="36">{escape(name)}</text>')
-        x += 25 + 6.4 * len(name) + 18
+        parts.append(f'<line class="{kind}" stroke="{colors[name]}" x1="{x:.1f}" y1="{y}" x2="{x + 20:.1f}" y2="{y}"/>')
+        parts.append(f'<text x="{x + 25:.1f}" y="{y + 4}">{escape(name)}</text>')
+        x += _legend_width(name)
     return parts
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NewType
+from urllib.parse import quote
 
 from render3d.report.style import STYLE
 
@@ -32,25 +33,42 @@ def columns(*parts: Html) -> Html:
     return Html('<div class="columns">\n' + "\n".join(f"<div>{part}</div>" for part in parts) + "\n</div>")
 
 
+def captioned(part: Html, caption: str) -> Html:
+    """A part with words under it."""
+    return Html(f"<div>{part}<p>{escape(caption)}</p></div>")
+
+
 def paragraph(text: str) -> Html:
     """A paragraph."""
     return Html(f"<p>{escape(text)}</p>")
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, chosen: int | None = None) -> Html:
-    """A table; fractions show four decimals, None a dash, and the row number ``chosen`` stands out."""
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, chosen: int | None = None, words: bool = False
+) -> Html:
+    """A table; fractions show four decimals, None a dash, and the row number ``chosen`` stands out.
+
+    ``words`` aligns it for text rather than for numbers.
+    """
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = []
     for number, row in enumerate(rows):
         mark = ' class="chosen"' if number == chosen else ""
         body.append(f"<tr{mark}>" + "".join(f"<td>{escape(_text(cell))}</td>" for cell in row) + "</tr>")
-    return Html(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>")
+    kind = ' class="words"' if words else ""
+    return Html(f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>")
 
 
 def facts(values: Mapping[str, object]) -> Html:
     """Names and values in two columns."""
     rows = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
     return Html(f"<dl>\n{rows}\n</dl>")
+
+
+def links(targets: Mapping[str, str]) -> Html:
+    """A list of links by their text, to files beside the page: relative paths with ``/``."""
+    items = "".join(f'<li><a href="{quote(target)}">{escape(text)}</a></li>' for text, target in targets.items())
+    return Html(f"<ul>{items}</ul>")
 
 
 def _text(cell: Cell) -> str:

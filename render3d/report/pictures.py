@@ -31,7 +31,8 @@ def gallery(rows: Mapping[str, Tensor], captions: Sequence[str], *, width: int =
     figures = []
     for index, caption in enumerate(captions):
         pictures = "".join(
-            f'<img src="{_png(images[index])}" alt="{escape(f"{caption}: {name}")}">' for name, images in rows.items()
+            f'<img src="{picture(images[index])}" alt="{escape(f"{caption}: {name}")}">'
+            for name, images in rows.items()
         )
         figures.append(f"<figure>{pictures}<figcaption>{escape(caption)}</figcaption></figure>")
     return Html(f'<div class="gallery" style="--width: {int(width)}px">\n' + "\n".join(figures) + "\n</div>")
@@ -67,10 +68,12 @@ def silhouette_difference(target: Tensor, found: Tensor) -> Tensor:
     return image
 
 
-def difference_key() -> Html:
+def difference_key(target: str = "target", found: str = "fit") -> Html:
     """What the colours of `silhouette_difference` mean."""
-    meanings = {_BOTH: "both", _MISSING: "target only", _EXTRA: "fit only"}
-    items = "".join(f'<span><i style="background:{color}"></i>{text}</span>' for color, text in meanings.items())
+    meanings = {_BOTH: "both", _MISSING: f"{target} only", _EXTRA: f"{found} only"}
+    items = "".join(
+        f'<span><i style="background:{color}"></i>{escape(text)}</span>' for color, text in meanings.items()
+    )
     return Html(f'<div class="key">{items}</div>')
 
 
@@ -87,7 +90,8 @@ def _linear(color: str) -> Tensor:
     return srgb_to_linear(torch.tensor(values))[:, None, None]
 
 
-def _png(image: Tensor) -> str:
+def picture(image: Tensor) -> str:
+    """``[3 or 1, H, W]`` linear light as the address of a picture that is inside the page."""
     stream = io.BytesIO()
     image_of(image).save(stream, "PNG", optimize=True)
     return _uri("png", stream)

@@ -12,6 +12,8 @@ STYLE = """\
   --series-2: light-dark(#c8500a, #ff9d5c);
   --series-3: light-dark(#2b7d3f, #6fcf86);
   --series-4: light-dark(#7a3fb5, #c39bf0);
+  --series-5: light-dark(#b0305e, #f58bb0);
+  --series-6: light-dark(#6b6414, #cfc45a);
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1080px; padding: 40px 28px 64px; background: var(--ground); color: var(--ink);
@@ -25,6 +27,10 @@ p { margin: 0 0 14px; max-width: 75ch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; }
+table.words :is(th, td) { text-align: left; vertical-align: top; }
+table.words td:nth-child(2) { overflow-wrap: anywhere; }
+section { overflow-x: auto; }
+table + table { margin-top: 18px; }
 thead th { color: var(--quiet); font-size: 13px; font-weight: 500; vertical-align: bottom; }
 tbody tr.chosen { background: var(--panel); font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 20px; margin: 0; font-size: 14px; }
@@ -37,6 +43,22 @@ dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 figcaption { margin-top: 3px; color: var(--quiet); font-size: 12px; line-height: 1.3; overflow-wrap: anywhere; }
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 0 0 12px; color: var(--quiet); font-size: 13px; }
 .key i { display: inline-block; width: 11px; height: 11px; margin-right: 6px; border: 1px solid var(--line); }
+.grid { display: grid; grid-template-columns: 132px repeat(var(--columns), minmax(120px, 300px)); gap: 6px 8px;
+  overflow-x: auto; margin: 0 0 22px; }
+.grid .head { overflow-wrap: anywhere; font-size: 13px; font-weight: 600; align-self: end; }
+.grid .label { color: var(--quiet); font-size: 12px; line-height: 1.35; }
+.grid .label b { display: block; margin-bottom: 4px; color: var(--ink); font-size: 13px; }
+.grid .key { display: block; margin: 4px 0 0; font-size: 12px; }
+.grid .key span { display: block; }
+.grid .none { align-self: center; color: var(--quiet); text-align: center; }
+.grid img { display: block; width: 100%; border: 1px solid var(--line); }
+.grid img.pixels { image-rendering: pixelated; }
+.scale { margin-top: 5px; font-size: 11px; font-variant-numeric: tabular-nums; }
+.scale i { display: block; height: 10px; border: 1px solid var(--line); }
+.scale div { display: flex; justify-content: space-between; }
+.scale small { font-size: 11px; }
+ul { margin: 0 0 14px; padding-left: 20px; }
+a { color: var(--series-1); }
 figure.animation { margin: 0; }
 figure.animation img { display: block; width: 100%; max-width: 360px; border: 1px solid var(--line);
   border-radius: 6px; }

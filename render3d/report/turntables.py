@@ -40,13 +40,13 @@ def turntable(scene: Mesh | Volume, renderer: Renderer | None = None, *, views: 
         renderer = renderers.OpenGL() if isinstance(scene, Mesh) else renderers.EmissionAbsorption()
     cameras = Cameras.orbit(views, 3.2, elevation_degrees=15, vertical_fov_degrees=38, image_size=(2 * size, 2 * size))
     output = "rgb" if "rgb" in renderer.capabilities.outputs else "alpha"
-    placed, cameras = _placed(scene.detach(), cameras.to(scene.device))
+    placed, cameras = in_unit_sphere(scene.detach(), cameras.to(scene.device))
     with torch.no_grad():  # one by one, for the memory that volumes need
         frames = [renderer(placed, cameras[view : view + 1], (output,)).as_dict()[output] for view in range(views)]
     return torch.nn.functional.avg_pool2d(torch.cat(frames), 2).expand(-1, 3, -1, -1)
 
 
-def _placed(scene: Mesh | Volume, cameras: Cameras) -> tuple[Mesh | Volume, Cameras]:
+def in_unit_sphere(scene: Mesh | Volume, cameras: Cameras) -> tuple[Mesh | Volume, Cameras]:
     """The scene and the cameras, moved and scaled to where the scene is in the unit sphere at the cameras' origin."""
     if isinstance(scene, Mesh):
         return scene.normalized(), cameras

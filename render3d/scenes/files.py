@@ -11,7 +11,7 @@ from render3d.scenes._raw import RawMesh, to_mesh
 if TYPE_CHECKING:
     from render3d.scenes.mesh import Mesh
 
-_READ = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
+READ = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
 _COLORS_OF_FORMAT = {
     ".obj": ("colors", "face_colors", "texture"),
     ".off": ("colors", "face_colors"),
@@ -24,8 +24,8 @@ _COLORS_OF_FORMAT = {
 def load_mesh(path: Path) -> "Mesh":
     """Read a mesh; see `Mesh.load`."""
     suffix = path.suffix.lower()
-    if suffix not in _READ:
-        raise MeshError(f"{path}: meshes are read from {', '.join(_READ)}; got {suffix or 'no suffix'!r}. Convert it.")
+    if suffix not in READ:
+        raise MeshError(f"{path}: meshes are read from {', '.join(READ)}; got {suffix or 'no suffix'!r}. Convert it.")
     if not path.is_file():
         raise MeshError(f"{path}: no such file (from {Path.cwd()}).")
     if path.stat().st_size == 0:

@@ -12,7 +12,7 @@ from render3d.errors import VolumeError
 from render3d.scenes._binvox import Binvox, read_binvox, write_binvox
 from render3d.scenes.volume import Volume, check_volume
 
-_FORMATS = (".npz", ".binvox")
+FORMATS = (".npz", ".binvox")
 _VERSION = 1
 _LARGEST = 2048
 # How far the entries of `to_source` may be from a scale alone, as a share of that scale: the rounding of float32.
@@ -22,9 +22,9 @@ _ROUNDING = 1e-5
 def load_volume(path: Path) -> Volume:
     """Read a volume; see `Volume.load`."""
     suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
+    if suffix not in FORMATS:
         raise VolumeError(
-            f"{path}: volumes are read from {', '.join(_FORMATS)}; got {suffix or 'no suffix'!r}. Convert it."
+            f"{path}: volumes are read from {', '.join(FORMATS)}; got {suffix or 'no suffix'!r}. Convert it."
         )
     if not path.is_file():
         raise VolumeError(f"{path}: no such file (from {Path.cwd()}).")
@@ -42,9 +42,9 @@ def load_volume(path: Path) -> Volume:
 def save_volume(volume: Volume, path: Path) -> None:
     """Write a volume; see `Volume.save`."""
     suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
+    if suffix not in FORMATS:
         raise VolumeError(
-            f"{path}: volumes are written to {', '.join(_FORMATS)}; got {suffix or 'no suffix'!r}. Choose one of them."
+            f"{path}: volumes are written to {', '.join(FORMATS)}; got {suffix or 'no suffix'!r}. Choose one of them."
         )
     if volume.batch_shape:
         raise VolumeError(

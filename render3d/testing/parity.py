@@ -21,7 +21,7 @@ class Parity:
     """What differs between two renderings of one scene; figures are over all views.
 
     Inside means: at least one pixel away from every edge of the first rendering, be it a silhouette or a jump of depth.
-    What one of the two does not hold is NaN.
+    What one of the two does not hold is NaN; without a depth of the first, its jumps are not known.
 
     Attributes:
         coverage: Least share of a view that the object covers.
@@ -29,6 +29,7 @@ class Parity:
         far_differing: The number of those that are more than one pixel away from its silhouette.
         inside: The share of covered pixels that count as inside.
         depth: Largest relative difference inside.
+        mean_depth: The mean of it.
         normal_degrees: The 99th percentile of the angle inside; creases between flat faces make up the rest.
         rgb: The 99th percentile of the largest difference of a channel inside, linear light.
         other_face: The share of pixels inside that show another face.
@@ -40,6 +41,7 @@ class Parity:
     far_differing: int
     inside: float
     depth: float
+    mean_depth: float
     normal_degrees: float
     rgb: float
     other_face: float
@@ -47,15 +49,18 @@ class Parity:
 
 
 def compare(first: Rendering, second: Rendering) -> Parity:
-    """Compare two renderings of one sample a pixel that hold ``alpha`` and ``depth`` at least."""
+    """Compare two renderings of one sample a pixel that hold ``alpha`` at least."""
     covered, other = (_flat(rendering.alpha) > 0.5 for rendering in (first, second))
     silhouette = _varies(covered.float(), 0.5)
     differs = covered != other
-    depth, other_depth = _flat(first.depth), _flat(second.depth)
-    inside = covered & other & ~silhouette & ~_varies(depth.clamp(min=1e-9).log(), _STEEP)
-    relative = (other_depth / depth - 1).abs()[inside]
+    inside = covered & other & ~silhouette
+    if "depth" in first.outputs:
+        inside &= ~_varies(_flat(first.depth).clamp(min=1e-9).log(), _STEEP)
 
     both = set(first.outputs) & set(second.outputs)
+    relative = torch.empty(0)
+    if "depth" in both:
+        relative = (_flat(second.depth) / _flat(first.depth) - 1).abs()[inside]
     same_face = inside
     if "face_index" in both:
         same_face = inside & (_flat(first.face_index) == _flat(second.face_index))
@@ -72,7 +77,8 @@ def compare(first: Rendering, second: Rendering) -> Parity:
         far_differing=int((differs & ~silhouette).sum()),
         inside=float(inside.sum() / covered.sum().clamp(min=1)),
         depth=float(relative.max()) if len(relative) else math.nan,
-        normal_degrees=most("normal", _degrees, inside),
+        mean_depth=float(relative.mean()),
+        normal_degrees=most("normal", degrees_between, inside),
         rgb=most("rgb", _largest, inside),
         other_face=1 - float(same_face.sum() / inside.sum()) if "face_index" in both else math.nan,
         barycentric=most("barycentric", _largest, same_face),
@@ -93,10 +99,10 @@ def _largest(first: Tensor, second: Tensor) -> Tensor:
     return (first - second).abs().amax(1)
 
 
-def _degrees(first: Tensor, second: Tensor) -> Tensor:
-    """The angle between vectors ``[N, 3, H, W]``; exact for small ones, which the arc cosine is not."""
-    cross = torch.linalg.cross(first, second, dim=1).norm(dim=1)
-    return torch.atan2(cross, (first * second).sum(1)).rad2deg()
+def degrees_between(first: Tensor, second: Tensor) -> Tensor:
+    """Angles ``[..., H, W]`` between vectors ``[..., 3, H, W]``; exact for small ones, which the arc cosine is not."""
+    cross = torch.linalg.cross(first, second, dim=-3).norm(dim=-3)
+    return torch.atan2(cross, (first * second).sum(-3)).rad2deg()
 
 
 def _flat(image: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from render3d.cli import bench, bench_render, bench_renderers, bench_volume, timing
-from render3d.cli.memory import peak_memory
+from render3d.costs import peak_memory
 from render3d.models.batch import Batch
 from render3d.randomness import Key
 

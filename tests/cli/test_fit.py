@@ -143,7 +143,7 @@ def test_the_help_is_that_of_the_kind_of_scene(capsys: pytest.CaptureFixture[str
         (("--renderer", "maxprojection"), "A mesh is to be fitted, and MaxProjection renders Volume."),
         (
             ("--scene", "volume", "--renderer", "learnedprojection"),
-            "--renderer learnedprojection would be a new network, which makes noise. Fit through emissionabsorption",
+            "learnedprojection would be a new network, which makes noise. Take emissionabsorption",
         ),
         (("--scene", "volume", "--template", "ball.obj"), "--template is a mesh to deform"),
         (("--scene", "volume", "--resolution", "2"), "resolution must be at least 4; got 2."),

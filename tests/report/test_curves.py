@@ -147,3 +147,21 @@ def test_a_band_encloses_its_line_and_is_within_the_frame():
         assert y_high <= y <= y_low  # down the page
     left, top, right, bottom = FRAME
     assert all(left <= x <= right and top <= y <= bottom for x, y in outline)
+
+
+def test_six_lines_have_six_colours_and_a_legend_of_rows_that_do_not_overlap():
+    names = [f"a long name of number {number}" for number in range(6)]
+    plot = drawn({name: ([0, 1], [0, number]) for number, name in enumerate(names)})
+    assert len({line.get("stroke") for line in plot.iter("polyline")}) == 6
+    _, top, width, height = map(float, plot.get("viewBox").split())
+    texts = {text.text: (float(text.get("x")), float(text.get("y"))) for text in plot.iter("text")}
+    places = [texts[name] for name in names]
+    assert len(set(places)) == 6
+    assert all(x + 6.4 * len(name) < width for name, (x, _) in zip(names, places, strict=True))
+    assert top < texts["Loss"][1] - 8 < min(y for _, y in places) - 8
+    assert max(y for _, y in places) == 36  # above the frame, as ever
+    assert height == 290 - top
+
+
+def test_a_legend_of_one_row_takes_no_room():
+    assert drawn({"loss": ([0, 1], [0, 1])}).get("viewBox") == "0 0 500 290"

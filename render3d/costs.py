@@ -1,10 +1,20 @@
-"""How much memory something takes."""
+"""What something costs: time and memory."""
 
 import multiprocessing
 import resource
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+
+def rate(action: Callable[[], object], count: int, seconds: float = 0.5) -> float:
+    """Things a second, if a call of ``action`` does ``count`` of them, over calls that take ``seconds`` at least."""
+    began, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - began < seconds:
+        action()
+        calls += 1
+    return calls * count / (time.perf_counter() - began)
 
 
 def peak_memory(action: Callable[..., object], *arguments: object) -> float:

@@ -1,0 +1,11 @@
+"""Comparison: the same scene, or the same fit, by several back ends."""
+
+from render3d.comparison.back_ends import BackEnd as BackEnd
+from render3d.comparison.back_ends import labels_of as labels_of
+from render3d.comparison.back_ends import names_for as names_for
+from render3d.comparison.fits import FitTask as FitTask
+from render3d.comparison.fits import Step as Step
+from render3d.comparison.fits import compare_fits as compare_fits
+from render3d.comparison.scenes import SceneSettings as SceneSettings
+from render3d.comparison.scenes import compare_scene as compare_scene
+from render3d.comparison.turns import summary as summary

@@ -1,0 +1,188 @@
+"""The same fit through several back ends."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+from render3d.atomic import write_json, write_text
+from render3d.comparison.back_ends import make_renderer
+from render3d.comparison.fits_report import Fitted, fits_report
+from render3d.comparison.trials import memory_of
+from render3d.comparison.turns import Figures, Turn, begin, check_names, stopped_message, summary, take_turns
+from render3d.errors import ComparisonError
+from render3d.fitting import (
+    FitSettings,
+    Record,
+    VolumeFitSettings,
+    fit,
+    fit_to_folder,
+    fit_volume,
+    fit_volume_to_folder,
+    measure,
+)
+from render3d.fitting.folder import CHECKPOINT, seen
+from render3d.fitting.identity import fingerprint, fingerprint_of_views
+from render3d.fitting.settings import Settings
+from render3d.fitting.targets import check_targets
+from render3d.metrics import chamfer_distance
+from render3d.renderers.base import Renderer
+from render3d.scenes import Mesh, Volume
+from render3d.views import Views
+
+LEVELS = (0.8, 0.9, 0.95)
+"""Intersections over union to which the seconds are told."""
+
+_DEFAULTS = FitSettings()
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FitTask:
+    """What every back end is to fit.
+
+    Attributes:
+        views: Silhouettes and cameras.
+        held_out: Views for measuring only, or None.
+        template: The mesh that is deformed, or None for a sphere; fits of volumes have none.
+        settings: Those of a mesh or of a volume: they say which is fitted.
+        truth: The mesh that the views show, in the world of their cameras, where it is known.
+    """
+
+    views: Views
+    held_out: Views | None = None
+    template: Mesh | None = None
+    settings: Settings = _DEFAULTS
+    truth: Mesh | None = None
+
+    @property
+    def kind(self) -> str:
+        """``"mesh"`` or ``"volume"``."""
+        return "mesh" if isinstance(self.settings, FitSettings) else "volume"
+
+
+class Step(NamedTuple):
+    """How far the fit through one back end is."""
+
+    name: str
+    record: Record
+
+
+def compare_fits(
+    out: Path,
+    task: FitTask,
+    names: Sequence[str],
+    *,
+    resume: bool = False,
+    progress: Callable[[Step], None] | None = None,
+) -> dict[str, Any]:
+    """Run the same fit through several back ends, and write what came of each to a folder.
+
+    There will be ``config.json``, ``metrics.json``, ``report.html``, and for each back end a folder as `fit_to_folder`
+    writes it, or `fit_volume_to_folder`. A back end that fails is told of, and the others go on.
+
+    Args:
+        out: A folder; made if it is not there.
+        task: What is fitted.
+        names: Of two renderers at least, as `render3d.renderers.by_name.renderer_by_name` takes them. Each fit is
+            measured by its own renderer, and all by the first that worked: one that is wrong may well agree with
+            itself.
+        resume: Go on with the fits that were stopped, keep those that had finished, and run those that are not there.
+        progress: Called with every `Step`.
+
+    Returns:
+        What ``metrics.json`` holds; see `summary`.
+
+    Raises:
+        ComparisonError: As in `compare_scene`.
+        FitError: Views that nothing can be learned from.
+        KeyboardInterrupt: Passed on, after what was finished has been written.
+    """
+    check_names(names)
+    check_targets(task.views, name="views")
+    if task.held_out is not None:
+        check_targets(task.held_out, name="held_out")
+    begin(out, _identity(task), names, resume)
+    work = functools.partial(_work, task=task, resume=resume, progress=progress or (lambda step: None))
+    turns, stopped = take_turns(out, names, work)
+    fitted = {turn.label: _fitted(turn, task) for turn in turns if turn.worked}
+    judge = next((make_renderer(turn.name) for turn in turns if turn.worked), None)
+    figures = {label: _figures(each, task, judge) for label, each in fitted.items() if judge}
+    found = summary(turns, figures)
+    write_json(out / "metrics.json", found)
+    write_text(out / "report.html", fits_report(task, turns, fitted, figures, judge))
+    if stopped:
+        raise KeyboardInterrupt(stopped_message(turns, out))
+    return found
+
+
+def _work(
+    renderer: Renderer, name: str, folder: Path, task: FitTask, resume: bool, progress: Callable[[Step], None]
+) -> Figures:
+    memory = memory_of(_one_step, name, task)
+    going_on = resume and (folder / CHECKPOINT).exists()
+    options: dict[str, Any] = {"resume": going_on, "progress": lambda record: progress(Step(name, record))}
+    if isinstance(task.settings, VolumeFitSettings):
+        fit_volume_to_folder(folder, task.views, task.held_out, renderer, task.settings, **options)
+    else:
+        fit_to_folder(folder, task.views, task.held_out, task.template, renderer, task.settings, **options)
+    return {"peak_mib": memory, "images": images_of(task, renderer)}
+
+
+def _one_step(name: str, task: FitTask) -> None:
+    """What needs as much memory as the whole fit."""
+    renderer, settings = make_renderer(name), dataclasses.replace(task.settings, steps=1)
+    if isinstance(settings, VolumeFitSettings):
+        fit_volume(task.views, renderer, settings, held_out=task.held_out)
+    else:
+        fit(task.views, task.template, renderer, settings, held_out=task.held_out)
+
+
+def images_of(task: FitTask, renderer: Renderer) -> int:
+    """How many images the optimiser asks for, without those that are measured along the way."""
+    count, settings = len(task.views), task.settings
+    if isinstance(settings, VolumeFitSettings):
+        return settings.steps * min(settings.views_per_step, count)
+    samples = 1 if "silhouette" in renderer.capabilities.gradients else settings.samples
+    return settings.steps * count * samples
+
+
+def _fitted(turn: Turn, task: FitTask) -> Fitted:
+    """What a fit has written."""
+    metrics = json.loads((turn.folder / "metrics.json").read_text(encoding="utf-8"))
+    file = turn.folder / "mesh.obj"  # of a volume that is opaque nowhere, there is none
+    surface = Mesh.load(file) if file.exists() else None
+    scene = Volume.load(turn.folder / "volume.npz") if task.kind == "volume" else surface
+    if scene is None:
+        raise ComparisonError(f"{file} is gone. Remove {turn.folder} to fit through {turn.name} again.")
+    return Fitted(scene, surface, metrics)
+
+
+def _figures(fitted: Fitted, task: FitTask, judge: Renderer) -> Figures:
+    own, history, scene = fitted.metrics["fit"], fitted.metrics["history"], fitted.scene
+    kind = "training_iou" if task.held_out is None else "held_out_iou"
+    reached = {
+        f"seconds_to_{level:g}": next((each["seconds"] for each in history if each[kind] >= level), None)
+        for level in LEVELS
+    }
+    judged = measure(scene, seen(task.views, scene), task.held_out and seen(task.held_out, scene), judge)
+    return {
+        "held_out_iou": own["held_out_iou"],
+        "training_iou": own["training_iou"],
+        "judged_held_out_iou": judged.held_out_iou,
+        "judged_training_iou": judged.training_iou,
+        "chamfer": chamfer_distance(fitted.surface, task.truth) if fitted.surface and task.truth else None,
+        "seconds": fitted.metrics["seconds"],
+        **reached,
+    }
+
+
+def _identity(task: FitTask) -> Mapping[str, str]:
+    found = {"kind": f"fit of a {task.kind}"}
+    for name, views in (("views", task.views), ("held_out", task.held_out)):
+        found[name] = fingerprint_of_views(views) if views else "none"
+    for name, mesh in (("template", task.template), ("truth", task.truth)):
+        found[name] = fingerprint(mesh.vertices, mesh.faces) if mesh else "none"
+    return found | {f"settings.{name}": str(value) for name, value in dataclasses.asdict(task.settings).items()}

@@ -1,0 +1,33 @@
+"""What the pages of all comparisons have in common."""
+
+from collections.abc import Sequence
+
+from render3d import report
+from render3d.comparison.turns import Turn
+
+_HYPHEN = "\u2011"  # at which no line breaks
+
+
+def back_ends_part(turns: Sequence[Turn]) -> report.Html:
+    """Who took part, what stands behind each, and why some did not."""
+    heads = ["", "stands on", "licence", "works on", "gradients of its own", "images"]
+    rows = [
+        [turn.label, each.library, each.licence, each.device, each.gradient_kinds, ", ".join(each.outputs)]
+        for turn in turns
+        if (each := turn.back_end)
+    ]
+    parts = [report.table(heads, rows, words=True)]
+    failed = [[turn.name, turn.failure] for turn in turns if turn.failure]
+    if failed:
+        parts.append(report.table(["Did not take part", "because"], failed, words=True))
+    return report.section("Back ends", *parts)
+
+
+def number(value: float | None, style: str) -> str | None:
+    """As text that stays on one line; None stays, for the dash of a table."""
+    return None if value is None else format(value, style).replace("-", _HYPHEN)
+
+
+def named(count: int, what: str) -> str:
+    """``3 views``, ``1 view``."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")

@@ -1,0 +1,184 @@
+"""The same scene by several back ends."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as encode
+
+from render3d.atomic import atomic_write, write_json, write_text
+from render3d.cameras import Cameras
+from render3d.comparison.back_ends import make_renderer
+from render3d.comparison.differences import figures_of
+from render3d.comparison.scene_report import scene_report
+from render3d.comparison.trials import memory_of
+from render3d.comparison.turns import Figures, begin, check_names, stopped_message, summary, take_turns
+from render3d.costs import rate
+from render3d.errors import CapabilityError, ComparisonError
+from render3d.fitting.identity import fingerprint
+from render3d.images import Rendering
+from render3d.renderers.base import Renderer
+from render3d.report.turntables import in_unit_sphere
+from render3d.report.volumes import lit
+from render3d.scenes import Mesh, Volume
+
+OUTPUTS = ("rgb", "alpha", "depth", "normal")
+_RENDERING = "rendering.safetensors"
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SceneSettings:
+    """How a scene is seen, and how long it is timed.
+
+    Attributes:
+        views: Cameras, spread evenly over a sphere round the scene, so far away that all of it is in the picture.
+        image_size: Height and width in pixels.
+        vertical_fov_degrees: Angle between the top and the bottom edge of a picture.
+        rounds: Of timing; the best counts.
+
+    Raises:
+        ValueError: A value outside its range.
+    """
+
+    views: int = 4
+    image_size: tuple[int, int] = (256, 256)
+    vertical_fov_degrees: float = 40.0
+    rounds: int = 3
+
+    def __post_init__(self) -> None:
+        if self.views < 1 or self.rounds < 1:
+            raise ValueError(f"views and rounds must be at least 1; got {self.views} and {self.rounds}.")
+        self.cameras()  # raises, if there can be none
+
+    def cameras(self) -> Cameras:
+        """``[views]``, round the unit sphere."""
+        height, width = self.image_size
+        if min(height, width) < 1:
+            raise ValueError(f"image_size must be a height and a width of at least one pixel; got {height} {width}.")
+        if not 0 < self.vertical_fov_degrees < 180:
+            raise ValueError(f"vertical_fov_degrees must lie between 0 and 180; got {self.vertical_fov_degrees}.")
+        slope = math.tan(math.radians(self.vertical_fov_degrees) / 2)
+        narrow = math.atan(slope * min(1.0, width / height))  # the smaller of the two half angles
+        return Cameras.sphere(
+            self.views,
+            1.05 / math.sin(narrow),
+            vertical_fov_degrees=self.vertical_fov_degrees,
+            image_size=self.image_size,
+        )
+
+
+_DEFAULTS = SceneSettings()
+
+
+def compare_scene(
+    out: Path,
+    scene: Mesh | Volume,
+    names: Sequence[str],
+    settings: SceneSettings = _DEFAULTS,
+    *,
+    resume: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Render a scene through several back ends, and write what differs to a folder.
+
+    There will be ``config.json``, ``metrics.json``, ``report.html``, and for each back end a folder with its images,
+    as files and, unrounded, as ``rendering.safetensors``. A back end that fails is told of, and the others go on.
+
+    Args:
+        out: A folder; made if it is not there.
+        scene: One mesh or volume, no batch. It is moved and scaled into the unit sphere. A volume without colours is
+            `lit`, so that there is something to see.
+        names: Of two renderers at least, as `render3d.renderers.by_name.renderer_by_name` takes them. The others are
+            compared with the first that works.
+        settings: Everything else.
+        resume: Keep what the back ends in ``out`` have finished. Without it, a folder with results is an error.
+        progress: Called with the name of each back end whose turn it is.
+
+    Returns:
+        What ``metrics.json`` holds; see `summary`.
+
+    Raises:
+        ComparisonError: Fewer than two names, or one twice; a folder with results without ``resume``, or none or
+            another one with it.
+        MeshError, VolumeError: A scene without a size.
+        KeyboardInterrupt: Passed on, after what was finished has been written.
+    """
+    check_names(names)
+    if scene.batch_shape:
+        raise ComparisonError(f"scene must be one mesh or volume; got a batch of shape {list(scene.batch_shape)}.")
+    scene = scene.detach()
+    if isinstance(scene, Volume) and scene.channels == 1:
+        scene = lit(scene)
+    scene, cameras = in_unit_sphere(scene, settings.cameras())
+    begin(out, _identity(scene, settings), names, resume)
+    work = functools.partial(_work, scene=scene, cameras=cameras, rounds=settings.rounds)
+    turns, stopped = take_turns(out, names, work, progress)
+    renderings = {turn.label: Rendering(load_file(turn.folder / _RENDERING)) for turn in turns if turn.worked}
+    differences = figures_of(renderings)
+    found = summary(turns, differences)
+    write_json(out / "metrics.json", found)
+    write_text(out / "report.html", scene_report(scene, settings, turns, renderings, differences))
+    if stopped:
+        raise KeyboardInterrupt(stopped_message(turns, out))
+    return found
+
+
+def _work(renderer: Renderer, name: str, folder: Path, scene: Mesh | Volume, cameras: Cameras, rounds: int) -> Figures:
+    outputs = tuple(output for output in OUTPUTS if output in renderer.capabilities.outputs)
+    if "alpha" not in outputs:
+        raise CapabilityError(f"{renderer.capabilities.name} makes no alpha, without which nothing can be compared.")
+    memory = memory_of(_render, name, scene, cameras, outputs)
+    with torch.no_grad():
+        rendering = renderer(scene, cameras, outputs).detach().to("cpu")
+        _check(rendering, cameras, outputs)
+        shown = outputs[:2] if "rgb" in outputs else ("alpha",)
+        rates = [rate(lambda: renderer(scene, cameras, shown), cameras.views) for _ in range(rounds)]
+    _save(rendering, folder)
+    return {"images_per_second": max(rates), "peak_mib": memory}
+
+
+def _render(name: str, scene: Mesh | Volume, cameras: Cameras, outputs: tuple[str, ...]) -> None:
+    with torch.no_grad():
+        make_renderer(name)(scene, cameras, outputs)
+
+
+def _check(rendering: Rendering, cameras: Cameras, outputs: tuple[str, ...]) -> None:
+    """Raise `ComparisonError` for images that cannot be compared, which a renderer of nobody knows whom may return."""
+    for output in outputs:
+        image = rendering.as_dict().get(output)
+        if image is None:
+            raise ComparisonError(f"It was asked for {output}, and returned {', '.join(rendering.outputs)}.")
+        wanted = (cameras.views, *cameras.image_size)
+        if (*image.shape[:-3], *image.shape[-2:]) != wanted:
+            raise ComparisonError(
+                f"{output} must be {wanted[0]} views of {wanted[1]} x {wanted[2]} pixels; got {list(image.shape)}."
+            )
+        broken = int((~image.isfinite()).sum())
+        if broken:
+            raise ComparisonError(f"{output} must be finite; got {broken} values that are NaN or infinite.")
+
+
+def _save(rendering: Rendering, folder: Path) -> None:
+    rendering.save(folder)
+    with atomic_write(folder / _RENDERING) as stream:
+        stream.write(encode({name: image.contiguous() for name, image in rendering.as_dict().items()}))
+
+
+def _identity(scene: Mesh | Volume, settings: SceneSettings) -> Mapping[str, str]:
+    if isinstance(scene, Mesh):
+        texture = scene.texture
+        colors = (scene.colors, scene.face_colors, *((texture.image, texture.uv) if texture else ()))
+        tensors = (scene.vertices, scene.faces, *(each for each in colors if each is not None))
+    else:
+        tensors = (scene.values,)
+    return {
+        "kind": type(scene).__name__.lower(),
+        "scene": fingerprint(*tensors),
+        **{f"settings.{name}": str(value) for name, value in dataclasses.asdict(settings).items()},
+    }

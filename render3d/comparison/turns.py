@@ -1,0 +1,182 @@
+"""Each back end has its turn, and what one does to itself does nothing to the others."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from render3d.atomic import write_json
+from render3d.comparison.back_ends import BackEnd, folder_name, labels_of, make_renderer
+from render3d.errors import ComparisonError, Render3DError
+from render3d.fitting.identity import changes_between
+from render3d.renderers.base import Renderer
+from render3d.report.provenance import provenance
+
+CONFIG = "config.json"
+_DONE = "back_end.json"  # comes last: where it is, the turn was finished
+
+Figures = Mapping[str, float | None]
+Work = Callable[[Renderer, str, Path], Figures]
+"""What a back end is to do, given it, its name and a folder of its own that may not be there yet."""
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What came of one back end.
+
+    Attributes:
+        name: What it was asked for by.
+        label: What it is called on pages.
+        folder: Its own.
+        back_end: What stands behind it; None if it failed.
+        figures: What was measured while it worked.
+        failure: Why there is nothing, or None if all went well.
+    """
+
+    name: str
+    label: str
+    folder: Path
+    back_end: BackEnd | None = None
+    figures: Figures = dataclasses.field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def worked(self) -> bool:
+        """Whether it has finished."""
+        return self.failure is None
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise `ComparisonError` unless these are two renderers at least, each once."""
+    if len(names) < 2:
+        raise ComparisonError(
+            f"--renderers takes two names at least, with commas between; got {', '.join(names) or 'none'}. The first "
+            "is what the others are compared with."
+        )
+    folders = [folder_name(name) for name in names]
+    twice = [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]
+    if twice:
+        raise ComparisonError(f"--renderers takes each name once; got {', '.join(twice)}.")
+
+
+def begin(out: Path, identity: Mapping[str, str], names: Sequence[str], resume: bool) -> None:
+    """Make the folder and write its ``config.json``, or make sure that it is of the same comparison.
+
+    ``identity`` is all that decides the results but the renderers: those may change, and results of the others stay.
+
+    Raises:
+        ComparisonError: Another comparison, one at all without ``resume``, or none with it.
+    """
+    path = out / CONFIG
+    if path.exists() and not resume:
+        raise ComparisonError(f"{out} holds results already. Go on with them by --resume, or write to another folder.")
+    if resume:
+        _check_identity(path, identity)
+    out.mkdir(parents=True, exist_ok=True)
+    config = {"command": "compare", "renderers": list(names), "identity": dict(identity), "made_with": provenance()}
+    write_json(path, config)
+
+
+def _check_identity(path: Path, identity: Mapping[str, str]) -> None:
+    try:
+        was = dict(json.loads(path.read_text(encoding="utf-8"))["identity"])
+    except FileNotFoundError:
+        raise ComparisonError(
+            f"There is nothing to resume in {path.parent}: it has no {CONFIG}. Start without --resume."
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ComparisonError(
+            f"{path} is not of a comparison, or is damaged ({error}). Choose another folder."
+        ) from error
+    changes = changes_between(was, identity)
+    if changes:
+        raise ComparisonError(
+            f"Cannot go on in {path.parent}, which holds another comparison: {'; '.join(changes)}. Resume with what it "
+            "was started with, or write to another folder."
+        )
+
+
+def take_turns(
+    out: Path, names: Sequence[str], work: Work, progress: Callable[[str], None] | None = None
+) -> tuple[list[Turn], bool]:
+    """Let each back end work, unless it has finished before, and say whether ctrl-C stopped that.
+
+    Whatever a back end raises is why it failed; the others go on.
+
+    Args:
+        out: Where the folders of the back ends are.
+        names: Of the renderers.
+        work: What each is to do.
+        progress: Called with the name of each whose turn it is.
+    """
+    begun = [Turn(name=name, label=label, folder=out / folder_name(name)) for name, label in labels_of(names).items()]
+    turns: list[Turn] = []
+    try:
+        for turn in begun:
+            done = _finished(turn)
+            if done is None:
+                if progress:
+                    progress(turn.name)
+                done = _worked(turn, work)
+            turns.append(done)
+    except KeyboardInterrupt:
+        stopped = "stopped before it had finished"
+        return turns + [dataclasses.replace(turn, failure=stopped) for turn in begun[len(turns) :]], True
+    return turns, False
+
+
+def _worked(turn: Turn, work: Work) -> Turn:
+    """What comes of letting a back end work."""
+    try:
+        renderer = make_renderer(turn.name)
+        figures = work(renderer, turn.name, turn.folder)
+        back_end = BackEnd.of(turn.name, renderer)
+        turn.folder.mkdir(parents=True, exist_ok=True)
+        write_json(turn.folder / _DONE, {"back_end": dataclasses.asdict(back_end), "figures": dict(figures)})
+    except Exception as error:  # of libraries and of classes that nobody here has seen
+        kind = "" if isinstance(error, Render3DError) else f"{type(error).__name__}: "
+        return dataclasses.replace(turn, failure=kind + " ".join(str(error).split()))
+    return dataclasses.replace(turn, back_end=back_end, figures=figures)
+
+
+def _finished(turn: Turn) -> Turn | None:
+    """What an earlier run has finished."""
+    path = turn.folder / _DONE
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kept: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in content["back_end"].items()
+        }
+        return dataclasses.replace(turn, back_end=BackEnd(**kept), figures=content["figures"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ComparisonError(f"{path} is damaged ({error}). Remove {turn.folder} to run {turn.name} again.") from error
+
+
+def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> dict[str, Any]:
+    """What ``metrics.json`` holds.
+
+    ``reference`` is the name of the first back end that worked, or None, and ``back_ends`` holds all of them by name:
+    ``failure``, None or why there is nothing else; the attributes of `BackEnd`; what was measured while it worked, and
+    ``compared``, by its label, afterwards.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for turn in turns:
+        rows[turn.name] = {"failure": turn.failure}
+        if turn.back_end:
+            rows[turn.name] |= (
+                dataclasses.asdict(turn.back_end) | dict(turn.figures) | dict(compared.get(turn.label, {}))
+            )
+    return {"reference": next((turn.name for turn in turns if turn.worked), None), "back_ends": rows}
+
+
+def stopped_message(turns: Sequence[Turn], out: Path) -> str:
+    """What ctrl-C leaves, and how to go on."""
+    finished = [turn.name for turn in turns if turn.worked]
+    return (
+        f"stopped; {', '.join(finished) or 'no back end'} had finished, and {out / 'report.html'} shows that. Go on by "
+        "the same command with --resume."
+    )

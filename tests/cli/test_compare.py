@@ -1,0 +1,189 @@
+"""``render3d compare`` as it is typed."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import render3d as r3
+from render3d import cli
+from render3d.comparison import fits, scenes
+from render3d.renderers import OpenGL
+from render3d.views import write_views
+
+SMALL = ("--views", "2", "--image-size", "24", "32", "--rounds", "1")
+QUICK = ("--steps", "4", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No trials in processes of their own, no long animation."""
+    for module in (scenes, fits):
+        monkeypatch.setattr(module, "memory_of", lambda *arguments: 1.0)
+    report = importlib.import_module("render3d.fitting.fit_report")
+    monkeypatch.setattr(report, "turntable", lambda *scene, **size: torch.zeros(2, 3, 8, 8))
+
+
+@pytest.fixture
+def egg(tmp_path: Path) -> Path:
+    ball = r3.Mesh.icosphere(2)
+    ball.with_vertices(ball.vertices * torch.tensor([0.9, 0.5, 0.6])).save(tmp_path / "egg.obj")
+    return tmp_path / "egg.obj"
+
+
+@pytest.fixture
+def views(egg: Path) -> Path:
+    cameras = r3.Cameras.sphere(6, 3.0, image_size=(24, 32))
+    write_views(egg.parent / "views", cameras, OpenGL()(r3.Mesh.load(egg), cameras))
+    return egg.parent / "views"
+
+
+def run(*words: object) -> int:
+    return cli.main(["compare", *map(str, words)])
+
+
+def test_a_mesh_is_compared(egg: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = egg.parent / "out"
+    assert run(egg, "--renderers", "opengl, pyrender,nobody", "--out", out, *SMALL) == 0
+    shown = capsys.readouterr().out
+    assert "Rendering through pyrender." in shown
+    assert "nobody did not take part: There is no renderer 'nobody'." in " ".join(shown.split())
+    assert "depth, largest" in shown
+    assert f"Report: {out / 'report.html'}" in shown
+    assert {path.name for path in out.iterdir()} == {"config.json", "metrics.json", "report.html", "opengl", "pyrender"}
+    config = json.loads((out / "config.json").read_text())
+    assert (config["command"], config["renderers"]) == ("compare", ["opengl", "pyrender", "nobody"])
+    assert config["made_with"]["torch"]
+
+
+def test_json_is_all_that_is_printed(egg: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(egg, "--out", egg.parent / "out", "--json", *SMALL) == 0  # all back ends of meshes
+    rows = json.loads(capsys.readouterr().out)["back_ends"]
+    assert {"opengl", "pyrender"} <= set(rows)
+    assert not {"emissionabsorption", "maxprojection", "learnedprojection"} & set(rows)
+    assert rows["pyrender"]["iou"] > 0.99
+
+
+def test_a_volume_is_compared_by_the_back_ends_of_volumes(egg: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    r3.Volume.from_mesh(r3.Mesh.load(egg), 12).save(egg.with_suffix(".npz"))
+    assert run(egg.with_suffix(".npz"), "--out", egg.parent / "out", "--json", *SMALL) == 0
+    rows = json.loads(capsys.readouterr().out)["back_ends"]
+    assert {"emissionabsorption", "maxprojection"} <= set(rows)
+    assert "opengl" not in rows
+
+
+def test_views_are_fitted(views: Path, egg: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = views.parent / "out"
+    flags = ("--renderers", "opengl,pyrender", "--out", out, "--truth", egg)
+    assert run(views / "transforms.json", *flags, *QUICK) == 0
+    shown = capsys.readouterr().out
+    assert "IoU by opengl" in shown
+    assert "pyrender ━" in shown
+    assert (out / "pyrender" / "mesh.glb").is_file()
+    assert run(views, *flags, *QUICK, "--resume", "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["back_ends"]["opengl"]["chamfer"] > 0
+    assert "━" not in captured.err  # nothing was left to do
+
+
+def test_volumes_are_fitted(views: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--scene", "volume", "--steps", "4", "--resolution", "8", "--levels", "1", "--json")
+    assert run(views, "--renderers", "emissionabsorption,maxprojection", "--out", views.parent / "out", *flags) == 0
+    assert json.loads(capsys.readouterr().out)["reference"] == "emissionabsorption"
+
+
+@pytest.mark.parametrize("renderers", ["opengl,nobody", "nobody,nowhere:Class"])
+def test_fewer_than_two_that_work_fail_and_are_told(
+    egg: Path, capsys: pytest.CaptureFixture[str], renderers: str
+) -> None:
+    assert run(egg, "--renderers", renderers, "--out", egg.parent / "out", *SMALL) == 1
+    captured = capsys.readouterr()
+    assert "nobody did not take part" in captured.out
+    assert "Fewer than two back ends worked: nothing was compared." in captured.err
+    assert (egg.parent / "out" / "report.html").is_file()
+
+
+def test_ctrl_c_says_how_to_go_on(
+    views: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from render3d.cli import compare
+
+    flags = (views, "--renderers", "opengl,pyrender", "--out", views.parent / "out", *QUICK)
+    with monkeypatch.context() as patch:
+        advance = compare._ProgressBars.advance
+
+        def stop(bars: compare._ProgressBars, step: compare.Step) -> None:
+            advance(bars, step)
+            if step.name == "pyrender":
+                raise KeyboardInterrupt
+
+        patch.setattr(compare._ProgressBars, "advance", stop)
+        assert run(*flags) == 130
+    message = " ".join(capsys.readouterr().err.split())
+    assert "render3d compare: stopped; opengl had finished" in message
+    assert "Go on by the same command with --resume." in message
+    assert run(*flags, "--resume") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("none.obj",), "none.obj: no such file"),
+        (("none.binvox",), "none.binvox: no such file"),
+        (("none",), "The first word is a mesh (.obj, .off,"),
+        (("none.json",), "none.json: no such file"),
+        (
+            ("picture.png",),
+            "or views to fit (a transforms.json, or the folder that holds one); got picture.png, which is",
+        ),
+        (("--out", "out"), "The first word is a mesh, a volume or views; got --out. Put flags after it."),
+        ((".",), "transforms.json: no such file"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*words, "--out", "out") == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--renderers", "opengl"), "--renderers takes two names at least, with commas between; got opengl."),
+        (("--renderers", "opengl,opengl"), "--renderers takes each name once"),
+        (("--hold-out", "6"), "--hold-out must leave views to fit"),
+        (("--scene", "volume", "--template", "egg.obj"), "--template is a mesh to deform"),
+        (("--scene", "volume", "--samples", "3"), "--samples is a flag of --scene mesh; got --scene volume."),
+        (("--template", "none.obj"), "none.obj: no such file"),
+        (("--truth", "none.obj"), "none.obj: no such file"),
+        (("--resume",), "There is nothing to resume in"),
+    ],
+)
+def test_bad_flags_fail_in_one_line(
+    views: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
+) -> None:
+    assert run(views, "--out", views.parent / "out", *flags) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (views.parent / "out").exists()
+
+
+def test_the_help_is_that_of_what_is_compared(egg: Path, views: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, own, other in (((egg,), "--image-size", "--hold-out"), ((views,), "--hold-out", "--image-size")):
+        with pytest.raises(SystemExit):
+            run(*words, "--help")
+        shown = capsys.readouterr().out
+        assert own in shown
+        assert other not in shown
+    assert run("--help") == 0
+    shown = capsys.readouterr().out
+    assert "--image-size" in shown
+    assert "--hold-out" in shown
