@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from render3d.optional import LIBRARIES, Library, explain
+from render3d.optional import KAOLIN, LIBRARIES, MITSUBA, NVDIFFRAST, Library, explain
 
 CORE = {
     "torch": "torch",
@@ -145,7 +145,17 @@ def _optional_library(library: Library) -> Finding:
     answer = _run_python(imports)
     if answer.returncode:
         return Finding(library.module, "note", explain(library, _last_line(answer)))
-    return Finding(library.module, "note", f"installed{library.version}")
+    return Finding(library.module, "note", f"installed{library.version}{_needs(library)}")
+
+
+def _needs(library: Library) -> str:
+    """What a library that can be imported needs besides, found or not."""
+    if library is MITSUBA:
+        answer = _run_python("from render3d.renderers.mitsuba.variants import usable_llvm; print(usable_llvm())")
+        return f"; LLVM: {_last_line(answer)}"
+    if library in (KAOLIN, NVDIFFRAST):
+        return "; it renders on CUDA devices alone"
+    return ""
 
 
 def _run_python(code: str) -> "subprocess.CompletedProcess[str]":

@@ -10,7 +10,7 @@ import pytest
 
 from render3d.cli import doctor as module
 from render3d.cli import main
-from render3d.optional import Library
+from render3d.optional import KAOLIN, MITSUBA, PYTORCH3D, Library
 
 
 def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -69,6 +69,15 @@ def test_an_optional_back_end_that_works_needs_no_advice(monkeypatch: pytest.Mon
     assert (works.detail, works.advice) == ("installed", "")
     assert fails.detail == "Fails is installed, but cannot be imported (ImportError: no CUDA). Install it again: page"
     assert (absent.detail, absent.advice) == ("not installed (optional)", "p")
+
+
+def test_mitsuba_is_told_with_its_llvm_and_others_with_their_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([(0, "/usr/lib/libLLVM-19.so\n", ""), (1, "", "BackEndError: no LLVM of version 17 or newer\n")])
+    monkeypatch.setattr(module, "_run_python", lambda code: subprocess.CompletedProcess([], *next(answers)))
+    assert module._needs(MITSUBA) == "; LLVM: /usr/lib/libLLVM-19.so"
+    assert module._needs(MITSUBA) == "; LLVM: BackEndError: no LLVM of version 17 or newer"
+    assert module._needs(KAOLIN) == "; it renders on CUDA devices alone"
+    assert module._needs(PYTORCH3D) == ""
 
 
 def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:

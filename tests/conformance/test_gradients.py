@@ -1,8 +1,11 @@
 """Every back end that is installed has the gradients that it claims, and refuses those that it lacks."""
 
+import pytest
+
 from render3d import Shading
 from render3d.estimators import Smoothed, local_credit
-from render3d.renderers import DeferredShading, OpenGL, Renderer
+from render3d.optional import MITSUBA
+from render3d.renderers import DeferredShading, Mitsuba, OpenGL, Renderer
 from render3d.testing.gradients import GradientContract
 
 
@@ -30,3 +33,9 @@ class TestSmoothedOpenGL(GradientContract):
 
     def make_renderer(self, shading: Shading) -> Renderer:
         return Smoothed(OpenGL(shading), local_credit(64, scale=0.03))
+
+
+@pytest.mark.skipif(not MITSUBA.is_installed, reason="Mitsuba is not installed: pip install mitsuba")
+class TestMitsuba(GradientContract):
+    def make_renderer(self, shading: Shading) -> Renderer:
+        return Mitsuba(shading)
