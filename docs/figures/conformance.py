@@ -82,7 +82,7 @@ def main() -> None:
         tuple(f"{image}, {motion}" for image, motion in cases): lambda make: [gradient(make, *case) for case in cases],
     }
     for header, measure in tables.items():
-        print(row(["", *header]))
+        print(row(["back end", *header]))
         print(row(["---"] * (len(header) + 1)))
         for name, make in installed().items():
             print(row([name, *("-" if math.isnan(value) else f"{value:.2g}" for value in measure(make))]), flush=True)
