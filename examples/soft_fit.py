@@ -64,19 +64,13 @@ def main(
 
 
 def _soft_fit(where: FitScene, soft: SoftEdges, rate: float, targets: list[float], patience: float) -> list[Reached]:
-    began = time.perf_counter()
     loss = _loss(where, soft)
 
     def gradient(mesh: Mesh, step: int) -> Tensor:
-        if time.perf_counter() - began > patience:
-            raise TimeoutError
         vertices = mesh.vertices.clone().requires_grad_()
         return torch.autograd.grad(loss(mesh.with_vertices(vertices)), vertices)[0]
 
-    try:
-        return descend(where, gradient, rate, len(where.scene.views), targets, math.inf)
-    except TimeoutError:
-        return [Reached(math.inf, math.inf)] * len(targets)
+    return descend(where, gradient, rate, len(where.scene.views), targets, math.inf, patience)
 
 
 def _loss(where: FitScene, soft: SoftEdges) -> Callable[[Mesh], Tensor]:
@@ -99,7 +93,7 @@ def _print_step(where: FitScene, soft: SoftEdges) -> None:
 
 
 def _seconds(reached: Reached) -> str:
-    return f"{reached.seconds:.1f} s, {reached.images:,.0f} images"
+    return f"{reached.seconds:.1f} s, {reached.images:,.0f} images" if math.isfinite(reached.seconds) else "not reached"
 
 
 if __name__ == "__main__":

@@ -68,8 +68,9 @@ def descend(
     images: int,
     targets: Sequence[float],
     budget: float,
+    patience: float = math.inf,
 ) -> list[Reached]:
-    """Fit the ball until the IoU reaches the last of the rising ``targets``, or ``budget`` images are rendered.
+    """Fit the ball until the IoU reaches the last of the rising ``targets``, or there are images or time no more.
 
     The IoU is measured after every step, on held-out views, and neither its images nor its seconds count.
 
@@ -79,14 +80,15 @@ def descend(
         rate: Of learning, as a share of the template's radius.
         images: That a step renders.
         targets: Of the IoU.
-        budget: Images.
+        budget: Images at most.
+        patience: Seconds after which no further step is begun.
     """
     template = ball(where.subdivisions)
     coordinates = SmoothCoordinates(template.faces, len(template.vertices), FitSettings().smoothness)
     state = UniformAdam.start(coordinates.from_vertices(template.vertices))
     reached: list[Reached] = []
     rendered, seconds = 0.0, 0.0
-    while len(reached) < len(targets) and rendered + images <= budget:
+    while len(reached) < len(targets) and rendered + images <= budget and seconds < patience:
         began = time.perf_counter()
         mesh = template.with_vertices(coordinates.to_vertices(state.parameters))
         state = state.step(coordinates.solve(gradient(mesh, state.count)), rate * RADIUS)

@@ -5,13 +5,13 @@ side, 1 to 64 images a call.
 """
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 
 import torch
 
 from render3d.cameras import Cameras
 from render3d.cli.findings import Cell, Findings, Measurements
+from render3d.costs import rate
 from render3d.errors import Render3DError
 from render3d.estimators import differentiable
 from render3d.renderers import Renderer
@@ -79,27 +79,19 @@ class _Timed:
     def _rate(self, case: tuple[str, int, int], call: _Call, batch: int) -> float | None:
         # A larger case is not quicker: what is known of smaller ones tells what a call will take at least.
         way, subdivisions, size = case
-        smaller = [rate for (w, s, p), rate in self._known.items() if w == way and s <= subdivisions and p <= size]
-        if any(batch / rate > PATIENCE for rate in smaller):
+        smaller = [known for (w, s, p), known in self._known.items() if w == way and s <= subdivisions and p <= size]
+        if any(batch / known > PATIENCE for known in smaller):
             return None
         try:
-            rate = _images_a_second(call, batch, self._rounds)
+            found = _images_a_second(call, batch, self._rounds)
         except (Render3DError, MemoryError) as error:
             self.failure = str(error)
             return None
-        self._known[case] = rate
-        return rate
+        self._known[case] = found
+        return found
 
 
 def _images_a_second(call: _Call, batch: int, rounds: int) -> float:
     """The best of the rounds, after a call that is not counted unless it takes long."""
-    took = _seconds(call)
-    if took < _LONG:
-        took = min(_seconds(call) for _ in range(max(1, rounds)))
-    return batch / took
-
-
-def _seconds(call: _Call) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+    first = rate(call, batch, 0.0)
+    return first if batch / first >= _LONG else max(rate(call, batch, 0.0) for _ in range(max(1, rounds)))

@@ -58,8 +58,8 @@ def fit(
         views: A transforms.json, or the folder that holds one.
         out: The folder for the results.
         scene: What is fitted. Each has flags of its own: --scene volume --help shows those of volumes.
-        renderer: What to fit through. Meshes: opengl, pyrender, mitsuba. Volumes: emissionabsorption, maxprojection. Or
-            module:Class for one of your own.
+        renderer: What to fit through. Meshes: opengl, pyrender, mitsuba, pytorch3d, kaolin, nvdiffrast. Volumes:
+            emissionabsorption, maxprojection, pytorch3dvolumes. Or module:Class for one of your own.
         template: A mesh file to deform instead of a sphere.
         hold_out: Views that are kept for measuring; by default one in five.
         resume: Go on with the fit that was stopped in OUT.
