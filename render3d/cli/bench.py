@@ -61,8 +61,9 @@ def _find(subject: Subject, renderers: str, rounds: int) -> Findings:
         if subject != "render":
             raise ValueError(f"--renderers is for 'render3d bench render'; got it with {subject}. Leave it out.")
         from render3d.cli.bench_renderers import compare_renderers
+        from render3d.renderers.by_name import names_in
 
-        found = compare_renderers([name.strip() for name in renderers.split(",")], rounds)
+        found = compare_renderers(names_in(renderers), rounds)
     else:
         found = importlib.import_module(f"render3d.cli.bench_{subject}").compare(rounds)
     return found

@@ -24,6 +24,7 @@ from render3d.cli.fit import Scene, check_flags, scene_of, split
 from render3d.comparison import FitTask, SceneSettings, Step, compare_fits, compare_scene, labels_of, names_for
 from render3d.errors import ComparisonError, FitError
 from render3d.fitting import FitSettings, VolumeFitSettings
+from render3d.renderers.by_name import names_in
 from render3d.scenes import Mesh, Volume
 from render3d.scenes.files import READ as MESHES
 from render3d.scenes.volume_files import FORMATS as VOLUMES
@@ -176,9 +177,7 @@ def _help(status: int) -> int:
 
 
 def _names(given: str | None, kind: type) -> tuple[str, ...]:
-    if given is None:
-        return names_for(kind)
-    return tuple(name.strip() for name in given.split(",") if name.strip())
+    return names_for(kind) if given is None else names_in(given)
 
 
 class _ProgressBars:

@@ -13,6 +13,11 @@ def known_renderers() -> dict[str, str]:
     return {name.lower(): name for name in renderers.renderers_with_output("alpha")}
 
 
+def names_in(words: str) -> tuple[str, ...]:
+    """Names that are written with commas between."""
+    return tuple(name.strip() for name in words.split(",") if name.strip())
+
+
 def renderer_by_name(name: str) -> Renderer:
     """Make a renderer with its default settings.
 
