@@ -5,6 +5,7 @@ pictures and curves are inside the page.
 """
 
 from render3d.report.curves import curves as curves
+from render3d.report.curves import standalone as standalone
 from render3d.report.grids import Row as Row
 from render3d.report.grids import grid as grid
 from render3d.report.html import Html as Html

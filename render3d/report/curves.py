@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from render3d.report.html import Html
+from render3d.report.style import STYLE
 
 _WIDTH, _HEIGHT = 500, 290
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 48, 44  # margins round the frame of the plot
@@ -87,6 +88,13 @@ def curves(
         + "\n".join(parts)
         + "\n</svg>"
     )
+
+
+def standalone(plot: Html) -> str:
+    """`curves` as an SVG file of its own, to be written as UTF-8."""
+    start, rest = plot.split(">", maxsplit=1)
+    opened = start.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return f"{opened}>\n<style>\n{STYLE}</style>{rest}\n"
 
 
 def _legend_rows(names: Sequence[str]) -> list[list[str]]:

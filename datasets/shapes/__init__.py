@@ -1,0 +1,3 @@
+"""Collections of meshes on disk."""
+
+from render3d.datasets.shapes.shape import Shape as Shape

@@ -1,0 +1,36 @@
+"""One model on disk, and what is known about it."""
+
+import dataclasses
+from pathlib import Path
+from typing import final
+
+from render3d.scenes import Mesh
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """One model of a collection, not yet read.
+
+    Attributes:
+        id: Unique in its collection, also where letters' case does not count; of letters, digits, ``-``, ``_`` and
+            ``.`` in parts joined by ``/``, none of which is ``.`` or ``..``: safe as a path of folders.
+        path: The file of the mesh.
+        root: The folder that the file and all that it refers to must lie in.
+        label: The name of its class; empty where the collection has none.
+        split: ``"train"``, ``"validation"`` or ``"test"``; empty where the collection has none.
+    """
+
+    id: str
+    path: Path
+    root: Path
+    label: str = ""
+    split: str = ""
+
+    def load(self) -> Mesh:
+        """Read the mesh.
+
+        Raises:
+            MeshError: As `Mesh.load`.
+        """
+        return Mesh.load(self.path)

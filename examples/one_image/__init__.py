@@ -1,0 +1,1 @@
+"""Shapes from one image, learnt through a renderer that is an argument."""
