@@ -99,7 +99,7 @@ class GradientContract:
         """By central differences, which are exact in colours; the direction is far from every face's kink."""
         if not self._has("lights", "rgb"):
             return
-        mesh, cameras, step = blob(), _cameras("perspective"), 1e-2
+        mesh, cameras, step = blob(), _cameras("perspective"), 3e-3
         measure = _Weighted("rgb", torch.ones(2, 1, *cameras.image_size))
         values = torch.tensor([0.3, 0.2, 0.4, 0.5, 0.1, 0.9, 0.1, 0.2, 0.9, 0.6, 0.3, 0.8])
 
