@@ -20,7 +20,7 @@ from render3d.errors import GradientError
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers import OpenGL
-from render3d.renderers.base import GradientKind, Renderer, Shading
+from render3d.renderers.base import DirectionalLight, GradientKind, Renderer, Shading
 from render3d.scenes import Mesh
 from render3d.testing.contracts import PROJECTIONS, Projection
 from render3d.testing.parity import edges
@@ -94,6 +94,32 @@ class GradientContract:
             return measure(renderer(_painted(mesh, colors), cameras, ("rgb",), generator=key))
 
         self._compare(measured, colors, lambda gradient: (gradient * direction).sum(), (after - before).float())
+
+    def test_lights(self) -> None:
+        """By central differences, which are exact in colours; the direction is far from every face's kink."""
+        if not self._has("lights", "rgb"):
+            return
+        mesh, cameras, step = blob(), _cameras("perspective"), 3e-3
+        measure = _Weighted("rgb", torch.ones(2, 1, *cameras.image_size))
+        values = torch.tensor([0.3, 0.2, 0.4, 0.5, 0.1, 0.9, 0.1, 0.2, 0.9, 0.6, 0.3, 0.8])
+
+        def lit(numbers: Tensor) -> Shading:
+            """By ambient light, one light's colour, its direction, and the background."""
+            ambient, color, towards, background = numbers.reshape(4, 3)
+            lamp = DirectionalLight(towards=towards, color=color)
+            return dataclasses.replace(self.shading, ambient=ambient, lights=(lamp,), background=background)
+
+        moved = [values + sign * step * axis for axis in torch.eye(12) for sign in (1, -1)]
+        pictures = torch.stack([measure(_reference(mesh, cameras, "rgb", lit(each))) for each in moved])
+        ahead, behind = pictures.reshape(12, 2).unbind(-1)
+        expected = ((ahead - behind) / (2 * step)).float()
+        sizes = expected.reshape(4, 3).norm(dim=1).repeat_interleave(3)  # that each of the four counts
+        unknown = values.clone().requires_grad_()
+
+        def measured(key: Key) -> Tensor:
+            return measure(self.make_renderer(lit(unknown))(mesh, cameras, ("rgb",), generator=key))
+
+        self._compare(measured, unknown, lambda gradient: gradient / sizes, expected / sizes)
 
     def test_what_is_not_claimed_is_refused(self) -> None:
         mesh, cameras = blob(), _cameras("perspective")
