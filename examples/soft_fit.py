@@ -2,9 +2,9 @@
 
 Views, template, preconditioner, optimiser and loss are the same: the ball of 642 vertices becomes the bunny in 20
 silhouettes of 64 x 64 pixels. PyTorch3D's sigma, faces per pixel and rate are tuned on a grid first, as noise, samples
-and rate of the estimator are by ``tune_fits.py``: a fit stops once it has taken longer than the best one. The grid takes
-hours, so it is measured in seconds of the processor, which other work on the machine does not count in; the two fits
-after it are measured by the clock.
+and rate of the estimator are by ``tune_fits.py``: a fit stops once it has taken longer than the best one. The grid
+takes hours, so it is measured in seconds of the processor, in which other work on the machine does not count; the two
+fits after it are measured by the clock.
 
 It needs PyTorch3D, which is installed as its own project says.
 """
