@@ -6,6 +6,7 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
+from render3d.estimators.correlated import Correlated
 from render3d.estimators.noise import Antithetic, Gaussian, Noise, Pixels
 from render3d.estimators.noisy import Noisy
 from render3d.estimators.signal import Signal
@@ -68,8 +69,14 @@ class Estimator:
 def _scaled(noise: Noise, factor: float) -> Noise:
     if isinstance(noise, Antithetic):
         return Antithetic(_scaled(noise.noise, factor))
+    if isinstance(noise, Correlated):
+        return Correlated(noise=_scaled_gaussian(noise.noise, factor), smoothness=noise.smoothness)
     if not isinstance(noise, Gaussian):
         raise TypeError(f"{type(noise).__name__} has no scale that is known here; replace the noise itself.")
+    return _scaled_gaussian(noise, factor)
+
+
+def _scaled_gaussian(noise: Gaussian, factor: float) -> Gaussian:
     scale = noise.scale
     longer = Pixels(scale.number * factor) if isinstance(scale, Pixels) else scale * factor
     return dataclasses.replace(noise, scale=longer)

@@ -1,6 +1,7 @@
 """Noise: what is perturbed, by which law, and how much."""
 
 import dataclasses
+import itertools
 import math
 from typing import ClassVar, Literal, Protocol, final
 
@@ -41,12 +42,15 @@ class Draw:
         scale: ``[*batch, W, V or 1, 1]``: scene units for one unit of a coordinate; any dimension may be 1.
         directions: ``[*batch, W, V or 1, d, 3]`` orthonormal, world axes, any leading dimension may be 1; or None where
             the coordinates are along those axes.
+        own: What the displacements of all other vertices do not tell of each: its coordinates less their mean given
+            those; same shape. None where vertices are independent, and all of a displacement is its own.
     """
 
     coordinates: Tensor
     score: Tensor
     scale: Tensor
     directions: Tensor | None = None
+    own: Tensor | None = None
 
     @property
     def displacements(self) -> Tensor:
@@ -59,6 +63,20 @@ class Draw:
             return self
         ends = torch.stack(self.coordinates.aminmax(dim=0))
         return dataclasses.replace(self, coordinates=ends)
+
+    def exchanged(self) -> "Draw":
+        """Samples between which a vertex lies, too, if its own parts are exchanged between samples or mirrored pairs.
+
+        All others stay. They are the corners of a box in the coordinates: the extremes of what the others tell of the
+        vertex, and those of what is its own, added.
+        """
+        if self.own is None:
+            return self.extremes()
+        told = self.coordinates - self.own
+        low, high = (each + own for each, own in zip(told.aminmax(dim=0), self.own.aminmax(dim=0), strict=True))
+        sides = itertools.product((False, True), repeat=low.shape[-1])
+        corners = [torch.where(torch.tensor(side, device=low.device), high, low) for side in sides]
+        return dataclasses.replace(self, coordinates=torch.stack(corners))
 
     def world_gradient(self, gradient: Tensor) -> Tensor:
         """``[*batch, views, V, 3]``: the gradient in vertices, of that in the coordinates ``[*batch, views, V, d]``."""
@@ -164,8 +182,12 @@ class Antithetic:
         if samples % 2:
             raise ValueError(f"samples must be even for antithetic noise, which comes in pairs; got {samples}.")
         half = self.noise.draw(key, samples // 2, mesh, cameras)
-        coordinates, score = (torch.cat([values, -values]) for values in (half.coordinates, half.score))
-        return Draw(coordinates, score, half.scale, half.directions)
+        both = {
+            name: torch.cat([values, -values])
+            for name, values in (("coordinates", half.coordinates), ("score", half.score), ("own", half.own))
+            if values is not None
+        }
+        return dataclasses.replace(half, **both)
 
 
 def _across_rays(vertices: Tensor, cameras: Cameras) -> Tensor:

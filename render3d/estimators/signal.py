@@ -149,7 +149,8 @@ class Regression:
     The slope of the best linear fit of ``f(x + d)`` in normal noise is the gradient of ``E f(x + d)`` (Stein), and
     fitting the neighbours too removes what they did (Berahas et al., "A theoretical and empirical comparison of
     gradient approximations in derivative-free optimization", 2022, for linear interpolation). With as many samples as
-    coordinates, at least, and a bias of order 1/K where the loss is not linear over the noise.
+    coordinates, at least, and a bias of order 1/K where the loss is not linear over the noise. The noise of further
+    vertices must be independent of that of the neighbours, or what it did would be put down to them.
 
     Attributes:
         ridge: Times K, it is added to the diagonal of the normal equations: a share by which the gradient shrinks.
@@ -169,7 +170,16 @@ class Regression:
         return losses - losses.mean(0, keepdim=True)
 
     def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
-        """See `Signal`."""
+        """See `Signal`.
+
+        Raises:
+            ValueError: Noise that vertices share, or too few samples.
+        """
+        if draw.own is not None:
+            raise ValueError(
+                "Regression is for independent noise: what far vertices did, with noise that they share, it would put "
+                "down to near ones. Use LeaveOneOut() with Correlated noise."
+            )
         coordinates = draw.coordinates - draw.coordinates.mean(0, keepdim=True)
         samples, vertices, dimensions = coordinates.shape[0], *coordinates.shape[-2:]
         table, real = neighbours(faces, vertices)  # [V, R], each vertex itself first

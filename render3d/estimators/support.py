@@ -50,6 +50,12 @@ class Rings:
     is made of the same samples. For antithetic pairs, c itself is zero. (A box for each sample alone, or that of the
     mesh without noise, is biased by half and more.)
 
+    Of noise that vertices share (`Correlated`), ``d_k`` is ``m_k + r_k``: what the other vertices tell of the vertex,
+    and its own part, which is independent of them and, but for a factor, its score. The same holds of ``r_k`` in the
+    place of ``d_k``, if B stays when the ``r_k`` of the vertex are exchanged while all ``m_k`` stay. Its range over the
+    samples would not; so B also holds the vertex wherever any ``m_j + r_k`` would put it (`Draw.exchanged`). For pairs,
+    this B is even in ``r_k``.
+
     Faces that reach behind the near plane have no box: their vertices are credited with the whole picture.
 
     Attributes:
@@ -87,6 +93,7 @@ class Rings:
         table, _ = neighbours(noisy.faces, bounds.shape[-2])
         for _ in range(rings):
             bounds = bounds.index_select(-2, table.T.reshape(-1)).unflatten(-2, table.T.shape).amin(-3)  # type: ignore[no-untyped-call]
+        bounds = torch.minimum(bounds, noisy.exchanged_bounds)
         low, high = (bounds - (self.margin + _ROUNDING)).floor().chunk(2, dim=-1)
         height, width = noisy.image_size
         size = low.new_tensor([width, height])
