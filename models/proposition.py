@@ -4,7 +4,7 @@ Rezende et al. 2016, supplement A.10, equations (4)-(7), for models in which eve
 are sums and every number here is exact to rounding. `render3d.models.completion.complete` runs the chain itself.
 What the printed proposition does and does not say is on the page :doc:`/completion_theory`.
 
-``z`` has Z values, the observed part ``x_o`` has O, the missing part ``x_u`` has U; all tensors are float64.
+``z`` has Z values, the observed part ``x_o`` has O, the missing part ``x_u`` has U. All is computed in float64.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from render3d.errors import ModelError
 
-_SUM_TOLERANCE = 1e-9
+_ROUNDING = 1e-5  # of sums of float32
 _COIN = torch.tensor([0.5, 0.5], dtype=torch.float64)
 
 
@@ -37,16 +37,14 @@ class DiscreteModel:
     likelihood: Tensor
 
     def __post_init__(self) -> None:
-        prior, likelihood = self.prior.double(), self.likelihood.double()
-        if prior.ndim != 1 or likelihood.ndim != 3 or len(prior) != len(likelihood):
+        shape = self.likelihood.shape
+        if self.prior.ndim != 1 or len(shape) != 3 or len(self.prior) != shape[0]:
             raise ModelError(
-                f"prior and likelihood must be [Z] and [Z, O, U]; got {list(prior.shape)} and {list(likelihood.shape)}."
+                f"prior and likelihood must be [Z] and [Z, O, U]; got {list(self.prior.shape)} and {list(shape)}."
             )
-        _check_law("prior", prior)
-        _check_law("likelihood", likelihood.flatten(1))
-        object.__setattr__(self, "prior", prior)
-        object.__setattr__(self, "likelihood", likelihood)
-        if bool((prior == 0).any() or (self.evidence == 0).any()):
+        object.__setattr__(self, "prior", _law("prior", self.prior))
+        object.__setattr__(self, "likelihood", _law("likelihood", self.likelihood.flatten(1)).reshape(shape))
+        if bool((self.prior == 0).any() or (self.evidence == 0).any()):
             raise ModelError("Every z and every x must have some probability. Leave out what never happens.")
 
     @classmethod
@@ -88,19 +86,18 @@ def kernel(model: DiscreteModel, recognition: Tensor) -> Tensor:
     Raises:
         ModelError: The shape does not fit, or a law does not sum to one.
     """
-    shape = model.posterior.shape
-    if recognition.shape != shape:
-        raise ModelError(f"recognition must be [O, U, Z], here {list(shape)}; got {list(recognition.shape)}.")
-    _check_law("recognition", recognition)
-    return recognition.double() @ model.likelihood.sum(1)
+    return _recognition(model, recognition) @ model.likelihood.sum(1)
 
 
 def errors_of_recognition(model: DiscreteModel, recognition: Tensor) -> Tensor:
     """The left side of (6), ``sum_x |q(z given x) p(x) / p(z) - p(x given z)|``, ``[Z]``: epsilon is its maximum.
 
     Its mean under p(z) is ``sum_x p(x) ||q(. given x) - p(. given x)||_1``.
+
+    Raises:
+        ModelError: As in `kernel`.
     """
-    scaled = recognition.double().permute(2, 0, 1) * model.evidence / model.prior[:, None, None]
+    scaled = _recognition(model, recognition).permute(2, 0, 1) * model.evidence / model.prior[:, None, None]
     return (scaled - model.likelihood).abs().sum((1, 2))
 
 
@@ -128,7 +125,8 @@ def stationary(kernel: Tensor) -> Tensor:
             "of x_u some probability under every z."
         )
     # pi (I - K) = 0 and sum(pi) = 1 in one regular system: pi (I - K + 1) = 1.
-    return torch.linalg.solve((leaving + 1).mT, torch.ones(kernel.shape[:-1], dtype=torch.float64))
+    law: Tensor = torch.linalg.solve((leaving + 1).mT, torch.ones(kernel.shape[:-1], dtype=torch.float64))
+    return law
 
 
 class Completion(NamedTuple):
@@ -139,7 +137,7 @@ class Completion(NamedTuple):
         observed: ``p(x_o)``, ``[O]``.
         fixed_point_error: The left side of (7), ``||p(. given x_o) K^q - p(. given x_o) K||``, ``[O]``.
         one_step_error: ``||p(. given x_o) K^q - p(. given x_o)||``, ``[O]``: the same where x_o and x_u are independent
-            given z, for only then is the target a fixed point of K.
+            given z, for there the target is a fixed point of K.
         stationary: The marginal that the chain settles on, ``[O, U]``.
         stationary_error: ``||stationary - p(. given x_o)||``, ``[O]``.
         contraction: The Dobrushin coefficient of ``K^q(. given ., x_o)``, ``[O]``.
@@ -254,11 +252,22 @@ def _distance(first: Tensor, second: Tensor) -> Tensor:
     return (first - second).abs().sum(-1)
 
 
-def _check_law(name: str, law: Tensor) -> None:
-    total = law.double().sum(-1)
-    if not bool((law >= 0).all() and ((total - 1).abs() < _SUM_TOLERANCE).all()):
+def _recognition(model: DiscreteModel, values: Tensor) -> Tensor:
+    count, observed, missing = model.likelihood.shape
+    shape = [observed, missing, count]
+    if list(values.shape) != shape:
+        raise ModelError(f"recognition must be [O, U, Z], here {shape}; got {list(values.shape)}.")
+    return _law("recognition", values)
+
+
+def _law(name: str, values: Tensor) -> Tensor:
+    """Float64 laws along the last dimension, without what rounding to float32 left of a sum other than one."""
+    values = values.double()
+    total = values.sum(-1, keepdim=True)
+    if not bool((values >= 0).all() and ((total - 1).abs() < _ROUNDING).all()):
         worst = float(total.flatten()[(total.flatten() - 1).abs().argmax()])
         raise ModelError(
-            f"{name} must hold probabilities that sum to one; the least is {float(law.min()):g}, and the sum farthest "
-            f"from one is {worst:g}. Divide by the sum, in float64."
+            f"{name} must hold probabilities that sum to one; the least is {float(values.min()):g}, and the sum "
+            f"farthest from one is {worst:g}. Divide by the sum."
         )
+    return values / total
