@@ -69,7 +69,6 @@ def test_a_finished_run_is_evaluated_anew_with_more_samples(
     few, many = before["test"].pop("importance_weighted"), shown.pop("importance_weighted")
     assert shown == before["test"] and many["samples"] == 25
     assert many["negative_bound_nats"] < few["negative_bound_nats"]
-    assert (tmp_path / "checkpoint.safetensors").read_bytes() == (run / "checkpoint.safetensors").read_bytes()
     assert main([*again, "--evaluation-samples", "1"]) == 0
     assert "by 1 sample: " in capsys.readouterr().out
 

@@ -1,6 +1,8 @@
 """Proposition A.1: exact sums against slow twins and simulated chains, bounds as properties, counter-examples."""
 
 import itertools
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +209,23 @@ def test_from_the_posterior_to_a_wrong_law_the_errors_of_one_step_grow_in_propor
     assert part.epsilon == pytest.approx(share * whole.epsilon)
     torch.testing.assert_close(part.fixed_point_error, share * whole.fixed_point_error)
     assert float((part.stationary_error / whole.stationary_error - share).abs().max()) > 0.05  # these do not
+
+
+def test_the_figure_shows_what_its_page_says() -> None:
+    pytest.importorskip("matplotlib")
+    script = Path(__file__).resolve().parents[2] / "docs" / "figures" / "proposition.py"
+    epsilon, worst, settled, mean = script_curves(script, "of_quality", np.linspace(0, 1, 11))
+    assert np.allclose(np.diff(mean, 2), 0) and np.allclose(np.diff(worst, 2), 0)
+    assert np.abs(np.diff(settled, 2)).max() > 1e-3
+    assert (epsilon[1:] > np.max([worst, settled, mean], axis=0)[1:]).all()
+    bound, worst, epsilon, mean = script_curves(script, "of_rarity", np.logspace(-3, -0.31, 5))
+    assert (bound > worst).all() and (worst > epsilon).all() and (epsilon > mean).all()
+    settled, epsilon, mean = script_curves(script, "of_noise", np.logspace(-5, -1, 5))
+    assert (settled > epsilon).all() and (epsilon > mean).all() and (np.diff(settled) < 0).all()
+
+
+def script_curves(script: Path, name: str, x: np.ndarray) -> list[np.ndarray]:
+    return [np.array(values) for values in runpy.run_path(str(script))[name](x).values()]
 
 
 def fits(counts: np.ndarray, wanted: Tensor) -> float:
