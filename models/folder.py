@@ -20,6 +20,7 @@ from render3d.models.training_report import training_report
 from render3d.report.provenance import provenance
 
 CONFIG = "config.json"
+EVALUATION_SAMPLES = 10
 _TEST_EXAMPLES = 1000
 
 
@@ -32,7 +33,13 @@ class Run(NamedTuple):
 
 
 def train_to_folder(
-    recipe: Recipe, out: Path, *, resume: bool = False, progress: Progress | None = None, device: str | None = None
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    device: str | None = None,
+    evaluation_samples: int = EVALUATION_SAMPLES,
 ) -> Bound | None:
     """Train, and write what came of it to a folder.
 
@@ -45,13 +52,17 @@ def train_to_folder(
         resume: As in `train`, like the next two.
         progress: Called with every `Record`.
         device: Where to compute.
+        evaluation_samples: K of the importance-weighted bound on test data. It is no part of the run: a finished one,
+            resumed with another K, is only evaluated anew.
 
     Returns:
-        The bound on the test split, the first 1,000 examples of it; None in all processes but the first.
+        The bounds on the test split, the first 1,000 examples of it; None in all processes but the first.
 
     Raises:
-        TrainingError: As in `train`.
+        TrainingError: As in `train`, or less than one evaluation sample.
     """
+    if evaluation_samples < 1:
+        raise TrainingError(f"evaluation_samples must be at least 1; got {evaluation_samples}.")
     first = World(device).is_first
     if first and not resume and not (out / CHECKPOINT).exists():
         out.mkdir(parents=True, exist_ok=True)
@@ -67,7 +78,7 @@ def train_to_folder(
         trained = train(recipe, out, resume=resume, progress=report, device=device)
     if not first:
         return None
-    found = bound(trained.model, Source(recipe, "test"), _TEST_EXAMPLES)
+    found = bound(trained.model, Source(recipe, "test"), _TEST_EXAMPLES, samples=evaluation_samples)
     _write(out / "metrics.json", json.dumps(_metrics(trained, found), indent=2))
     _write(out / "report.html", training_report(recipe, trained, found))
     return found
@@ -102,12 +113,7 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
 def _metrics(trained: Trained, found: Bound) -> dict[str, Any]:
     measured = [record for record in trained.records if record.validation is not None]
     return {
-        "test": {
-            "negative_bound_nats": found.mean,
-            "standard_error": found.standard_error,
-            "kl_nats": float(found.kl.mean()),
-            "examples": len(found.total),
-        },
+        found.split: found.summary(),
         "validation_nats": measured[-1].validation,
         "updates": trained.records[-1].step,
         "seconds": trained.records[-1].seconds,

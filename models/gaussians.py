@@ -19,3 +19,7 @@ class DiagonalGaussian(NamedTuple):
         """``KL[q || N(0, I)]`` in nats, ``[...]``: the closed form, summed over the last dimension."""
         variance = (2 * self.log_scale).exp()
         return (0.5 * (self.mean.square() + variance - 1) - self.log_scale).sum(-1)
+
+    def log_ratio(self, noise: Tensor) -> Tensor:
+        """``log N(z; 0, I) - log q(z)`` in nats at ``z = sample(noise)``, ``[...]``; its mean is the negative KL."""
+        return (0.5 * (noise.square() - self.sample(noise).square()) + self.log_scale).sum(-1)

@@ -35,15 +35,25 @@ class FreeEnergy(NamedTuple):
     Attributes:
         reconstruction: ``[N]``: ``-log p(x given z_1..T, c)``, one sample of its mean under q.
         kl: ``[N, T]``: ``KL[q(z_t given z_<t, x) || p(z_t)]`` along the sampled z_<t, in closed form.
+        log_ratio: ``[N]``: ``log p(z) - log q(z given x)`` of the sampled z_1..T, of the same mean as ``-kl.sum(1)``.
     """
 
     reconstruction: Tensor
     kl: Tensor
+    log_ratio: Tensor
 
     @property
     def total(self) -> Tensor:
         """``[N]``."""
         return self.reconstruction + self.kl.sum(1)
+
+    @property
+    def log_weight(self) -> Tensor:
+        """``log p(x, z given c) - log q(z given x, c)``, ``[N]``: the log of an importance weight.
+
+        The mean of the weight itself is ``p(x given c)`` (Burda et al., "Importance weighted autoencoders", 2016).
+        """
+        return self.log_ratio - self.reconstruction
 
 
 @final
@@ -115,23 +125,14 @@ class SequentialModel(nn.Module):
 
     def free_energy(self, batch: Batch, noise: Tensor, key: Key) -> FreeEnergy:
         """The same for given noise ``[N, T, L]``, from which z is made; ``key`` is for renderers that are random."""
-        states, kl = self.infer(batch, noise)
+        states, kl, log_ratio = self._infer(batch, noise)
         x_hat = self.decode(states, batch, key)
-        return FreeEnergy(-self.likelihood.log_prob(batch.x, x_hat), kl)
+        return FreeEnergy(-self.likelihood.log_prob(batch.x, x_hat), kl, log_ratio)
 
     def infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
         """States ``[N, T, S]`` with z sampled from q by ``noise`` ``[N, T, L]``, and the KL terms ``[N, T]``."""
-        observed = self.posterior.reader.prepare(batch.x, len(batch.x))
-        context = self.context.prepare(batch.context, len(batch.x))
-        carried = self._start(len(batch.x))
-        states, terms = [], []
-        for step in range(self.steps):
-            read = self.context(context, carried[0])
-            law = self.posterior(observed, carried[0], read)
-            carried = self._next(law.sample(noise[:, step]), read, carried)
-            states.append(carried[0])
-            terms.append(law.kl_to_standard())
-        return torch.stack(states, dim=1), torch.stack(terms, dim=1)
+        states, kl, _ = self._infer(batch, noise)
+        return states, kl
 
     def imagine(self, latents: Tensor, context: Tensor | None = None) -> Tensor:
         """States ``[N, T, S]`` for given z ``[N, T, L]``; standard normal ones are samples of the prior."""
@@ -155,6 +156,20 @@ class SequentialModel(nn.Module):
     def noise(self, count: int, key: Key) -> Tensor:
         """Standard normal ``[count, T, L]``, a function of the key and the number of the example."""
         return standard_normal(key.fold_in(0), 1, count, (self.steps, self.latents))[0]
+
+    def _infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        observed = self.posterior.reader.prepare(batch.x, len(batch.x))
+        context = self.context.prepare(batch.context, len(batch.x))
+        carried = self._start(len(batch.x))
+        states, kl, log_ratio = [], [], []
+        for step in range(self.steps):
+            read = self.context(context, carried[0])
+            law = self.posterior(observed, carried[0], read)
+            carried = self._next(law.sample(noise[:, step]), read, carried)
+            states.append(carried[0])
+            kl.append(law.kl_to_standard())
+            log_ratio.append(law.log_ratio(noise[:, step]))
+        return torch.stack(states, dim=1), torch.stack(kl, dim=1), torch.stack(log_ratio, dim=1).sum(1)
 
     def _start(self, count: int) -> tuple[Tensor, Tensor]:
         state, memory = self.start[:, None].expand(2, count, -1)

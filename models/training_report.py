@@ -5,7 +5,7 @@ from torch import Tensor
 
 from render3d import report
 from render3d.models.batch import Batch
-from render3d.models.evaluation import Bound
+from render3d.models.evaluation import CONFIDENCE, Bound
 from render3d.models.pictures import portraits, turntable
 from render3d.models.recipes import Recipe
 from render3d.models.sequential import SequentialModel
@@ -22,13 +22,14 @@ def training_report(recipe: Recipe, trained: Trained, found: Bound) -> str:
     source = Source(recipe, "test")
     batch = source.batch(range(_SHOWN))
     lead = (
-        f"{source.recipe.facts()['dataset']}, T = {recipe.model.steps}: negative bound {found.mean:.1f} +- "
-        f"{found.standard_error:.1f} nats on {len(found.total)} test volumes (KL {float(found.kl.mean()):.1f}), after "
-        f"{last.step} updates in {last.seconds / 60:.0f} minutes."
+        f"{source.recipe.facts()['dataset']}, T = {recipe.model.steps}: negative bound {found.by_samples[1]}, on "
+        f"{len(found.total)} {found.split} volumes (KL {float(found.kl.mean()):.1f}), after {last.step} updates in "
+        f"{last.seconds / 60:.0f} minutes."
     )
     return report.page(
         "A generative model of volumes",
         lead,
+        _bounds(found),
         _samples(trained.model, batch, recipe),
         _reconstructions(trained.model, batch),
         _curves(trained),
@@ -36,6 +37,18 @@ def training_report(recipe: Recipe, trained: Trained, found: Bound) -> str:
             "How it was made", report.columns(report.facts(recipe.facts()), report.facts(report.provenance()))
         ),
     )
+
+
+def _bounds(found: Bound) -> report.Html:
+    rows = [
+        [str(samples), found.split, str(len(found.total)), f"{one.mean:.2f}", f"{one.low:.2f} to {one.high:.2f}"]
+        for samples, one in found.by_samples.items()
+    ]
+    note = "Above -log p(x given c) in expectation: the free energy for one sample of z, importance-weighted for more."
+    if found.samples > 1:
+        note += f" What {found.samples} samples take from one, paired by example: {found.gain}."
+    heads = ("samples", "split", "examples", "negative bound, nats", f"{CONFIDENCE:.0%} interval")
+    return report.section("Bounds", report.paragraph(note), report.table(heads, rows))
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from render3d.models.checkpoints import Record
 from render3d.models.distributed import World
-from render3d.models.folder import train_to_folder
+from render3d.models.folder import EVALUATION_SAMPLES, train_to_folder
 from render3d.models.recipes import RECIPES, Recipe, recipe_by_name
 
 _USAGE = """usage: render3d train RECIPE --out DIR [--help] ...
@@ -34,6 +34,7 @@ def train(words: Sequence[str]) -> int:
         configuration: Annotated[Recipe, tyro.conf.arg(name="", constructor=function)],
         resume: bool = False,
         device: str | None = None,
+        evaluation_samples: int = EVALUATION_SAMPLES,
         as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     ) -> int:
         """Train a generative model.
@@ -43,19 +44,28 @@ def train(words: Sequence[str]) -> int:
             configuration: What to train, and how.
             resume: Go on with the run that was stopped in OUT.
             device: Where to compute: cpu, cuda, cuda:1; by default a GPU, where there is one.
+            evaluation_samples: Samples of the importance-weighted bound on test data; another number with --resume
+                evaluates a finished run anew.
             as_json: Print the measures as JSON.
         """
-        return _train(configuration, out, resume, device, as_json)
+        return _train(configuration, out, resume, device, evaluation_samples, as_json)
 
     return tyro.cli(run, prog=f"render3d train {words[0]}", args=list(words[1:]))
 
 
-def _train(recipe: Recipe, out: Path, resume: bool, device: str | None, as_json: bool) -> int:
+def _train(recipe: Recipe, out: Path, resume: bool, device: str | None, evaluation_samples: int, as_json: bool) -> int:
     first = World(device).is_first
     console = Console(stderr=as_json, quiet=not first)
     with _Bar(recipe, console) as bar:
         try:
-            found = train_to_folder(recipe, out, resume=resume, progress=bar.advance, device=device)
+            found = train_to_folder(
+                recipe,
+                out,
+                resume=resume,
+                progress=bar.advance,
+                device=device,
+                evaluation_samples=evaluation_samples,
+            )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"stopped after update {bar.step} of {recipe.training.updates} or later; nothing is lost. Go on by the "
@@ -64,9 +74,11 @@ def _train(recipe: Recipe, out: Path, resume: bool, device: str | None, as_json:
     if found is None:
         return 0
     if as_json:
-        print(json.dumps({"negative_bound_nats": found.mean, "standard_error": found.standard_error}))
+        print(json.dumps(found.summary()))
     else:
-        console.print(f"Negative bound on test data: {found.mean:.1f} +- {found.standard_error:.1f} nats.")
+        console.print(f"Negative bound on {len(found.total)} {found.split} examples:", highlight=False)
+        for samples, estimate in found.by_samples.items():
+            console.print(f"  by {samples} sample{'s' * (samples > 1)}: {estimate}", highlight=False)
         console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
     return 0
 

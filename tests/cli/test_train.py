@@ -42,7 +42,35 @@ def test_a_run_leaves_all_that_explains_it(run: Path) -> None:
     assert metrics["test"]["examples"] == 12 and metrics["updates"] == 8
     assert metrics["test"]["negative_bound_nats"] > metrics["test"]["kl_nats"] > 0
     page = (run / "report.html").read_text()
+    importance = metrics["test"]["importance_weighted"]
+    assert (metrics["test"]["split"], metrics["test"]["samples"], importance["samples"]) == ("test", 1, 10)
+    assert importance["interval_95"][0] < importance["negative_bound_nats"] < metrics["test"]["negative_bound_nats"]
+    assert importance["gain_over_one_sample"]["nats"] == pytest.approx(
+        metrics["test"]["negative_bound_nats"] - importance["negative_bound_nats"]
+    )
+    assert "10 samples take from one, paired by example" in page
     assert "T = 2" in page and "data:image/png" in page and "http://" not in page
+
+
+def test_a_finished_run_is_evaluated_anew_with_more_samples(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    before = json.loads((run / "metrics.json").read_text())
+    for name in ("config.json", "checkpoint.safetensors"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    again = ["train", "test_train:tiny", "--out", str(tmp_path), "--updates", "8", "--device", "cpu", "--resume"]
+    assert main([*again, "--evaluation-samples", "0"]) == 1
+    assert "evaluation_samples must be at least 1; got 0" in capsys.readouterr().err
+    assert not (tmp_path / "metrics.json").exists()
+    assert main([*again, "--evaluation-samples", "25", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == json.loads((tmp_path / "metrics.json").read_text())["test"]
+    few, many = before["test"].pop("importance_weighted"), shown.pop("importance_weighted")
+    assert shown == before["test"] and many["samples"] == 25
+    assert many["negative_bound_nats"] < few["negative_bound_nats"]
+    assert main([*again, "--evaluation-samples", "1"]) == 0
+    assert "by 1 sample: " in capsys.readouterr().out
 
 
 def test_a_finished_run_is_not_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
