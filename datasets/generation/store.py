@@ -1,16 +1,19 @@
 """Objects on disk: there whole or not at all, and known to be whole."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from render3d.atomic import json_by_lines
 from render3d.datasets.generation.layout import OBJECT
+from render3d.errors import GenerationError
 
 PARTIAL = ".partial"
 """Where objects are until they are whole, in the folder of the run and so on its file system."""
@@ -76,6 +79,15 @@ def is_whole(folder: Path, place: PurePosixPath, source_checksum: str) -> bool:
         return False
 
 
+def discard(folder: Path, place: PurePosixPath) -> None:
+    """Remove an object, at once to all who look for it."""
+    partial = folder / PARTIAL / secrets.token_hex(8)
+    if (folder / place).exists():
+        partial.parent.mkdir(exist_ok=True)
+        (folder / place).rename(partial)
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def checksum(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal.
 
@@ -89,6 +101,25 @@ def checksum(path: Path) -> str:
 def clean(folder: Path) -> None:
     """Remove what a run that was killed has left half done."""
     shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, made if it is not there, for this process alone; the system opens it when the process ends.
+
+    Raises:
+        GenerationError: Another process has it.
+        OSError: It cannot be made or written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GenerationError(
+                f"Another run is writing to {folder}. Wait for its end, or write to another folder."
+            ) from None
+        yield
 
 
 def wait_for_disk() -> None:
