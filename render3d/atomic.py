@@ -59,7 +59,9 @@ def json_by_lines(content: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: NaN or an infinite number, which JSON does not have.
     """
-    return (_lines("{}", (f"{_json(name)}: {_entry(value)}" for name, value in content.items()), indent=0) + "\n").encode()
+    return (
+        _lines("{}", (f"{_json(name)}: {_entry(value)}" for name, value in content.items()), indent=0) + "\n"
+    ).encode()
 
 
 def _entry(value: Any) -> str:

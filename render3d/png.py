@@ -33,7 +33,7 @@ def encode(pixels: NDArray[Any]) -> bytes:
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     color_type = _COLOR_TYPES[pixels.shape[2] if pixels.ndim == 3 else 1]
     header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    content = zlib.compress(filtered, _LEVEL)
+    content = zlib.compress(filtered.data, _LEVEL)
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", content) + _chunk(b"IEND", b"")
 
 

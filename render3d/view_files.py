@@ -86,7 +86,7 @@ def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) ->
         if "rgb" not in rendering.outputs:
             frame["mask_path"] = frame["file_path"]
         frame |= {_FIELDS[folder]: _name(folder, number) for folder in folders}
-    facts = {"color_space": "sRGB, composited over the background", "renderer": renderer}
+    facts: dict[str, Any] = {"color_space": "sRGB, composited over the background", "renderer": renderer}
     if "depth" in folders:
         facts |= {"depth_unit_scale_factor": depth_unit(cameras.far), "depth_kind": "camera z, 0 where nothing is"}
     if "normals" in folders:

@@ -16,7 +16,8 @@ from render3d.conventions import from_nerf, from_nerfstudio
 from render3d.errors import CameraError, ShapeError, ViewsError
 from render3d.image_files import read_image
 from render3d.images import Rendering
-from render3d.view_files import TRANSFORMS, view_files
+from render3d.view_files import TRANSFORMS as TRANSFORMS
+from render3d.view_files import view_files
 
 _SUFFIXES = ("", ".png", ".jpg", ".jpeg")
 

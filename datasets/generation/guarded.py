@@ -20,8 +20,6 @@ _TOO_LARGE = 77  # the exit status of a process that held more memory than it ma
 _SECONDS_BETWEEN_LOOKS = 0.05
 _MOST_STARTS = 3  # for one shape
 
-_job: Job  # of this process, where it is one that works
-
 
 @final
 class GuardedProcess:
@@ -36,8 +34,9 @@ class GuardedProcess:
     """
 
     def __init__(self, job: Job, limits: Limits, *, threads: int = 1) -> None:
+        self._job = job
         self._limits = limits
-        self._begin = (job, limits.memory, threads)
+        self._threads = threads
         self._pool = self._new_pool()
         self._lock = threading.Lock()  # of the next two
         self._running: Future[Outcome] | None = None
@@ -57,8 +56,7 @@ class GuardedProcess:
             except RuntimeError:  # the process died between two shapes, or as it began: that costs no shape
                 if self._closed:
                     raise CancelledError from None
-                self._pool.stop()
-                self._pool.join()
+                _end(self._pool)
                 self._pool = self._new_pool()
             else:
                 self._worked = True
@@ -74,7 +72,7 @@ class GuardedProcess:
         with self._lock:
             if self._closed:
                 raise CancelledError
-            self._running = self._pool.schedule(_do, args=[shape], timeout=self._limits.seconds)
+            self._running = self._pool.schedule(_do, args=[self._job, shape], timeout=self._limits.seconds)
         try:
             return self._running.result()
         except TimeoutError:
@@ -91,29 +89,31 @@ class GuardedProcess:
             self._closed = True
             if self._running is not None:
                 self._running.cancel()  # who waits for it waits no longer
-        self._pool.stop()
-        self._pool.join()
+        _end(self._pool)
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
             max_workers=1,
             initializer=_begin,
-            initargs=self._begin,
+            initargs=(self._limits.memory, self._threads),
             context=multiprocessing.get_context("spawn"),  # OpenGL does not survive a fork
         )
 
 
-def _begin(job: Job, memory: int | None, threads: int) -> None:
-    global _job
-    _job = job
+def _end(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
+
+
+def _begin(memory: int | None, threads: int) -> None:
     torch.set_num_threads(1)
     os.environ.setdefault("LP_NUM_THREADS", str(threads))  # Mesa reads it when a context is made
     threading.Thread(target=_watch, args=(memory,), daemon=True).start()
 
 
-def _do(shape: Shape) -> Outcome:
+def _do(job: Job, shape: Shape) -> Outcome:
     try:
-        return _job(shape)
+        return job(shape)
     except MemoryError as error:
         return Failed(shape, "memory", str(error) or "There is no memory left.", traceback.format_exc())
     except Exception as error:  # a job that does not keep its promise costs its shape only

@@ -22,7 +22,6 @@ from render3d.datasets.generation.store import checksum, put
 from render3d.datasets.shapes import Shape
 from render3d.errors import BackEndError, GraphicsError, MeshError
 from render3d.image_files import depth_unit
-from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers import Renderer
 from render3d.renderers.base import EmptyViewWarning
@@ -89,9 +88,7 @@ class RenderObject:
     def _stream(self, purpose: int) -> Key:
         return Key(self.settings.seed).fold_in(purpose)
 
-    def _facts(
-        self, shape: Shape, mesh: Mesh, source: str, cameras: Cameras, renderer: Renderer
-    ) -> dict[str, Any]:
+    def _facts(self, shape: Shape, mesh: Mesh, source: str, cameras: Cameras, renderer: Renderer) -> dict[str, Any]:
         from render3d import __version__
 
         settings = self.settings.to_json()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from render3d import report
 from render3d.datasets.generation.layout import OBJECT, Layout
+from render3d.datasets.generation.protocols import Given
 from render3d.datasets.generation.settings import ViewsSettings
 from render3d.datasets.shapes import Shape
 from render3d.image_files import read_image
@@ -79,7 +80,8 @@ def _pictures(place: Path) -> list[Tensor]:
     shown = []
     for number in _spread(len(pictures), _VIEWS):
         rgb, alpha = read_image(pictures[number])
-        shown.append(rgb if rgb is not None else (1 - alpha).expand(3, -1, -1))  # type: ignore[operator]
+        if alpha is not None:
+            shown.append((1 - alpha).expand(3, -1, -1) if rgb is None else rgb)
     return shown
 
 
@@ -105,16 +107,14 @@ def _failures(result: "Result") -> list[report.Html]:
     rows = [[failure.id, failure.kind, failure.reason] for failure in result.failures[:_MOST_FAILURES]]
     note = f"{len(rows)} of {len(result.failures)}; failures.csv has all of them, with traces."
     return [
-        report.section(
-            "Failures", report.paragraph(note), report.table(["object", "kind", "reason"], rows, words=True)
-        )
+        report.section("Failures", report.paragraph(note), report.table(["object", "kind", "reason"], rows, words=True))
     ]
 
 
 def _readable(settings: ViewsSettings) -> dict[str, object]:
     values = settings.to_json()
-    protocol = values.pop("protocol")
-    shading = values.pop("shading")
-    if "transforms" in protocol:
-        protocol["transforms"] = f"{len(protocol['transforms']['frames'])} cameras"
+    protocol: dict[str, object] = values.pop("protocol")
+    shading: dict[str, object] = values.pop("shading")
+    if isinstance(settings.protocol, Given):
+        protocol["transforms"] = f"{len(settings.protocol.transforms['frames'])} cameras"
     return {"protocol": protocol.pop("name")} | protocol | values | {f"shading: {k}": v for k, v in shading.items()}

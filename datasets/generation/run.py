@@ -1,11 +1,11 @@
-"""Pictures of a whole collection, in a folder that explains itself; it can be stopped at any moment and gone on with."""
+"""Pictures of a whole collection, in a folder that explains itself; a run can be stopped at any moment and resumed."""
 
 import collections
 import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from render3d.atomic import atomic_write, json_by_lines, write_json, write_text
-from render3d.datasets.generation.engine import Engine, Failed, Finished, Limits
+from render3d.datasets.generation.engine import Engine, Failed, Finished, Limits, Outcome
 from render3d.datasets.generation.failures import (
     Failure,
     append_failure,
@@ -91,8 +91,8 @@ def generate(
 ) -> Result:
     """Make pictures of shapes, and write ``config.json``, ``manifest.json``, ``metrics.json`` and ``report.html``.
 
-    What fails is told in ``failures.csv`` and stops nothing else. ``manifest.json`` lists what is stored, and comes when
-    all else is on the disk.
+    What fails is told in ``failures.csv`` and stops nothing else. ``manifest.json`` lists what is stored, and comes
+    when all else is on the disk.
 
     Args:
         shapes: Of one collection, such as `render3d.datasets.shapes.find_shapes` gives.
@@ -140,7 +140,9 @@ def _check_places(shapes: Sequence[Shape], layout: Layout) -> None:
     for shape in shapes:
         other = places.setdefault(layout.place(shape), shape)
         if other is not shape:
-            raise DatasetError(f"{other.path} and {shape.path} would both be stored as {layout.place(shape)}; rename one.")
+            raise DatasetError(
+                f"{other.path} and {shape.path} would both be stored as {layout.place(shape)}; rename one."
+            )
     for place, shape in places.items():
         outer = next((places[parent] for parent in place.parents if parent in places), None)
         if outer is not None:
@@ -246,7 +248,7 @@ class _Run:
         return Result(kept, made, failures, views * made, seconds, dict(self._stages))
 
 
-def _outcomes(engine: Engine, job: RenderObject, shapes: list[Shape], limits: Limits) -> Iterator[Any]:
+def _outcomes(engine: Engine, job: RenderObject, shapes: list[Shape], limits: Limits) -> Generator[Outcome, None, None]:
     # A generator of its own, so that it can be closed whatever iterator the engine returns.
     yield from engine.run(job, shapes, limits)
 

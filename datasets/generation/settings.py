@@ -59,7 +59,7 @@ class ViewsSettings:
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes the same from again, in the types of JSON."""
-        values = _plain(dataclasses.asdict(self))
+        values: dict[str, Any] = _plain(dataclasses.asdict(self))
         return values | {"protocol": {"name": self.protocol.name, **values["protocol"]}}
 
     @classmethod
