@@ -1,0 +1,168 @@
+"""The engine on Ray, on a cluster of two machines that are processes of this one: what is lost when something dies."""
+
+import dataclasses
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from render3d.datasets.generation import ray as module
+from render3d.datasets.generation.engine import Failed, Finished, Limits, Outcome
+from render3d.datasets.generation.ray import RayEngine
+from render3d.datasets.shapes import Shape
+from render3d.errors import BackEndError, DatasetError
+
+ray = pytest.importorskip("ray")
+ROOT = Path(__file__).resolve().parents[3]
+LONG = 600.0  # seconds; nothing here may wait so long
+LIMITS = Limits(seconds=2.0, memory=2**30)
+
+
+@dataclasses.dataclass(frozen=True)
+class Toy:
+    """Does what the first word of a shape's id says; who began which shape is told by files in a folder."""
+
+    folder: Path
+
+    def __call__(self, shape: Shape) -> Outcome:
+        started = self.folder / f"{shape.id} {os.getpid()} {os.getppid()} {secrets.token_hex(4)}"
+        again = any(self.started(shape.id))
+        started.touch()
+        getattr(self, shape.id.split("-")[0])(again)
+        return Finished(shape, {"making": 0.0})
+
+    def started(self, prefix: str = "") -> list[tuple[int, int]]:
+        """The processes that began shapes, and their parents."""
+        names = (path.name.split() for path in self.folder.glob(f"{prefix}*"))
+        return [(int(name[1]), int(name[2])) for name in names]
+
+    def fine(self, again: bool) -> None:
+        pass
+
+    def slow(self, again: bool) -> None:
+        time.sleep(LONG)
+
+    def large(self, again: bool) -> None:
+        held = []
+        while True:
+            held.append(b"x" * 2**22)
+
+    def dies(self, again: bool) -> None:
+        os._exit(3)
+
+    def loses(self, again: bool) -> None:
+        """The worker, whatever it is at: as the system does when memory is short."""
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(LONG)
+
+    def loses_once(self, again: bool) -> None:
+        if not again:
+            self.loses(again)
+
+    def held(self, again: bool) -> None:
+        """Until its machine is lost."""
+        if not again:
+            time.sleep(LONG)
+
+    def after_held(self, again: bool) -> None:
+        until(lambda: any(self.started("held")))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it; there is a limit, so that nothing hangs."""
+    end = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < end, "It did not happen."
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    return Toy(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["ray.cluster_utils.Cluster"]:
+    """A head without workers, and two machines with room for one each."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        yield cluster
+        cluster.shutdown()
+
+
+def shapes(*ids: str) -> list[Shape]:
+    return [Shape(each, ROOT / "README.md", ROOT) for each in ids]
+
+
+def kinds(outcomes: Iterator[Outcome]) -> dict[str, str]:
+    """What became of each shape; no shape has two outcomes."""
+    found = [(each.shape.id, each.kind if isinstance(each, Failed) else "finished") for each in outcomes]
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+def test_a_shape_that_is_too_much_costs_only_itself(cluster: "ray.cluster_utils.Cluster", toy: Toy) -> None:
+    fine = {f"fine-{number}": "finished" for number in range(6)}
+    bad = {"slow": "timeout", "large": "memory", "dies": "crash"}
+    mixed = ["fine-0", "slow", "fine-1", "large", "fine-2", "dies", "fine-3", "fine-4", "fine-5"]
+    assert kinds(RayEngine(cluster.address).run(toy, shapes(*mixed), LIMITS)) == fine | bad
+    assert not ray.is_initialized()
+    assert len(toy.started()) == len(mixed)  # what a shape does to its process is not tried again
+
+
+def test_a_shape_whose_worker_is_killed_is_made_again_a_few_times(
+    cluster: "ray.cluster_utils.Cluster", toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRIES", 1)
+    ids = ("loses", "loses_once", "fine-0", "fine-1")
+    found = list(RayEngine(cluster.address).run(toy, shapes(*ids), LIMITS))
+    assert kinds(iter(found)) == dict.fromkeys(ids, "finished") | {"loses": "crash"}
+    assert "lost its worker 2 times" in next(each.reason for each in found if isinstance(each, Failed))
+    assert (len(toy.started("loses ")), len(toy.started("loses_once"))) == (2, 2)
+
+
+def test_the_shape_of_a_machine_that_is_lost_is_made_on_another(
+    cluster: "ray.cluster_utils.Cluster", toy: Toy
+) -> None:
+    ids = ("held", *(f"after_held-{number}" for number in range(6)))
+    outcomes = RayEngine(cluster.address).run(toy, shapes(*ids), Limits(seconds=LONG))
+    found = [next(outcomes)]
+    [(_, actor)] = toy.started("held")
+    machine = psutil.Process(actor).ppid()
+    [node] = [each for each in cluster.worker_nodes if each.all_processes["raylet"][0].process.pid == machine]
+    cluster.remove_node(node, allow_graceful=False)
+    found += outcomes
+    assert kinds(iter(found)) == dict.fromkeys(ids, "finished")
+    assert len(toy.started("held")) == 2
+    cluster.add_node(num_cpus=1)
+
+
+def test_no_shape_is_begun_before_it_is_asked_for_and_closing_ends_the_workers(
+    cluster: "ray.cluster_utils.Cluster", toy: Toy
+) -> None:
+    ray.init(cluster.address, log_to_driver=False)
+    try:
+        outcomes = RayEngine().run(toy, shapes("fine-0", "fine-1", *(f"slow-{n}" for n in range(6))), Limits(LONG))
+        assert isinstance(next(outcomes), Finished)
+        until(lambda: len(toy.started()) >= 3)
+        time.sleep(0.5)
+        assert len(toy.started()) == 3  # two at first, and one in the place of the first that was done
+        outcomes.close()
+        workers = {process for pair in toy.started() for process in pair}
+        until(lambda: not any(map(psutil.pid_exists, workers)))
+        until(lambda: ray.available_resources().get("CPU") == 2)
+        assert ray.is_initialized()  # it was not the engine's
+    finally:
+        ray.shutdown()
