@@ -1,5 +1,6 @@
 """Images in files: the only place where sRGB is decoded and encoded."""
 
+import functools
 import io
 import itertools
 import warnings
@@ -7,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from render3d import png
 from render3d.atomic import atomic_write
 from render3d.color import linear_to_srgb, srgb_to_linear
 from render3d.errors import ViewsError
@@ -24,15 +27,59 @@ def encode_png(rgb: Tensor | None, alpha: Tensor | None) -> bytes:
     Args:
         rgb: ``[3, H, W]`` float, linear light, or None; stored as sRGB, clipped to 0-1. With alpha it is stored as it
             is: composited over the background.
-        alpha: ``[1, H, W]`` float, 0-1, or None.
+        alpha: ``[1, H, W]`` float, 0-1, or ``uint8`` fractions of 255; or None.
     """
-    channels = [linear_to_srgb(rgb.detach().clamp(0, 1))] if rgb is not None else []
+    return png.encode(color_pixels(rgb, alpha))
+
+
+def color_pixels(rgb: Tensor | None, alpha: Tensor | None) -> NDArray[np.uint8]:
+    """The values that `encode_png` stores, ``[..., H, W, channels]``, without the last dimension for alpha alone."""
+    channels = [] if rgb is None else [_srgb_bytes(rgb.detach().cpu())]
     if alpha is not None:
-        channels.append(alpha.detach().clamp(0, 1).to(alpha.dtype))
-    pixels = (torch.cat(channels) * 255 + 0.5).byte().movedim(0, -1).cpu().numpy()
-    stream = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, format="PNG")
-    return stream.getvalue()
+        channels.append(_bytes(alpha.detach().cpu()))
+    together = channels[0] if len(channels) == 1 else torch.cat(channels, dim=-3)
+    pixels: NDArray[np.uint8] = together.movedim(-3, -1).numpy()
+    return pixels[..., 0] if rgb is None else pixels
+
+
+def normal_pixels(normal: Tensor) -> NDArray[np.uint8]:
+    """Normals ``[..., 3, H, W]`` as bytes ``[..., H, W, 3]``: ``(n + 1) / 2``, so 128 in all channels for none."""
+    pixels: NDArray[np.uint8] = _bytes((normal.detach().cpu().float() + 1) / 2).movedim(-3, -1).numpy()
+    return pixels
+
+
+def depth_unit(far: float) -> float:
+    """Scene units that 1 stands for in a depth image of 16 bits: the finest with which ``far`` fits."""
+    return far / 65535
+
+
+def depth_pixels(depth: Tensor, unit: float) -> NDArray[np.uint16]:
+    """Depths ``[..., 1, H, W]`` in scene units as multiples ``[..., H, W]`` of ``unit``, off by half of it at most.
+
+    0 stays what it is, nothing there; no other depth becomes 0.
+    """
+    values = depth.detach().cpu().numpy()[..., 0, :, :]
+    multiples = np.clip(values * np.float32(1 / unit) + np.float32(0.5), 1, 65535).astype(np.uint16)
+    return np.where(values > 0, multiples, np.uint16(0))
+
+
+def _bytes(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.uint8 else (values.float().clamp(0, 1) * 255 + 0.5).byte()
+
+
+def _srgb_bytes(rgb: Tensor) -> Tensor:
+    """Linear light as sRGB of 8 bits. Half floats, which OpenGL gives, are few enough for a table of them all."""
+    if rgb.dtype == torch.float16:
+        return torch.from_numpy(np.take(_srgb_of_halves(), rgb.numpy().view(np.uint16)))
+    return _bytes(linear_to_srgb(rgb.clamp(0, 1)))
+
+
+@functools.cache
+def _srgb_of_halves() -> NDArray[np.uint8]:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    values = torch.from_numpy(np.nan_to_num(halves.astype(np.float32)))
+    table: NDArray[np.uint8] = _bytes(linear_to_srgb(values.clamp(0, 1))).numpy()
+    return table
 
 
 def read_image(path: Path) -> tuple[Tensor | None, Tensor | None]:
@@ -96,9 +143,7 @@ def save_rendering(rendering: Rendering, folder: Path) -> list[Path]:
             name = "rgb" if "rgb" in one else "alpha"
             files[f"{name}_{suffix}.png"] = encode_png(one.get("rgb"), one.get("alpha"))
         if "normal" in one:
-            # Normals are no colours: what is stored must come back by a straight line.
-            as_alpha = [encode_png(None, (channel[None] + 1) / 2) for channel in one["normal"]]
-            files[f"normal_{suffix}.png"] = _merge(as_alpha)
+            files[f"normal_{suffix}.png"] = png.encode(normal_pixels(one["normal"]))
         for name in _AS_ARRAYS:
             if name in one:
                 stream = io.BytesIO()
@@ -109,9 +154,3 @@ def save_rendering(rendering: Rendering, folder: Path) -> list[Path]:
                 stream_out.write(content)
             written.append(folder / name)
     return written
-
-
-def _merge(channels: list[bytes]) -> bytes:
-    stream = io.BytesIO()
-    Image.merge("RGB", [Image.open(io.BytesIO(channel)) for channel in channels]).save(stream, format="PNG")
-    return stream.getvalue()
