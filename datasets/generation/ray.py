@@ -1,5 +1,6 @@
 """Workers on one machine or many: the engine that stands on Ray."""
 
+import collections
 import contextlib
 import dataclasses
 import itertools
@@ -7,6 +8,7 @@ import os
 import platform
 import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, final
 
@@ -20,7 +22,7 @@ from render3d.optional import Library
 RAY = Library("Ray", "ray", "https://docs.ray.io (pip install 'render3d[ray]')")
 
 RETRIES = 3
-"""How often a shape is made again elsewhere because its worker was lost."""
+"""How often a shape is made again because its worker was lost."""
 
 _SECONDS_TO_ANSWER = 10.0
 
@@ -31,13 +33,13 @@ class RayEngine:
     """Workers that Ray starts, one a CPU, on this machine or on all machines of a cluster.
 
     A worker is an actor, and a process beside it that does the job. What a shape does, it does to that process: one
-    that takes too long or too much memory, or crashes, is `Failed` at once, as on one machine without Ray. An actor
-    runs nothing of a shape's; if it dies, its machine was lost or short of memory, and Ray starts it elsewhere and has
-    the shape made again.
+    that takes too long or too much memory, or crashes, is `Failed` at once, as on one machine without Ray. The actor
+    runs nothing of a shape's: when it dies, its machine was lost or short of memory, and the shape is made again by
+    another, `RETRIES` times at most.
 
     Attributes:
         address: Of a cluster, ``HOST:PORT``, or ``"auto"`` for the one that this machine is part of. None: that of
-            ``RAY_ADDRESS``, and without it a Ray of this run's own, on this machine. A program that has called
+            ``RAY_ADDRESS``, and without it a Ray of the run's own, on this machine. A program that has called
             ``ray.init`` keeps its Ray, whatever is said here.
         workers: How many; None: one for each CPU that the cluster has when the run begins. Those for which there is no
             CPU yet wait for one.
@@ -54,10 +56,10 @@ class RayEngine:
             check_at_least(1, workers=self.workers)
 
     def run(self, job: Job, shapes: Sequence[Shape], limits: Limits) -> Iterator[Outcome]:
-        """As `Engine.run`; each worker has one shape at a time, and none is given out before a result is asked for.
+        """As `Engine.run`; each worker has one shape at a time, and gets the next when an outcome is asked for.
 
         Raises:
-            BackEndError: There is no Ray, no cluster at the address, or a worker cannot start on one of its machines.
+            BackEndError: There is no Ray, no cluster at the address, or a worker cannot do its work on its machine.
         """
         return self._run(RAY.load(), job, shapes, limits)
 
@@ -100,7 +102,7 @@ class RayEngine:
 
 
 def _knock(address: str) -> None:
-    """An OSError if nobody listens there: Ray itself asks again for many minutes."""
+    """An OSError if nobody listens there: Ray itself would ask again and again for many minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
@@ -112,10 +114,11 @@ class _Crew:
 
     def __init__(self, ray: ModuleType, job: Job, limits: Limits) -> None:
         self._ray = ray
-        self._given = (job, limits)
-        # An actor that dies is started again, and what it was doing done again: by Ray, here and elsewhere.
-        options = {"num_cpus": 1, "max_restarts": -1, "max_task_retries": RETRIES, "scheduling_strategy": "SPREAD"}
-        self._worker = ray.remote(_Worker).options(**options)
+        self._given = (job, limits, Path.cwd())
+        # Ray would start lost actors again by itself (max_restarts, max_task_retries). But what it counts are attempts
+        # to reach one: when a machine is gone, several of those are over before Ray takes note of it.
+        self._actor = ray.remote(_Worker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
+        self._losses: collections.Counter[str] = collections.Counter()
 
     def run(self, shapes: Sequence[Shape], count: int) -> Iterator[Outcome]:
         waiting = iter(shapes)
@@ -127,38 +130,57 @@ class _Crew:
             while busy:
                 [done], _ = self._ray.wait(list(busy), num_returns=1)
                 actor, shape = busy.pop(done)
-                outcome = self._outcome(done, shape)
-                following = next(waiting, None)
-                if following is not None:
+                outcome = self._outcome(done)
+                if not isinstance(outcome, Outcome):
+                    self._ray.kill(actor)  # it may only be out of reach
+                    actor = self._hire()
+                    outcome = self._lost(shape, outcome)
+                following = next(waiting, None) if outcome else shape
+                if following:
                     busy[actor.outcome.remote(following)] = actor, following
-                del actor  # Ray ends an actor that nobody holds: its CPU is free for one whose machine was lost
-                yield outcome
+                del actor  # Ray ends an actor that nobody holds: one that waits for a CPU has it
+                if outcome:
+                    yield outcome
         finally:
             for actor, _ in busy.values():
                 self._ray.kill(actor)
 
     def _hire(self) -> Any:
-        return self._worker.remote(*self._given)
+        return self._actor.remote(*self._given)
 
-    def _outcome(self, done: Any, shape: Shape) -> Outcome:
+    def _outcome(self, done: Any) -> Outcome | Exception:
+        """What a worker came to, or how it was lost."""
         errors = self._ray.exceptions
         try:
             outcome: Outcome = self._ray.get(done)
             return outcome
+        except errors.RayTaskError as error:
+            raise error.cause from error
         except errors.RayActorError as error:
             if error.actor_init_failed:
                 raise BackEndError(
-                    f"A worker cannot start: {error}. Install render3d, the same on every machine of the cluster."
+                    f"A worker cannot start: {error}. Install the same render3d on every machine of the cluster."
                 ) from error
-            reason = f"{shape.id} lost its worker {RETRIES + 1} times: machines went away, or were short of memory."
-            return Failed(shape, "crash", reason, str(error))
+            return error
+        except errors.OutOfMemoryError as error:  # of the machine, not of the shape
+            return error
+
+    def _lost(self, shape: Shape, error: Exception) -> Failed | None:
+        """None, as long as the shape is to be made again."""
+        self._losses[shape.id] += 1
+        if self._losses[shape.id] <= RETRIES:
+            return None
+        reason = f"It lost its worker {RETRIES + 1} times: machines went away, or were short of memory."
+        return Failed(shape, "crash", reason, str(error))
 
 
 @final
 class _Worker:
     """What a Ray actor is."""
 
-    def __init__(self, job: Job, limits: Limits) -> None:
+    def __init__(self, job: Job, limits: Limits, directory: Path) -> None:
+        with contextlib.suppress(OSError):
+            os.chdir(directory)  # paths that are relative mean what they mean where the run was started
         self._process = GuardedProcess(job, limits)
 
     def outcome(self, shape: Shape) -> Outcome:
@@ -168,4 +190,7 @@ class _Worker:
                 f"{shape.root} is not there on {platform.node()}. Every machine of the cluster must see the models, "
                 "and the folder of the run, at the same path."
             )
-        return self._process.outcome(shape)
+        outcome = self._process.outcome(shape)
+        if isinstance(outcome, Failed) and outcome.kind == "output":
+            return dataclasses.replace(outcome, reason=f"on {platform.node()}: {outcome.reason}")
+        return outcome

@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
+import platform
 import secrets
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from render3d.datasets.generation.engine import Failed, Finished, Limits, Outcom
 from render3d.datasets.generation.ray import RayEngine
 from render3d.datasets.shapes import Shape
 from render3d.errors import BackEndError, DatasetError
+from render3d.optional import Library
 
 ray = pytest.importorskip("ray")
 ROOT = Path(__file__).resolve().parents[3]
@@ -166,3 +169,26 @@ def test_no_shape_is_begun_before_it_is_asked_for_and_closing_ends_the_workers(
         assert ray.is_initialized()  # it was not the engine's
     finally:
         ray.shutdown()
+
+
+def test_a_machine_that_does_not_see_the_models_ends_the_run_and_says_which(
+    cluster: "ray.cluster_utils.Cluster", toy: Toy
+) -> None:
+    [shape] = shapes("fine")
+    unseen = dataclasses.replace(shape, root=ROOT / "of another machine")
+    with pytest.raises(BackEndError, match=f"of another machine is not there on {platform.node()}. Every machine"):
+        list(RayEngine(cluster.address, workers=1).run(toy, [unseen], LIMITS))
+    assert toy.started() == []
+
+
+def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
+    with pytest.raises(DatasetError, match="workers must be at least 1, and finite; got 0"):
+        RayEngine(workers=0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    for address, why in ((f"127.0.0.1:{free}", "refused"), ("nowhere", "Invalid address"), ("auto", "any running")):
+        with pytest.raises(BackEndError, match=f"No Ray cluster can be joined at '{address}': .*{why}.* ray start"):
+            next(RayEngine(address).run(toy, shapes("fine"), LIMITS))
+    monkeypatch.setattr(module, "RAY", Library("Ray", "no_such_ray", module.RAY.page))
+    with pytest.raises(BackEndError, match="Ray is not installed. .*pip install 'render3d\\[ray\\]'"):
+        RayEngine().run(toy, shapes("fine"), LIMITS)
