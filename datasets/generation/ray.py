@@ -118,6 +118,7 @@ class _Crew:
         # Ray would start lost actors again by itself (max_restarts, max_task_retries). But what it counts are attempts
         # to reach one: when a machine is gone, several of those are over before Ray takes note of it.
         self._actor = ray.remote(_Worker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
+        self._loss: tuple[type[Exception], ...] = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
         self._losses: collections.Counter[str] = collections.Counter()
 
     def run(self, shapes: Sequence[Shape], count: int) -> Iterator[Outcome]:
@@ -130,11 +131,12 @@ class _Crew:
             while busy:
                 [done], _ = self._ray.wait(list(busy), num_returns=1)
                 actor, shape = busy.pop(done)
-                outcome = self._outcome(done)
-                if not isinstance(outcome, Outcome):
+                try:
+                    outcome: Outcome | None = self._result(done)
+                except self._loss as error:
                     self._ray.kill(actor)  # it may only be out of reach
                     actor = self._hire()
-                    outcome = self._lost(shape, outcome)
+                    outcome = self._lost(shape, error)
                 following = next(waiting, None) if outcome else shape
                 if following:
                     busy[actor.outcome.remote(following)] = actor, following
@@ -148,25 +150,19 @@ class _Crew:
     def _hire(self) -> Any:
         return self._actor.remote(*self._given)
 
-    def _outcome(self, done: Any) -> Outcome | Exception:
-        """What a worker came to, or how it was lost."""
-        errors = self._ray.exceptions
+    def _result(self, done: Any) -> Outcome:
         try:
             outcome: Outcome = self._ray.get(done)
-            return outcome
-        except errors.RayTaskError as error:
-            raise error.cause from error
-        except errors.RayActorError as error:
-            if error.actor_init_failed:
-                raise BackEndError(
-                    f"A worker cannot start: {error}. Install the same render3d on every machine of the cluster."
-                ) from error
-            return error
-        except errors.OutOfMemoryError as error:  # of the machine, not of the shape
-            return error
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from error  # what the actor raised
+        return outcome
 
     def _lost(self, shape: Shape, error: Exception) -> Failed | None:
         """None, as long as the shape is to be made again."""
+        if getattr(error, "actor_init_failed", False):
+            raise BackEndError(
+                f"A worker cannot start; install the same render3d on every machine of the cluster. Ray says: {error}"
+            ) from error
         self._losses[shape.id] += 1
         if self._losses[shape.id] <= RETRIES:
             return None

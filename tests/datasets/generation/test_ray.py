@@ -7,20 +7,27 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
+from trimesh import creation
 
 from render3d.datasets.generation import ray as module
 from render3d.datasets.generation.engine import Failed, Finished, Limits, Outcome
+from render3d.datasets.generation.job import RenderObject
+from render3d.datasets.generation.local import LocalEngine
+from render3d.datasets.generation.protocols import Sphere
 from render3d.datasets.generation.ray import RayEngine
+from render3d.datasets.generation.run import generate
+from render3d.datasets.generation.settings import ViewsSettings
 from render3d.datasets.shapes import Shape
 from render3d.errors import BackEndError, DatasetError
 from render3d.optional import Library
 
 ray = pytest.importorskip("ray")
+Cluster = pytest.importorskip("ray.cluster_utils").Cluster
 ROOT = Path(__file__).resolve().parents[3]
 LONG = 600.0  # seconds; nothing here may wait so long
 LIMITS = Limits(seconds=2.0, memory=2**30)
@@ -39,9 +46,9 @@ class Toy:
         getattr(self, shape.id.split("-")[0])(again)
         return Finished(shape, {"making": 0.0})
 
-    def started(self, prefix: str = "") -> list[tuple[int, int]]:
+    def started(self, shape: str = "*") -> list[tuple[int, int]]:
         """The processes that began shapes, and their parents."""
-        names = (path.name.split() for path in self.folder.glob(f"{prefix}*"))
+        names = (path.name.split() for path in self.folder.glob(f"{shape} *"))
         return [(int(name[1]), int(name[2])) for name in names]
 
     def fine(self, again: bool) -> None:
@@ -90,10 +97,8 @@ def toy(tmp_path: Path) -> Toy:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["ray.cluster_utils.Cluster"]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cluster"]:
     """A head without workers, and two machines with room for one each."""
-    from ray.cluster_utils import Cluster
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -109,36 +114,48 @@ def shapes(*ids: str) -> list[Shape]:
     return [Shape(each, ROOT / "README.md", ROOT) for each in ids]
 
 
-def kinds(outcomes: Iterator[Outcome]) -> dict[str, str]:
+def kinds(outcomes: Sequence[Outcome]) -> dict[str, str]:
     """What became of each shape; no shape has two outcomes."""
     found = [(each.shape.id, each.kind if isinstance(each, Failed) else "finished") for each in outcomes]
     assert len(dict(found)) == len(found)
     return dict(found)
 
 
-def test_a_shape_that_is_too_much_costs_only_itself(cluster: "ray.cluster_utils.Cluster", toy: Toy) -> None:
-    fine = {f"fine-{number}": "finished" for number in range(6)}
-    bad = {"slow": "timeout", "large": "memory", "dies": "crash"}
-    mixed = ["fine-0", "slow", "fine-1", "large", "fine-2", "dies", "fine-3", "fine-4", "fine-5"]
-    assert kinds(RayEngine(cluster.address).run(toy, shapes(*mixed), LIMITS)) == fine | bad
+FINE = [f"fine-{number}" for number in range(6)]
+MIXED = ["fine-0", "slow", "fine-1", "large", "loses", "fine-2", "dies", "fine-3", "loses_once", "fine-4", "fine-5"]
+
+
+@pytest.fixture(scope="module")
+def mixed(cluster: "Cluster", tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, list[Outcome]]:
+    """What came of good shapes and bad ones."""
+    toy = Toy(tmp_path_factory.mktemp("mixed"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "RETRIES", 1)
+        outcomes = list(RayEngine(cluster.address).run(toy, shapes(*MIXED), LIMITS))
     assert not ray.is_initialized()
-    assert len(toy.started()) == len(mixed)  # what a shape does to its process is not tried again
+    return toy, outcomes
 
 
-def test_a_shape_whose_worker_is_killed_is_made_again_a_few_times(
-    cluster: "ray.cluster_utils.Cluster", toy: Toy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "RETRIES", 1)
-    ids = ("loses", "loses_once", "fine-0", "fine-1")
-    found = list(RayEngine(cluster.address).run(toy, shapes(*ids), LIMITS))
-    assert kinds(iter(found)) == dict.fromkeys(ids, "finished") | {"loses": "crash"}
-    assert "lost its worker 2 times" in next(each.reason for each in found if isinstance(each, Failed))
-    assert (len(toy.started("loses ")), len(toy.started("loses_once"))) == (2, 2)
+def test_a_shape_that_is_too_much_costs_only_itself(mixed: tuple[Toy, list[Outcome]]) -> None:
+    toy, outcomes = mixed
+    found = kinds(outcomes)
+    assert found.keys() == set(MIXED)
+    assert {found[each] for each in FINE} == {"finished"}
+    assert (found["slow"], found["large"], found["dies"]) == ("timeout", "memory", "crash")
+    for each in (*FINE, "slow", "large", "dies"):  # what a shape does to its process is not tried again
+        assert len(toy.started(each)) == 1
 
 
-def test_the_shape_of_a_machine_that_is_lost_is_made_on_another(
-    cluster: "ray.cluster_utils.Cluster", toy: Toy
-) -> None:
+def test_a_shape_whose_worker_is_killed_is_made_again_a_few_times(mixed: tuple[Toy, list[Outcome]]) -> None:
+    toy, outcomes = mixed
+    found = kinds(outcomes)
+    assert (found["loses_once"], found["loses"]) == ("finished", "crash")
+    assert (len(toy.started("loses_once")), len(toy.started("loses"))) == (2, 2)
+    [lost] = [each for each in outcomes if isinstance(each, Failed) and each.shape.id == "loses"]
+    assert lost.reason.startswith("It lost its worker 2 times")
+
+
+def test_the_shape_of_a_machine_that_is_lost_is_made_on_another(cluster: "Cluster", toy: Toy) -> None:
     ids = ("held", *(f"after_held-{number}" for number in range(6)))
     outcomes = RayEngine(cluster.address).run(toy, shapes(*ids), Limits(seconds=LONG))
     found = [next(outcomes)]
@@ -147,14 +164,12 @@ def test_the_shape_of_a_machine_that_is_lost_is_made_on_another(
     [node] = [each for each in cluster.worker_nodes if each.all_processes["raylet"][0].process.pid == machine]
     cluster.remove_node(node, allow_graceful=False)
     found += outcomes
-    assert kinds(iter(found)) == dict.fromkeys(ids, "finished")
+    assert kinds(found) == dict.fromkeys(ids, "finished")
     assert len(toy.started("held")) == 2
     cluster.add_node(num_cpus=1)
 
 
-def test_no_shape_is_begun_before_it_is_asked_for_and_closing_ends_the_workers(
-    cluster: "ray.cluster_utils.Cluster", toy: Toy
-) -> None:
+def test_no_shape_is_begun_before_it_is_asked_for_and_closing_ends_the_workers(cluster: "Cluster", toy: Toy) -> None:
     ray.init(cluster.address, log_to_driver=False)
     try:
         outcomes = RayEngine().run(toy, shapes("fine-0", "fine-1", *(f"slow-{n}" for n in range(6))), Limits(LONG))
@@ -171,9 +186,28 @@ def test_no_shape_is_begun_before_it_is_asked_for_and_closing_ends_the_workers(
         ray.shutdown()
 
 
-def test_a_machine_that_does_not_see_the_models_ends_the_run_and_says_which(
-    cluster: "ray.cluster_utils.Cluster", toy: Toy
-) -> None:
+def test_the_pictures_are_those_of_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name, mesh in {"box": creation.box(), "ball": creation.icosphere(2), "can": creation.cylinder(1, 2)}.items():
+        mesh.export(f"{name}.obj")
+    models = [Shape(path.stem, path, Path()) for path in Path().glob("*.obj")]  # relative paths, as users type them
+    settings = ViewsSettings(protocol=Sphere(views=2, image_size=(32, 32)))
+    for name, engine in {"local": LocalEngine(workers=1), "ray": RayEngine(workers=1)}.items():
+        assert generate(models, settings, Path(name), engine).made == 3
+    local, with_ray = stored(Path("local")), stored(Path("ray"))
+    assert len(local) > 3 * 2
+    assert with_ray == local
+
+
+def stored(folder: Path) -> dict[Path, bytes]:
+    """All files of a run but those that tell of the run itself: when it was, and how long it took."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    about = {Path("config.json"), Path("metrics.json"), Path("report.html")}
+    return {name: path.read_bytes() for name, path in files.items() if name not in about}
+
+
+def test_a_machine_that_does_not_see_the_models_ends_the_run_and_says_which(cluster: "Cluster", toy: Toy) -> None:
     [shape] = shapes("fine")
     unseen = dataclasses.replace(shape, root=ROOT / "of another machine")
     with pytest.raises(BackEndError, match=f"of another machine is not there on {platform.node()}. Every machine"):
@@ -181,12 +215,22 @@ def test_a_machine_that_does_not_see_the_models_ends_the_run_and_says_which(
     assert toy.started() == []
 
 
+def test_a_machine_that_does_not_see_the_folder_of_the_run_makes_none_of_its_own(tmp_path: Path) -> None:
+    creation.box().export(tmp_path / "box.obj")
+    unseen = tmp_path / "of another machine"
+    outcome = RenderObject(ViewsSettings(), unseen)(Shape("box", tmp_path / "box.obj", tmp_path))
+    assert isinstance(outcome, Failed)
+    assert outcome.kind == "output"
+    assert str(unseen) in outcome.reason
+    assert not unseen.exists()
+
+
 def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
     with pytest.raises(DatasetError, match="workers must be at least 1, and finite; got 0"):
         RayEngine(workers=0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
-    for address, why in ((f"127.0.0.1:{free}", "refused"), ("nowhere", "Invalid address"), ("auto", "any running")):
+    for address, why in ((f"127.0.0.1:{free}", "refused"), ("nowhere", "Invalid address")):
         with pytest.raises(BackEndError, match=f"No Ray cluster can be joined at '{address}': .*{why}.* ray start"):
             next(RayEngine(address).run(toy, shapes("fine"), LIMITS))
     monkeypatch.setattr(module, "RAY", Library("Ray", "no_such_ray", module.RAY.page))
