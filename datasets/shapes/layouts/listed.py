@@ -1,0 +1,58 @@
+"""A file that lists meshes."""
+
+import csv
+import dataclasses
+from collections.abc import Iterator
+from typing import ClassVar, final
+
+from render3d.datasets.shapes.collection import SPLITS, split_of
+from render3d.datasets.shapes.layouts.layout import Found
+from render3d.datasets.shapes.tree import Tree
+from render3d.errors import DatasetError
+
+_SUFFIXES = (".txt", ".csv")
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A ``.txt`` of one path a line, or a ``.csv`` with the columns ``path`` and, if known, ``label`` and ``split``.
+
+    Paths are relative to the folder of the list. In a ``.txt``, empty lines and those that begin with ``#`` are passed
+    over.
+    """
+
+    name: ClassVar[str] = "list"
+    pattern: ClassVar[str] = "a .txt of paths, or a .csv with the columns path, label, split"
+
+    def fits(self, tree: Tree) -> bool:
+        """Whether the path is such a file."""
+        return tree.path.is_file() and tree.path.suffix.lower() in _SUFFIXES
+
+    def find(self, tree: Tree) -> Iterator[Found]:
+        """What the list names."""
+        for row in _rows(tree):
+            path = tree.root / row["path"]
+            split = split_of(row.get("split") or "")
+            if split is None:
+                tree.skip(path, f"has the split {row['split']!r}, which is none of {', '.join(SPLITS)}")
+                continue
+            yield Found(row["path"].removesuffix(path.suffix), path, row.get("label") or "", split)
+
+
+def _rows(tree: Tree) -> list[dict[str, str]]:
+    try:
+        with tree.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            if tree.path.suffix.lower() == ".csv":
+                rows = [{str(name): value for name, value in row.items()} for row in csv.DictReader(file)]
+            else:
+                lines = [line.strip() for line in file]
+                rows = [{"path": line} for line in lines if line and not line.startswith("#")]
+    except (OSError, csv.Error) as error:
+        raise DatasetError(f"{tree.path}: the list cannot be read: {error}.") from error
+    if any(not row.get("path") for row in rows):
+        raise DatasetError(f"{tree.path}: each row of the list needs a path; name the columns path, label, split.")
+    return rows
+
+
+LISTED = Listed()
