@@ -106,7 +106,7 @@ def generate(
 
     Raises:
         CapabilityError: As `ViewsSettings.make_renderer`.
-        DatasetError: No shapes, two that would lie in one place, or no such layout.
+        DatasetError: No shapes, two that would lie in one place, no such layout, or one that lacks room for such views.
         GenerationError: A run in the folder without ``resume``, none or one of other settings with it; another run that
             is writing there; or nothing can be rendered or stored any more. What is finished stays.
         OSError: The folder cannot be written to.
@@ -114,6 +114,7 @@ def generate(
     begin = time.perf_counter()
     settings.make_renderer()
     layout = layout_by_name(settings.layout)
+    layout.check(settings.protocol(np.random.default_rng(0)), settings.outputs)
     shapes = sorted(shapes, key=lambda shape: shape.id)
     _check_places(shapes, layout)
     with locked(folder):

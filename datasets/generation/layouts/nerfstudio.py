@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, final
 
+from render3d.cameras import Cameras
 from render3d.datasets.generation.rendered import RenderedObject
 from render3d.datasets.shapes import Shape
 from render3d.view_files import view_files
@@ -14,6 +15,9 @@ class Nerfstudio:
     """``objects/<id>/transforms.json`` and the files it names: see `render3d.views.write_views`."""
 
     name: ClassVar[str] = "nerfstudio"
+
+    def check(self, cameras: Cameras, outputs: Sequence[str]) -> None:
+        """Nothing: there is room for whatever a run makes."""
 
     def place(self, shape: Shape) -> PurePosixPath:
         """``objects/<id>``."""
