@@ -1,5 +1,7 @@
 """Polygons into triangles."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,9 +63,13 @@ def _flatten(points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 def _cut_ears(points: list[Point]) -> list[tuple[int, int, int]]:
     left = list(range(len(points)))
     triangles = []
+    start = 0
     while len(left) > 3:
+        # Corners before the last ear were none a moment ago, so they are tried last.
+        positions = itertools.chain(range(start, len(left)), range(start))
         # A polygon that crosses itself may have no ear; cutting any corner then goes on.
-        position = next((position for position in range(len(left)) if _is_ear(points, left, position)), 0)
+        position = next((position for position in positions if _is_ear(points, left, position)), 0)
+        start = max(position - 1, 0)
         triangles.append((left[position - 1], left[position], left[(position + 1) % len(left)]))
         del left[position]
     return [*triangles, (left[0], left[1], left[2])]
@@ -72,15 +78,17 @@ def _cut_ears(points: list[Point]) -> list[tuple[int, int, int]]:
 def _is_ear(points: list[Point], left: list[int], position: int) -> bool:
     """Whether the corner is convex and its triangle holds no other point."""
     a, b, c = (points[left[(position + step) % len(left)]] for step in (-1, 0, 1))
-    if _turn(a, b, c) <= 0:
+    (ax, ay), (bx, by), (cx, cy) = a, b, c
+    if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) <= 0:
         return False
     for index in left:
-        point = points[index]
-        if point not in (a, b, c) and min(_turn(a, b, point), _turn(b, c, point), _turn(c, a, point)) >= 0:
+        x, y = point = points[index]
+        # On the inner side of each edge; written out, for large polygons have millions of such tests.
+        if (
+            (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0
+            and (cx - bx) * (y - by) - (cy - by) * (x - bx) >= 0
+            and (ax - cx) * (y - cy) - (ay - cy) * (x - cx) >= 0
+            and point not in (a, b, c)
+        ):
             return False
     return True
-
-
-def _turn(a: Point, b: Point, c: Point) -> float:
-    """Twice the area of a triangle, positive if it is counter-clockwise."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
