@@ -43,6 +43,7 @@ _SETTINGS = ViewsSettings(protocol=Sphere(), outputs=_OUTPUTS, shading=_SHADING)
 
 def compare(rounds: int) -> Findings:
     """Views a second of both."""
+    torch.set_num_threads(1)  # as in each of the package's workers
     cameras = _SETTINGS.protocol(np.random.default_rng(0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
