@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import math
 import operator
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, final, get_args
 
 import numpy as np
@@ -49,7 +50,7 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
         DatasetError: Another split, a seed out of range, or settings that cannot be.
     """
 
-    classes: ClassVar[tuple[str, ...]]
+    classes: tuple[str, ...]
     # To be raised whenever the same settings give other examples than before.
     _revision: ClassVar[int]
 
@@ -71,6 +72,10 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
     @abc.abstractmethod
     def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         """The voxels ``[size, size, size]`` and the label of an example."""
+
+    def _file_checksums(self) -> Mapping[str, str]:
+        """Of what examples are read from, by name."""
+        return self._checksums
 
     @final
     def __getitem__(self, index: int) -> VolumeExample:
@@ -103,7 +108,7 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
         """Facts by name which tell whether two runs saw the same data: all settings, and checksums of all files."""
         facts = {"dataset": type(self).__name__, "revision": self._revision, "split": self.split, "seed": self.seed}
         chosen = {f"settings.{name}": value for name, value in dataclasses.asdict(self.settings).items()}
-        files = {f"file.{name}": checksum for name, checksum in self._checksums.items()}
+        files = {f"file.{name}": checksum for name, checksum in self._file_checksums().items()}
         return {name: str(value) for name, value in (facts | chosen | files).items()}
 
 

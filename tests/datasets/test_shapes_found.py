@@ -142,6 +142,7 @@ def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
     shapes = find_shapes(tmp_path)
     assert facts(shapes) == [("a", "", ""), ("b", "", "")]
     assert shapes.classes == ()
+    assert facts(find_shapes(tmp_path / "a.obj")) == [("a", "", "")]
 
 
 def test_a_list_of_paths_takes_what_it_names_and_nothing_outside_its_folder(tmp_path: Path) -> None:
@@ -287,7 +288,7 @@ def test_what_cannot_be_read_as_any_layout_is_told_with_all_of_them(tmp_path: Pa
 
 
 def test_other_bad_requests_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no such folder or list"):
+    with pytest.raises(DatasetError, match="no such folder or file"):
         find_shapes(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="layout must be one of shapenet-v1, .*; got 'shapenet'"):
         find_shapes(tmp_path, "shapenet")
