@@ -17,7 +17,7 @@ from render3d.errors import DatasetError
 from render3d.randomness import Key
 
 Split = Literal["train", "validation", "test"]
-_SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 # What randomness is for. Kinds of one seed are independent of each other.
 _OF_VOLUMES = 0
@@ -55,7 +55,7 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
     _revision: ClassVar[int]
 
     def __init__(self, split: Split, settings: Any, seed: int) -> None:
-        check_choice("split", split, _SPLITS)
+        check_choice("split", split, SPLITS)
         if not 0 <= seed < 2**63:
             raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {seed}.")
         self.split = split
@@ -101,7 +101,7 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
     @final
     def stream(self, seed: int, purpose: int) -> Key:
         """The randomness of all examples of this split and epoch, for one purpose."""
-        return Key(seed).fold_in(purpose).fold_in(_SPLITS.index(self.split)).fold_in(self.epoch)
+        return Key(seed).fold_in(purpose).fold_in(SPLITS.index(self.split)).fold_in(self.epoch)
 
     @final
     def fingerprint(self) -> dict[str, str]:
