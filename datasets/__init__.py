@@ -18,3 +18,5 @@ from render3d.datasets.views import RandomCameras as RandomCameras
 from render3d.datasets.views import ViewedExample as ViewedExample
 from render3d.datasets.views import WithViews as WithViews
 from render3d.datasets.views import class_colors as class_colors
+from render3d.datasets.voxelized import VoxelizedShapes as VoxelizedShapes
+from render3d.datasets.voxelizing import VoxelizedSettings as VoxelizedSettings

@@ -104,7 +104,7 @@ def _turned(line: bytes, matrix: NDArray[np.float64]) -> bytes:
     key, *words = line.split() or [b""]
     if key not in (b"v", b"vn"):
         return line
-    turned = matrix @ np.array(words[:3], dtype=np.float64)
+    turned = matrix @ np.array(words[:3], dtype=np.float64) + 0.0  # no negative zeros
     return b" ".join([key, *(f"{number:.9g}".encode() for number in turned), *words[3:]])
 
 

@@ -5,7 +5,8 @@ import hashlib
 import itertools
 import math
 
-from render3d.datasets.shapes.collection import SPLITS, Shapes
+from render3d.datasets.base import SPLITS
+from render3d.datasets.shapes.collection import Shapes
 from render3d.errors import DatasetError
 
 
