@@ -102,10 +102,14 @@ def _classes(stored: Sequence[Shape]) -> report.Html:
 
 
 def _failures(result: "Result") -> list[report.Html]:
-    if not result.failures:
-        return []
     rows = [[failure.id, failure.kind, failure.reason] for failure in result.failures[:_MOST_FAILURES]]
-    note = f"{len(rows)} of {len(result.failures)}; failures.csv has all of them, with traces."
+    rows += [[str(skip.path), "skipped", skip.reason] for skip in result.skipped[:_MOST_FAILURES]]
+    if not rows:
+        return []
+    note = (
+        f"{len(result.failures)} failed: failures.csv has all of them, with traces. {len(result.skipped)} were met in "
+        "the collection and not taken for objects."
+    )
     return [
         report.section("Failures", report.paragraph(note), report.table(["object", "kind", "reason"], rows, words=True))
     ]

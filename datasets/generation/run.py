@@ -27,7 +27,7 @@ from render3d.datasets.generation.layouts import layout_by_name
 from render3d.datasets.generation.report import views_report
 from render3d.datasets.generation.settings import ViewsSettings, differences
 from render3d.datasets.generation.store import checksum, clean, discard, is_whole, locked, wait_for_disk
-from render3d.datasets.shapes import Shape
+from render3d.datasets.shapes import Shape, Shapes, Skipped
 from render3d.errors import DatasetError, GenerationError
 from render3d.report.provenance import provenance
 
@@ -52,6 +52,7 @@ class Result:
         kept: Objects that an earlier run had stored.
         made: Objects that this one has stored.
         failures: What is not stored, in the order of ids, with those of earlier runs that are as before.
+        skipped: What `find_shapes` met and did not take for a shape.
         views: Pictures that this run has stored.
         seconds: That this run took.
         stages: Seconds that its workers spent on ``loading``, ``rendering`` and ``writing``, added up.
@@ -60,6 +61,7 @@ class Result:
     kept: int
     made: int
     failures: tuple[Failure, ...]
+    skipped: tuple[Skipped, ...]
     views: int
     seconds: float
     stages: Mapping[str, float]
@@ -72,6 +74,7 @@ class Result:
             "made": self.made,
             "failed": len(self.failures),
             "failed_by_kind": dict(sorted(collections.Counter(failure.kind for failure in self.failures).items())),
+            "skipped": len(self.skipped),
             "views": self.views,
             "seconds": self.seconds,
             "views_per_second": self.views / self.seconds if self.seconds else 0.0,
@@ -115,11 +118,11 @@ def generate(
     settings.make_renderer()
     layout = layout_by_name(settings.layout)
     layout.check(settings.protocol(np.random.default_rng(0)), settings.outputs)
-    shapes = sorted(shapes, key=lambda shape: shape.id)
-    _check_places(shapes, layout)
+    collection = shapes if isinstance(shapes, Shapes) else Shapes.of(shapes)
+    _check_places(collection, layout)
     with locked(folder):
         _begin(folder, settings, resume)
-        run = _Run(folder, layout, shapes, progress)
+        run = _Run(folder, layout, collection, progress)
         if resume:
             run.look()
         try:
@@ -133,7 +136,7 @@ def generate(
     return result
 
 
-def _check_places(shapes: Sequence[Shape], layout: Layout) -> None:
+def _check_places(shapes: Shapes, layout: Layout) -> None:
     """Raise unless each object has a folder of its own, in none of another object."""
     if not shapes:
         raise DatasetError("There are no shapes to make pictures of.")
@@ -179,7 +182,7 @@ class _Run:
     """The state of a run."""
 
     def __init__(
-        self, folder: Path, layout: Layout, shapes: list[Shape], progress: Callable[[Advance], None] | None
+        self, folder: Path, layout: Layout, shapes: Shapes, progress: Callable[[Advance], None] | None
     ) -> None:
         self._folder, self._layout, self._shapes, self._progress = folder, layout, shapes, progress
         self._kept: set[str] = set()
@@ -246,7 +249,7 @@ class _Run:
         views = settings.protocol(np.random.default_rng(0)).views
         failures = tuple(self._failures[shape.id] for shape in self._shapes if shape.id in self._failures)
         kept, made = len(self._kept), len(self._made)
-        return Result(kept, made, failures, views * made, seconds, dict(self._stages))
+        return Result(kept, made, failures, self._shapes.skipped, views * made, seconds, dict(self._stages))
 
 
 def _outcomes(engine: Engine, job: RenderObject, shapes: list[Shape], limits: Limits) -> Generator[Outcome, None, None]:

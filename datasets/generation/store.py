@@ -45,7 +45,8 @@ def put(folder: Path, place: PurePosixPath, files: Iterable[tuple[str, bytes]], 
 
 
 def _write(partial: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    partial.mkdir(parents=True)
+    partial.parent.mkdir(exist_ok=True)  # not the run's: a machine that does not see it must not make one of its own
+    partial.mkdir()
     made = {partial}
     checksums = {}
     for name, content in files:

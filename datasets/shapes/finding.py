@@ -30,6 +30,7 @@ def find_shapes(path: str | Path, layout: str | ShapeLayout | None = None) -> Sh
             - ``shapenet-v2``: ``<synset>/<model>/models/model_normalized.obj``; both with ``taxonomy.json`` for the
               names of classes and ``all.csv`` for the splits, where these are;
             - ``modelnet``: ``<class>/{train,test}/<model>.off``;
+            - ``sweethome3d``: the models that ``<library>/PluginFurnitureCatalog.properties`` names; see `furniture`;
             - ``classes``: ``<class>/<model>.obj``, or any other format that `Mesh.load` reads;
             - ``flat``: ``<model>.obj`` and so on, without classes;
             - ``list``: a ``.txt`` of paths, or a ``.csv`` with the columns path, label, split.

@@ -47,6 +47,8 @@ def views(
     samples_per_pixel: int = 1,
     renderer: str = "opengl",
     seed: int = 0,
+    collection: str | None = None,
+    classes: str = "",
     limit: int | None = None,
     resume: bool = False,
     engine: Literal["local", "ray"] = "local",
@@ -62,7 +64,7 @@ def views(
     any moment; --resume makes what is missing or damaged.
 
     Args:
-        models: A mesh, or a folder of meshes such as that of ShapeNet or ModelNet.
+        models: A folder of meshes, such as that of ShapeNet or ModelNet; or a list of paths, .txt or .csv.
         out: The folder for the results.
         protocol: Where cameras stand: orbit, sphere, random, r2n2; or a transforms.json.
         views: An object; by default 24.
@@ -78,6 +80,9 @@ def views(
         samples_per_pixel: A square number; more than 1 smooths edges of rgb and alpha.
         renderer: A back end by its name, or module:Class for one of your own.
         seed: Of the places of random cameras.
+        collection: How MODELS is laid out, where that cannot be told: shapenet-v1, shapenet-v2, modelnet, sweethome3d,
+            classes, flat or list.
+        classes: Only those classes, with commas between.
         limit: Only so many objects, the first of the collection.
         resume: Go on with the run that was stopped in OUT.
         engine: Who works: local, this machine; ray, a cluster.
@@ -99,7 +104,7 @@ def views(
         seed=seed,
     )
     workers_of = _engine(engine, {"workers": workers, "address": address})
-    shapes = list(find_shapes(models))[:limit]
+    shapes = find_shapes(models, collection).select(classes=names_in(classes) or None)[:limit]
     console = Console(stderr=as_json)
     with _Bar(console) as bar:
         try:
@@ -184,6 +189,8 @@ def _print(result: Result, out: Path, as_json: bool) -> None:
         table.add_row("kept from before", str(result.kept))
     for kind, count in facts["failed_by_kind"].items():
         table.add_row(f"failed: {kind}", str(count))
+    if result.skipped:
+        table.add_row("met and not taken for objects", str(len(result.skipped)))
     console = Console()
     console.print(table)
     rate = f"{result.views} views in {result.seconds:.1f} s, {facts['views_per_second']:.1f} a second."
