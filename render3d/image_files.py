@@ -97,12 +97,17 @@ def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None,
         ViewsError: A file that is missing, no image, truncated, or larger than Pillow thinks safe.
     """
     mode, pixels = _read_pixels(path, content)
-    values = pixels / (65535 if mode.startswith("I") else 1 if mode == "F" else 255)
-    if mode == "LA":
-        return None, values[1:]
     if mode not in ("RGB", "RGBA"):
-        return None, values
-    return srgb_to_linear(values[:3]), values[3:] if mode == "RGBA" else None
+        values = pixels / (65535 if mode.startswith("I") else 1 if mode == "F" else 255)
+        return None, values[1:] if mode == "LA" else values
+    rgb = torch.from_numpy(np.take(_linear_of_bytes(), pixels[:3].numpy()))
+    return rgb, pixels[3:] / 255 if mode == "RGBA" else None
+
+
+@functools.cache
+def _linear_of_bytes() -> NDArray[np.float32]:
+    table: NDArray[np.float32] = srgb_to_linear(torch.arange(256) / 255).numpy()
+    return table
 
 
 def read_depth(path: Path, unit: float, content: bytes | None = None) -> Tensor:
@@ -144,7 +149,7 @@ def read_size(path: Path, content: bytes) -> tuple[int, int]:
 
 
 def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
-    """Pillow's mode, and the values as they are stored, ``[channels, H, W]`` float32."""
+    """Pillow's mode, and the values as they are stored, ``[channels, H, W]``: bytes, or float32 for more than those."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -152,7 +157,7 @@ def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
                 image.load()
                 wide = image.mode.startswith(("I", "F"))
                 mode = image.mode if wide else _plain_mode(image)
-                pixels = np.array(image if wide else image.convert(mode), dtype=np.float32)
+                pixels = np.array(image if wide else image.convert(mode), np.float32 if wide else np.uint8)
     except FileNotFoundError:
         raise ViewsError(f"{path}: no such image.") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:

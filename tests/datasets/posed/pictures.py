@@ -70,7 +70,8 @@ def views_settings(layout: str, protocol: Protocol = SMALL, outputs: tuple[str, 
 
 
 def run_views(folder: Path, shapes: Sequence[Shape], settings: ViewsSettings, *, resume: bool = False) -> Path:
-    with mock.patch("os.sync"):  # which waits for whatever else the machine writes
+    # The page takes longer than all else, and sync waits for whatever the machine writes.
+    with mock.patch("os.sync"), mock.patch("render3d.datasets.generation.run.views_report", return_value=""):
         result = generate(shapes, settings, folder, Here(), resume=resume)
     assert not result.failures, result.failures
     return folder
