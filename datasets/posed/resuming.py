@@ -15,6 +15,11 @@ from render3d.datasets.base import OF_ORDER, check_at_least, example_generator
 from render3d.errors import DatasetError
 from render3d.randomness import Key
 
+_OTHER_ORDER = (
+    "state is of another order of examples: the objects, the settings, the ranks or the workers differ. Make this as "
+    "that one was made."
+)
+
 
 class Epochs:
     """The epoch of a dataset.
@@ -45,6 +50,7 @@ class Resumable(Epochs, abc.ABC):
         self._resume_at = 0
         self._given = 0
         self._given_in = 0  # which epoch
+        self._resumed_order = ""
 
     @abc.abstractmethod
     def _fingerprint(self) -> str:
@@ -53,6 +59,8 @@ class Resumable(Epochs, abc.ABC):
     def _begin(self) -> int:
         """How many examples to leave out; the next time it is none again."""
         start = self._resume_at if self._given_in == self.epoch else 0
+        if start and self._resumed_order != self._fingerprint():
+            raise DatasetError(_OTHER_ORDER)
         self._resume_at, self._given, self._given_in = 0, start, self.epoch
         return start
 
@@ -75,13 +83,10 @@ class Resumable(Epochs, abc.ABC):
             raise DatasetError(f"state must be what state_dict gave; got {state!r}.") from error
         check_at_least(0, epoch=epoch, position=position)
         if order != self._fingerprint():
-            raise DatasetError(
-                "state is of another order of examples: the objects, the settings, the ranks or the workers differ. "
-                "Make this as that one was made."
-            )
+            raise DatasetError(_OTHER_ORDER)
         self.set_epoch(epoch)
         self._resume_at = self._given = position
-        self._given_in = epoch
+        self._given_in, self._resumed_order = epoch, order
 
 
 @final

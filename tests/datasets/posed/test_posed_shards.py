@@ -1,0 +1,481 @@
+"""Each example comes once, however many read; a stream goes on where it was left; bad archives are refused."""
+
+import io
+import json
+import shutil
+import tarfile
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import distributed
+from torch.utils.data import DataLoader
+
+from render3d import Cameras, collate
+from render3d.datasets import PosedObject, PosedObjects, PosedSettings, PosedShards
+from render3d.datasets.posed import shards as module
+from render3d.datasets.posed.files import MemoryFiles
+from render3d.datasets.shapes import Shape
+from render3d.errors import DatasetError
+
+Many = tuple[Path, list[Shape]]
+ALPHA = PosedSettings(outputs=("alpha",), views=1)
+
+
+def stream(folder: Path, **options: Any) -> PosedShards:
+    options = {"settings": ALPHA, "buffer": 4, "rank": 0, "world_size": 1} | options
+    return PosedShards(folder, options.pop("settings"), **options)
+
+
+def ids_of(dataset: PosedShards) -> list[str]:
+    return [example.id for example in dataset]
+
+
+class Worker:
+    """Makes the dataset believe that it is in a worker of a loader."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._patch = monkeypatch
+
+    def __call__(self, number: int, count: int) -> None:
+        info = types.SimpleNamespace(id=number, num_workers=count)
+        self._patch.setattr(module, "get_worker_info", lambda: info)
+
+
+@pytest.fixture
+def undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where order is all that counts, pictures are not decoded."""
+    nothing = Cameras.orbit(1, 2.0)
+    monkeypatch.setattr(
+        module, "read_object", lambda files, place, label, chosen, epoch: PosedObject(place.id, label, {}, nothing)
+    )
+
+
+# Once each
+
+
+@pytest.mark.parametrize("buffer", [0, 4])
+def test_two_ranks_of_two_workers_give_every_example_once(many: Many, buffer: int) -> None:
+    folder, shapes = many
+    seen: list[str] = []
+    for rank in range(2):
+        dataset = stream(folder, buffer=buffer, rank=rank, world_size=2)
+        for batch in DataLoader(dataset, batch_size=2, num_workers=2, collate_fn=collate):
+            seen += batch.id
+            assert batch.images["alpha"].shape[1:] == (1, 1, 5, 7)
+    assert sorted(seen) == sorted(shape.id for shape in shapes)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    world_size=st.integers(1, 5),
+    workers=st.integers(1, 4),
+    buffer=st.integers(0, 20),
+    epoch=st.integers(0, 3),
+    even=st.booleans(),
+)
+def test_any_number_of_ranks_and_workers_shares_an_epoch(
+    many: Many, world_size: int, workers: int, buffer: int, epoch: int, even: bool
+) -> None:
+    counts, numbers = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        enter = Worker(patch)
+        for rank in range(world_size):
+            dataset = stream(many[0], buffer=buffer, rank=rank, world_size=world_size, even=even)
+            parts = []
+            for worker in range(workers):
+                enter(worker, workers)
+                order, stored = dataset._order(epoch)
+                assert sorted(order) == sorted(stored)
+                parts.append(len(order))
+                numbers += order
+            counts.append(sum(parts))
+            assert max(parts) - min(parts) <= 1
+    assert len(set(numbers)) == len(numbers)
+    assert len(numbers) == (13 - 13 % world_size if even else 13)
+    assert max(counts) - min(counts) <= (0 if even else 1)
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_the_order_is_a_function_of_seed_and_epoch(many: Many) -> None:
+    orders = {}
+    for seed in range(2):
+        for epoch in range(3):
+            chosen = PosedSettings(outputs=("alpha",), seed=seed)
+            orders[seed, epoch] = tuple(ids_of(at_epoch(stream(many[0], settings=chosen), epoch)))
+            assert orders[seed, epoch] == tuple(ids_of(at_epoch(stream(many[0], settings=chosen), epoch)))
+    assert len(set(orders.values())) == 6
+
+
+def at_epoch(dataset: PosedShards, epoch: int) -> PosedShards:
+    dataset.set_epoch(epoch)
+    return dataset
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_without_a_buffer_the_order_is_that_of_the_shards(many: Many) -> None:
+    dataset = stream(many[0], buffer=0)
+    index = json.loads((many[0] / "shards/index.json").read_bytes())
+    stored = [item["id"] for shard in index["shards"] for item in shard["objects"]]
+    assert ids_of(dataset) == list(dataset.ids) == stored
+    dataset.set_epoch(3)
+    assert ids_of(dataset) == stored
+
+
+def test_examples_are_those_of_the_folder(many: Many) -> None:
+    chosen = PosedSettings(outputs=("rgb", "depth"), views=2, split="train", verify=True)
+    folder = PosedObjects(many[0], chosen)
+    shards = stream(many[0] / "shards", settings=chosen)
+    folder.set_epoch(2)
+    shards.set_epoch(2)
+    streamed = {example.id: example for example in shards}
+    assert streamed.keys() == {*folder.ids}
+    for number in range(len(folder)):
+        one, other = folder[number], streamed[folder.ids[number]]
+        assert one.label == other.label
+        assert all(torch.equal(one.images[name], other.images[name]) for name in ("rgb", "depth"))
+        assert torch.equal(one.cameras.world_to_camera, other.cameras.world_to_camera)
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_no_more_is_held_than_the_buffer_has_room_for(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+    objects_in = module.objects_in
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal read
+        for found in objects_in(*arguments):
+            read += 1
+            yield found
+
+    monkeypatch.setattr(module, "objects_in", counted)
+    dataset = stream(many[0], buffer=4)
+    ahead = [read - number for number, _ in enumerate(dataset)]
+    assert max(ahead) == 4  # one of them is given out
+    assert read == 13
+
+
+def test_each_item_may_leave_the_buffer_first() -> None:
+    import numpy as np
+
+    firsts = {module._through_buffer(range(9), 4, np.random.default_rng(seed))[0] for seed in range(60)}
+    assert firsts == {0, 1, 2, 3}
+    assert sorted(module._through_buffer(range(9), 4, np.random.default_rng(0))) == list(range(9))
+    assert sorted(module._through_buffer(range(3), 4, np.random.default_rng(0))) == [0, 1, 2]
+    assert module._through_buffer([], 4, np.random.default_rng(0)) == []
+
+
+# Ranks
+
+
+def test_ranks_are_those_of_torchrun_or_of_torch_distributed(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    dataset = PosedShards(many[0], ALPHA)
+    assert (dataset.rank, dataset.world_size) == (1, 3)
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed, "get_rank", lambda: 2)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 4)
+    dataset = PosedShards(many[0], ALPHA)
+    assert (dataset.rank, dataset.world_size) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rank": 2, "world_size": 2}, "rank must be from 0 to world_size - 1; got rank=2"),
+        ({"rank": 0, "world_size": None}, "rank and world_size belong together"),
+        ({"buffer": -1}, "buffer must be at least 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(many: Many, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        stream(many[0], **options)
+
+
+# Going on
+
+
+@pytest.mark.usefixtures("undecoded")
+@pytest.mark.parametrize("buffer", [0, 4, 50])
+def test_a_stream_goes_on_where_it_was_left(many: Many, buffer: int) -> None:
+    whole = ids_of(at_epoch(stream(many[0], buffer=buffer), 2))
+    for left in (0, 1, 5, 12, 13):
+        dataset = at_epoch(stream(many[0], buffer=buffer), 2)
+        before = [example.id for _, example in zip(range(left), dataset, strict=False)]
+        state = json.loads(json.dumps(dataset.state_dict()))
+        again = stream(many[0], buffer=buffer)
+        again.load_state_dict(state)
+        again.set_epoch(2)  # as a loop over epochs does
+        assert again.state_dict() == state
+        assert before + ids_of(again) == whole
+        assert len(ids_of(again)) == 13  # the next time from the start
+
+
+def test_the_views_of_what_is_left_are_the_same(many: Many) -> None:
+    whole = list(at_epoch(stream(many[0]), 1))
+    again = stream(many[0])
+    again.load_state_dict(at_epoch(stream(many[0]), 1).state_dict() | {"position": 9})
+    for one, other in zip(whole[9:], again, strict=True):
+        assert torch.equal(one.images["alpha"], other.images["alpha"])
+
+
+def test_a_loader_without_workers_goes_on_between_batches(many: Many) -> None:
+    def loader(dataset: PosedShards) -> DataLoader[Any]:
+        return DataLoader(dataset, batch_size=3, collate_fn=collate)
+
+    whole = [batch.id for batch in loader(stream(many[0]))]
+    dataset = stream(many[0])
+    batches = iter(loader(dataset))
+    before = [next(batches).id for _ in range(2)]
+    again = stream(many[0])
+    again.load_state_dict(dataset.state_dict())
+    assert before + [batch.id for batch in loader(again)] == whole
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_an_iteration_that_is_given_up_loses_nothing(many: Many) -> None:
+    dataset = stream(many[0])
+    first = next(iter(dataset)).id
+    assert ids_of(dataset)[0] == first
+    assert len(ids_of(dataset)) == 13
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_another_epoch_begins_at_its_start(many: Many) -> None:
+    dataset = stream(many[0])
+    dataset.load_state_dict(dataset.state_dict() | {"position": 9})
+    dataset.set_epoch(1)
+    assert dataset.state_dict()["position"] == 0
+    assert len(ids_of(dataset)) == 13
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"buffer": 5},
+        {"rank": 1, "world_size": 2},
+        {"even": True},
+        {"settings": PosedSettings(outputs=("alpha",), seed=1)},
+        {"settings": PosedSettings(outputs=("alpha",), split="train")},
+    ],
+)
+def test_the_state_of_another_order_is_refused(many: Many, options: dict[str, Any]) -> None:
+    state = stream(many[0]).state_dict()
+    with pytest.raises(DatasetError, match="state is of another order of examples"):
+        stream(many[0], **options).load_state_dict(state)
+
+
+@pytest.mark.parametrize("state", [{}, {"epoch": 0, "position": -1, "order": ""}, {"epoch": "x", "position": 0}])
+def test_what_is_no_state_is_refused(many: Many, state: dict[str, Any]) -> None:
+    with pytest.raises(DatasetError, match=r"state must be what state_dict gave|position must be at least 0"):
+        stream(many[0]).load_state_dict(state)
+
+
+def test_a_state_is_refused_where_workers_read_and_taken_from_the_next_epoch(many: Many) -> None:
+    dataset = stream(many[0])
+    for _ in DataLoader(dataset, batch_size=None, num_workers=1):
+        with pytest.raises(DatasetError, match="state_dict of what workers read says nothing"):
+            dataset.state_dict()
+    dataset.set_epoch(1)
+    assert dataset.state_dict()["epoch"] == 1
+
+
+def test_a_state_without_workers_is_not_used_by_workers(many: Many) -> None:
+    dataset = stream(many[0])
+    dataset.load_state_dict(dataset.state_dict() | {"position": 5})
+    with pytest.raises(DatasetError, match="state is of another order of examples"):
+        list(DataLoader(dataset, batch_size=None, num_workers=2))
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_workers_that_load_their_own_states_go_on(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchdata's StatefulDataLoader has them do."""
+    enter = Worker(monkeypatch)
+    for number in range(2):
+        enter(number, 2)
+        whole = ids_of(stream(many[0]))
+        for left in (0, 3, len(whole)):
+            dataset = stream(many[0])
+            before = [example.id for _, example in zip(range(left), dataset, strict=False)]
+            again = stream(many[0])
+            again.load_state_dict(dataset.state_dict())
+            assert before + ids_of(again) == whole
+        state = dataset.state_dict()
+        enter(1 - number, 2)
+        with pytest.raises(DatasetError, match="the ranks or the workers differ"):
+            stream(many[0]).load_state_dict(state)
+
+
+# Damage and malice
+
+
+@pytest.fixture
+def shard(many: Many, tmp_path: Path) -> Path:
+    """The second shard of a copy."""
+    return Path(shutil.copytree(many[0] / "shards", tmp_path / "shards")) / "000001.tar"
+
+
+def read_all(shard: Path, chosen: PosedSettings = ALPHA) -> list[str]:
+    return ids_of(stream(shard.parent, settings=chosen))
+
+
+def members(shard: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
+    with tarfile.open(shard, "r:") as archive:
+        return [(member, archive.extractfile(member).read()) for member in archive]  # type: ignore[union-attr]
+
+
+def pack(shard: Path, content: Sequence[tuple[tarfile.TarInfo, bytes]]) -> None:
+    with tarfile.open(shard, "w", format=tarfile.PAX_FORMAT) as archive:
+        for member, data in content:
+            archive.addfile(member, io.BytesIO(data))
+
+
+def changed(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, link
+    return member
+
+
+KEY = "<key>"  # stands for that of the first object
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (changed("../../outside.png"), "'../../outside.png' is of no object that the index knows of"),
+        (changed("/etc/passwd.png"), "'/etc/passwd.png' is of no object that the index knows of"),
+        (changed("stranger.png"), "'stranger.png' is of no object that the index knows of"),
+        (changed(f"{KEY}.x.png", tarfile.SYMTYPE, "/etc/passwd"), "x.png' is no plain file"),
+        (changed(f"{KEY}.x.png", tarfile.LNKTYPE, "/etc/passwd"), "x.png' is no plain file"),
+        (changed(f"{KEY}.x", tarfile.DIRTYPE), "x' is no plain file"),
+        (changed(f"{KEY}.x", tarfile.FIFOTYPE), "x' is no plain file"),
+        (changed(f"{KEY}.x", tarfile.CHRTYPE), "x' is no plain file"),
+        (changed(f"{KEY}.object.json"), "object.json' is there twice"),
+    ],
+)
+def test_a_member_that_does_not_belong_there_is_refused(shard: Path, member: tarfile.TarInfo, message: str) -> None:
+    content = members(shard)
+    key = content[0][0].name.partition(".")[0]
+    added = changed(member.name.replace(KEY, key), member.type, member.linkname)
+    pack(shard, [content[0], (added, b""), *content[1:]] if "twice" not in message else [(added, b""), *content])
+    with pytest.raises(DatasetError, match=f"{shard}: member .*{message}"):
+        read_all(shard)
+    assert not (shard.parents[2] / "outside.png").exists()
+
+
+def test_an_object_that_is_there_twice_is_refused(shard: Path) -> None:
+    content = members(shard)
+    key = content[0][0].name.partition(".")[0]
+    pack(shard, [*content, *(pair for pair in content if pair[0].name.startswith(f"{key}."))])
+    with pytest.raises(DatasetError, match=f"{shard}: object '{key}' is there twice"):
+        read_all(shard)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, 511, 512, 700, 0.1, 0.33, 0.5, 0.9])
+def test_a_shard_that_is_cut_anywhere_is_refused(shard: Path, cut: float) -> None:
+    content = shard.read_bytes()
+    end = sum(512 + -(-len(data) // 512) * 512 for _, data in members(shard))
+    shard.write_bytes(content[: int(cut if isinstance(cut, int) else cut * end)])
+    with pytest.raises(DatasetError, match=str(shard)):
+        read_all(shard)
+
+
+def test_a_shard_that_ends_between_members_is_refused(shard: Path) -> None:
+    content = members(shard)
+    for left in (0, 1, len(content) // 2, len(content) - 1):
+        pack(shard, content[:left])
+        with pytest.raises(DatasetError, match=f"{shard}: (lacks . objects|object .* is not whole)"):
+            read_all(shard)
+
+
+def test_a_shard_that_is_not_there_is_refused(shard: Path) -> None:
+    shard.unlink()
+    with pytest.raises(DatasetError, match=str(shard)):
+        read_all(shard)
+
+
+def set_size(size: bytes) -> Callable[[bytearray], None]:
+    def change(header: bytearray) -> None:
+        header[124:136] = size
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_size(b"77777777777\0"),  # eight gigabytes
+        set_size(b"\x80" + (2**62).to_bytes(11, "big")),
+        set_size(b"\xff" * 12),  # minus one
+        lambda header: header.__setitem__(slice(156, 157), b"S"),  # sparse: may claim any size
+        lambda header: header.__setitem__(slice(0, 8), b"\xff\xfe\x00\x01\x02\x03\x04\x05"),
+    ],
+)
+def test_headers_that_claim_too_much_are_refused(shard: Path, change: Callable[[bytearray], None]) -> None:
+    content = bytearray(shard.read_bytes())
+    header = content[:512]
+    change(header)
+    header[148:156] = b" " * 8
+    header[148:156] = f"{sum(header):06o}\0 ".encode()
+    content[:512] = header
+    shard.write_bytes(content)
+    with pytest.raises(DatasetError, match=str(shard)):
+        read_all(shard)
+
+
+def test_a_compressed_archive_is_refused(shard: Path) -> None:
+    """A bomb would have to be one."""
+    import gzip
+
+    shard.write_bytes(gzip.compress(shard.read_bytes()))
+    with pytest.raises(DatasetError, match=f"{shard}: cannot be read as a tar archive"):
+        read_all(shard)
+
+
+def test_a_damaged_image_is_an_error_that_names_shard_and_member(shard: Path) -> None:
+    content = members(shard)
+    name = next(member.name for member, _ in content if ".images.0002." in member.name)
+    broken = [(member, bytes(len(data)) if member.name == name else data) for member, data in content]
+    pack(shard, broken)
+    with pytest.raises(DatasetError, match=f"{shard}/{name}: cannot be read as an image"):
+        read_all(shard, PosedSettings(outputs=("alpha",)))
+    pack(shard, [pair for pair in content if pair[0].name != name])
+    with pytest.raises(DatasetError, match=f"{shard}/{name}: no such member"):
+        read_all(shard, PosedSettings(outputs=("alpha",)))
+
+
+def test_a_single_bit_is_found_where_checksums_are_compared(shard: Path) -> None:
+    content = members(shard)
+    chosen = next(number for number, (member, _) in enumerate(content) if ".depth.0001." in member.name)
+    data = bytearray(content[chosen][1])
+    data[-20] ^= 1
+    content[chosen] = (content[chosen][0], bytes(data))
+    pack(shard, content)
+    with pytest.raises(DatasetError, match=f"{shard}/{content[chosen][0].name}: damaged: not the file that was stored"):
+        read_all(shard, PosedSettings(outputs=("depth",), verify=True))
+
+
+def test_a_damaged_index_is_refused(shard: Path) -> None:
+    path = shard.with_name("index.json")
+    whole = json.loads(path.read_bytes())
+    outside = {**whole, "shards": [{**whole["shards"][0], "name": "../000000.tar"}]}
+    for content in ("", "[]", '{"shards": [{}]}', json.dumps(outside), '{"shards": [{"name": 3}]}'):
+        path.write_text(content)
+        with pytest.raises(DatasetError, match=f"{path}: no index of shards, or damaged"):
+            stream(shard.parent)
+    path.unlink()
+    with pytest.raises(DatasetError, match=f"{path}: no such file. Give the folder of shards"):
+        stream(shard.parent)
+
+
+def test_files_in_memory_are_found_by_the_names_they_have_in_folders() -> None:
+    files = MemoryFiles(Path("x.tar"), "a/b", {"images.0000.png": b"1"})
+    assert files.has("images/0000.png")
+    assert files.read("images/0000.png") == b"1"
+    assert str(files.where("images/0000.png")) == "x.tar/a/b.images.0000.png"
