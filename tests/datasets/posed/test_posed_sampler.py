@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from render3d.datasets import ResumableSampler
 from render3d.errors import DatasetError
@@ -72,6 +73,22 @@ def test_a_loader_goes_on_from_a_count_of_its_batches(workers: int) -> None:
     again.load_state_dict(state | {"position": 6})
     rest = [batch.tolist() for batch in loader(again)]
     assert before + rest == [batch.tolist() for batch in loader(ResumableSampler(11, rank=0, world_size=1))]
+
+
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # which torchdata calls
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_loader_goes_on_between_batches(workers: int) -> None:
+    def loader() -> StatefulDataLoader[Any]:
+        sampler = ResumableSampler(11, rank=0, world_size=1)
+        return StatefulDataLoader(range(11), batch_size=2, sampler=sampler, num_workers=workers)  # type: ignore[arg-type]
+
+    whole = [batch.tolist() for batch in loader()]
+    first = loader()
+    batches = iter(first)
+    before = [next(batches).tolist() for _ in range(3)]
+    again = loader()
+    again.load_state_dict(first.state_dict())
+    assert before + [batch.tolist() for batch in again] == whole
 
 
 def test_the_state_of_another_order_is_refused() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import distributed
 from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from render3d import Cameras, collate
 from render3d.datasets import PosedObject, PosedObjects, PosedSettings, PosedShards
@@ -310,6 +311,21 @@ def test_workers_that_load_their_own_states_go_on(many: Many, monkeypatch: pytes
         enter(1 - number, 2)
         with pytest.raises(DatasetError, match="the ranks or the workers differ"):
             stream(many[0]).load_state_dict(state)
+
+
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # which torchdata calls
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_loader_goes_on_between_batches(many: Many, workers: int) -> None:
+    def loader() -> StatefulDataLoader[Any]:
+        return StatefulDataLoader(stream(many[0]), batch_size=2, num_workers=workers, collate_fn=collate)
+
+    whole = [batch.id for batch in loader()]
+    first = loader()
+    batches = iter(first)
+    before = [next(batches).id for _ in range(3)]
+    again = loader()
+    again.load_state_dict(first.state_dict())
+    assert before + [batch.id for batch in again] == whole
 
 
 # Damage and malice
