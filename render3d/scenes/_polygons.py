@@ -1,7 +1,5 @@
 """Polygons into triangles."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +8,7 @@ Integers = NDArray[np.int64]
 Point = tuple[float, float]
 
 
-def triangulate(vertices: Floats, polygons: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
+def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[Integers, Integers]:
     """Triangles that cover polygons and keep their winding.
 
     A convex polygon becomes a fan. From others ears are cut (Meisters 1975) in the plane they mostly lie in, since a
@@ -18,22 +16,24 @@ def triangulate(vertices: Floats, polygons: Sequence[Sequence[int]]) -> tuple[In
 
     Args:
         vertices: ``[V, 3]``.
-        polygons: Three or more indices of vertices each. Those with an index out of range become fans.
+        indices: ``[sum of sizes]`` of vertices, those of one polygon after those of another. Polygons with an index out
+            of range become fans.
+        sizes: ``[P]``, how many corners each polygon has: three or more.
 
     Returns:
         ``[F, 3]`` numbers of corners within their polygon, and ``[F]`` which polygon that is, in order.
     """
     padded = np.concatenate([vertices, np.full((1, 3), np.nan)])
-    sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    starts = np.cumsum(sizes) - sizes
     triangles, owners = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for size in np.unique(sizes).tolist():
         same_size = np.flatnonzero(sizes == size)
         fan = np.array([(0, corner, corner + 1) for corner in range(1, size - 1)])
         cuts = np.tile(fan, (len(same_size), 1, 1))
         if size > 3:
-            indices = np.array([polygons[number] for number in same_size.tolist()])
-            inside = (indices >= 0) & (indices < len(vertices))
-            flat, concave = _flatten(padded[np.where(inside, indices, -1)])
+            own = indices[starts[same_size][:, None] + np.arange(size)]
+            inside = (own >= 0) & (own < len(vertices))
+            flat, concave = _flatten(padded[np.where(inside, own, -1)])
             for row in np.flatnonzero(concave).tolist():
                 cuts[row] = _cut_ears([(x, y) for x, y in flat[row].tolist()])
         triangles.append(cuts.reshape(-1, 3))
