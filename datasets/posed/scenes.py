@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any, final
 
 import torch
@@ -25,6 +26,8 @@ _FIELDS = {
     "normal": "normal_file_path",
     "face_index": "face_index_file_path",
 }
+# Of each view, beside the images of ShapeNetRendering.
+_BESIDE = (("depth", "depth/{}.png"), ("normal", "normals/{}.png"), ("face_index", "face_index/{}.npy"))
 
 
 @final
@@ -92,7 +95,7 @@ def read_r2n2(files: Files) -> PosedFiles:
     ``object.json``, where there is one.
 
     Raises:
-        DatasetError: Whatever is wrong with the text files.
+        DatasetError: Whatever is wrong with the text files, or with ``object.json``.
     """
     names = _lines(files, NAMES)
     cameras = _r2n2_cameras(files)
@@ -101,30 +104,32 @@ def read_r2n2(files: Files) -> PosedFiles:
             f"{files.where(METADATA)} has {cameras.views} lines and {files.where(NAMES)} {len(names)}; they must be "
             "one a view."
         )
-    height, width = size_of(files, f"{RENDERING}/{names[0]}")
-    cameras = cameras if cameras.image_size == (height, width) else cameras.resize(height, width)
-    unit = 0.0
-    extra: dict[str, str] = {}
-    if files.has(OBJECT):
-        facts = read_json(files, OBJECT)
-        cameras, unit = _with_facts(files, cameras, facts)
-        folders = {"depth": ("depth", "png"), "normal": ("normals", "png"), "face_index": ("face_index", "npy")}
-        extra = {
-            kind: f"{folder}/{{}}.{suffix}" for kind, (folder, suffix) in folders.items() if kind in facts["outputs"]
-        }
-    frames = (
-        {"image": f"{RENDERING}/{name}"} | {kind: file.format(name.rpartition(".")[0]) for kind, file in extra.items()}
-        for name in names
+    images = [f"{RENDERING}/{name}" for name in names]
+    size = size_of(files, images[0])
+    found = PosedFiles(
+        cameras if cameras.image_size == size else cameras.resize(*size),
+        tuple({"image": image} for image in images),
+        depth_unit=1.0,
+        normals_in_world=True,
     )
-    return PosedFiles(cameras, tuple(frames), unit, normals_in_world=True)
+    return _with_facts(files, found) if files.has(OBJECT) else found
 
 
-def _with_facts(files: Files, cameras: Cameras, facts: Mapping[str, Any]) -> tuple[Cameras, float]:
+def _with_facts(files: Files, found: PosedFiles) -> PosedFiles:
+    """The same, with what ``object.json`` knows and ShapeNetRendering has no place for."""
+    facts = read_json(files, OBJECT)
     try:
         near, far = float(facts["cameras"]["near"]), float(facts["cameras"]["far"])
-        return dataclasses.replace(cameras, near=near, far=far), float(facts["depth"]["unit"])
+        more = [pattern for pattern in _BESIDE if pattern[0] in facts["outputs"]]
+        unit = float(facts["depth"]["unit"])
+        cameras = dataclasses.replace(found.cameras, near=near, far=far)
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{files.where(OBJECT)}: damaged, or of another version ({error!r}).") from error
+    frames = tuple(
+        {**frame, **{kind: file.format(PurePosixPath(frame["image"]).stem) for kind, file in more}}
+        for frame in found.frames
+    )
+    return dataclasses.replace(found, cameras=cameras, frames=frames, depth_unit=unit)
 
 
 def _lines(files: Files, name: str) -> list[str]:
@@ -138,8 +143,9 @@ def _lines(files: Files, name: str) -> list[str]:
 
 
 def _r2n2_cameras(files: Files) -> Cameras:
+    lines = _lines(files, METADATA)
     try:
-        rows = [[float(word) for word in line.split()] for line in _lines(files, METADATA)]
+        rows = [[float(word) for word in line.split()] for line in lines]
         return from_r2n2(torch.tensor(rows, dtype=torch.float32))
     except (ValueError, ShapeError, CameraError) as error:
         raise DatasetError(

@@ -11,8 +11,12 @@ if HERE not in sys.path:  # so that the renderer can be named, and this can be i
 
 from pictures import LONG, R2N2_VIEWS, make_shapes, run_views, views_settings  # noqa: E402
 
+from render3d import Rendering  # noqa: E402
+from render3d.datasets import PosedSettings, RenderedObjects  # noqa: E402
 from render3d.datasets.generation.layouts.shards import Shards  # noqa: E402
+from render3d.datasets.generation.settings import OUTPUTS  # noqa: E402
 from render3d.datasets.shapes import Shape  # noqa: E402
+from render3d.views import write_views  # noqa: E402
 
 IDS = ["chair/a", "chair/a.b", "chair/a_b", "lone.one", "table/x/y", "__lamp__/Z"]
 
@@ -38,3 +42,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Shape]]:
     run_views(root / "run", shapes, views_settings("shards"))
     Shards(size=3).finish(root / "run", shapes)
     return root / "run", shapes
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A folder of one scene, with all kinds of images."""
+    shape = make_shapes(tmp_path / "shapes", ["a"])[0]
+    rendered = RenderedObjects([shape], views_settings("nerfstudio"), PosedSettings(outputs=OUTPUTS))[0]
+    write_views(tmp_path / "scenes" / "chair" / "one", rendered.cameras, Rendering(rendered.images))
+    return tmp_path / "scenes"

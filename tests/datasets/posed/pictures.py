@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
 
 from render3d import Cameras
+from render3d.datasets import PosedSettings, PosedShards
 from render3d.datasets.generation.engine import Job, Limits, Outcome
 from render3d.datasets.generation.protocols import R2N2, Protocol, Random
 from render3d.datasets.generation.run import generate
@@ -18,6 +20,9 @@ from render3d.randomness import Key
 from render3d.renderers.base import Capabilities
 from render3d.scenes import Scene
 
+Many = tuple[Path, list[Shape]]
+
+ALPHA = PosedSettings(outputs=("alpha",), views=1)
 SMALL = Random(views=4, image_size=(5, 7), near=0.5, far=6.0)
 LONG = f"{'r' * 100}/{'s' * 100}/{'t' * 100}"  # an id of more than USTAR has room for
 R2N2_VIEWS = R2N2(views=3, far=4.0)
@@ -75,3 +80,12 @@ def run_views(folder: Path, shapes: Sequence[Shape], settings: ViewsSettings, *,
         result = generate(shapes, settings, folder, Here(), resume=resume)
     assert not result.failures, result.failures
     return folder
+
+
+def stream(folder: Path, **options: Any) -> PosedShards:
+    options = {"settings": ALPHA, "buffer": 4, "rank": 0, "world_size": 1} | options
+    return PosedShards(folder, options.pop("settings"), **options)
+
+
+def ids_of(dataset: PosedShards) -> list[str]:
+    return [example.id for example in dataset]

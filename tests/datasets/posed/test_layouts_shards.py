@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import webdataset
-from pictures import LONG, make_shapes, run_views, views_settings
+from pictures import LONG, Many, make_shapes, run_views, views_settings
 from PIL import Image
 
 from render3d.datasets.generation.layouts.shards import Shards
-from render3d.datasets.shapes import Shape
 from render3d.datasets.shard_files import key_of
 from render3d.errors import DatasetError
-
-Many = tuple[Path, list[Shape]]
 
 
 @pytest.fixture

@@ -1,40 +1,25 @@
 """What is read is what was rendered, from whichever layout; what is damaged is named."""
 
 import dataclasses
-import hashlib
-import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from pictures import R2N2_VIEWS, SMALL, make_shapes, views_settings
-from PIL import Image
 from scipy import stats
 from torch.utils.data import DataLoader
 
-from render3d import Cameras, Rendering, collate
+from render3d import Cameras, collate
 from render3d.color import linear_to_srgb
-from render3d.conventions import from_r2n2
 from render3d.datasets import PosedObject, PosedObjects, PosedSettings, PosedShards, RenderedObjects
 from render3d.datasets.generation.settings import OUTPUTS
 from render3d.datasets.shapes import Shape
 from render3d.errors import DatasetError, MeshError
-from render3d.views import read_views, write_views
+from render3d.views import read_views
 
 EVERYTHING = PosedSettings(outputs=OUTPUTS)
 LAYOUTS = ("nerfstudio", "r2n2", "shards")
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Path:
-    """A folder of one scene, with all kinds of images."""
-    shape = make_shapes(tmp_path / "shapes", ["a"])[0]
-    rendered = RenderedObjects([shape], views_settings("nerfstudio"), EVERYTHING)[0]
-    write_views(tmp_path / "scenes" / "chair" / "one", rendered.cameras, Rendering(rendered.images))
-    return tmp_path / "scenes"
 
 
 def assert_same_cameras(found: Cameras, expected: Cameras) -> None:
@@ -237,232 +222,6 @@ def test_indices_are_those_of_a_list(scene: Path) -> None:
     assert dataset[-1].id == dataset[0].id
     with pytest.raises(IndexError):
         dataset[1]
-
-
-# Trees that others have made
-
-
-@pytest.fixture
-def genuine(tmp_path: Path) -> Path:
-    """A tree like ShapeNetRendering: the first rows of an object as its authors' tool writes them."""
-    rows = [
-        "131.918835618 27.5362594651 0 0.842303978463 25",
-        "357.124498181 25.0276203547 0 0.710347081061 25",
-    ]
-    for synset, model in (("02691156", "1a04"), ("03001627", "1a6f"), ("03001627", "2b00")):
-        folder = tmp_path / synset / model / "rendering"
-        folder.mkdir(parents=True)
-        (folder / "rendering_metadata.txt").write_text("\n".join(rows) + "\n")
-        (folder / "renderings.txt").write_text("00.png\n01.png\n")
-        for number in range(2):
-            pixels = np.full((137, 137, 4), (200, 100, 0, 255), np.uint8)
-            pixels[:, : 60 + number] = 0
-            Image.fromarray(pixels).save(folder / f"{number:02d}.png")
-    return tmp_path
-
-
-def test_trees_of_shapenet_rendering_are_read(genuine: Path) -> None:
-    dataset = PosedObjects(genuine)
-    assert dataset.ids == ("02691156/1a04", "03001627/1a6f", "03001627/2b00")
-    assert dataset.classes == ("02691156", "03001627")
-    example = dataset[2]
-    assert example.label == 1
-    assert example.images["alpha"].mean((-1, -2)).flatten().tolist() == pytest.approx([77 / 137, 76 / 137])
-    color = example.images["rgb"][0, :, 0, -1]
-    torch.testing.assert_close(color, torch.tensor([0.577580, 0.127438, 0.0]), atol=1e-5, rtol=0)  # sRGB, by its tables
-    rows = torch.tensor([[131.918835618, 27.5362594651, 0, 0.842303978463, 25]])
-    torch.testing.assert_close(example.cameras.world_to_camera[:1], from_r2n2(rows).world_to_camera)
-
-
-def test_images_of_another_size_have_the_same_field_of_view(genuine: Path) -> None:
-    for path in (genuine / "02691156/1a04/rendering").glob("*.png"):
-        Image.new("RGBA", (224, 224)).save(path)
-    cameras = PosedObjects(genuine)[0].cameras
-    assert cameras.image_size == (224, 224)
-    assert float(cameras.intrinsics[0, 0, 0]) == pytest.approx(35 / 32 * 224)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("renderings.txt", "00.png\n", "rendering_metadata.txt has 2 lines and .*renderings.txt 1"),
-        ("renderings.txt", "", "renderings.txt: must have one line a view; it is empty"),
-        ("renderings.txt", "00.png\n../../x.png\n", "leads out of its folder"),
-        ("renderings.txt", "00.png\n/etc/passwd\n", "passwd: no such file"),
-        ("rendering_metadata.txt", "1 2 3\n4 5 6\n", "rendering_metadata.txt: must have lines of azimuth"),
-        ("rendering_metadata.txt", "1 2 0 one 25\n" * 2, "rendering_metadata.txt: must have lines of azimuth"),
-        ("rendering_metadata.txt", "1 2 0 0 25\n" * 2, "The distance ratio"),
-        ("rendering_metadata.txt", "1 2 0 nan 25\n" * 2, "rendering_metadata.txt: must have"),
-        ("rendering_metadata.txt", None, "rendering_metadata.txt: no such file"),
-        ("01.png", "no image", "01.png: cannot be read as an image"),
-        ("01.png", None, "01.png: no such file"),
-    ],
-)
-def test_a_tree_that_is_damaged_is_an_error_that_names_the_file(
-    genuine: Path, name: str, content: str | None, message: str
-) -> None:
-    path = genuine / "02691156/1a04/rendering" / name
-    path.unlink()
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(DatasetError, match=message):
-        PosedObjects(genuine)[0]
-
-
-def test_what_shapenet_rendering_lacks_is_an_error(genuine: Path) -> None:
-    with pytest.raises(DatasetError, match=r"rendering/00.png: there is no depth of this view"):
-        PosedObjects(genuine, PosedSettings(outputs=("rgb", "depth")))[0]
-    with pytest.raises(DatasetError, match="object.json: there are no checksums of it"):
-        PosedObjects(genuine, PosedSettings(verify=True))[0]
-
-
-def test_scenes_of_nerf_without_sizes_and_suffixes_are_read(tmp_path: Path) -> None:
-    Image.new("RGBA", (9, 6), (255, 0, 0, 255)).save(tmp_path / "r_0.png")
-    pose = np.eye(4).tolist()
-    transforms = {"camera_angle_x": 0.7, "frames": [{"file_path": "./r_0", "transform_matrix": pose}]}
-    (tmp_path / "transforms.json").write_text(json.dumps(transforms))
-    dataset = PosedObjects(tmp_path)
-    example = dataset[0]
-    assert (example.id, example.label, dataset.classes) == (tmp_path.name, -1, ())
-    assert example.cameras.image_size == (6, 9)
-    assert example.images["rgb"].shape == (1, 3, 6, 9)
-
-
-# Damage
-
-
-def edit(scene: Path, **changes: object) -> None:
-    path = scene / "chair/one/transforms.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def edit_frame(scene: Path, **changes: object) -> None:
-    path = scene / "chair/one/transforms.json"
-    frames = json.loads(path.read_text())["frames"]
-    edit(scene, frames=[frames[0], {**frames[1], **changes}, *frames[2:]])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"frames": []}, "'frames' must be a list of at least one frame"),
-        ({"frames": [3]}, "'frames' must be a list of at least one frame"),
-        ({"depth_unit_scale_factor": 0}, "depth_unit_scale_factor must be a positive number; got 0"),
-        ({"near": 9.0}, "near must be less than far"),
-        ({"normal_space": "camera"}, "normals are not said to be in world axes"),
-        ({"w": "wide"}, "must be there"),
-    ],
-)
-def test_a_description_that_is_wrong_is_an_error(scene: Path, change: dict[str, object], message: str) -> None:
-    edit(scene, **change)
-    with pytest.raises(DatasetError, match=f"{scene / 'chair/one'}.*{message}"):
-        PosedObjects(scene, EVERYTHING)[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"file_path": "../../../outside.png"}, "leads out of its folder"),
-        ({"file_path": "/etc/passwd"}, "leads out of its folder"),
-        ({"depth_file_path": "images/0001.png"}, "images/0001.png: depth must be a grey image of 16 bits"),
-        ({"normal_file_path": "depth/0001.png"}, "depth/0001.png: normals must be an image of three channels"),
-        ({"face_index_file_path": "images/0001.png"}, "images/0001.png: no face indices"),
-        ({"depth_file_path": "small.png"}, "small.png: is 2 x 3 .height x width. and its camera 5 x 7"),
-        ({"depth_file_path": None}, "images/0001.png: there is no depth of this view"),
-        ({"mask_path": "none.png"}, "none.png: no such file"),
-    ],
-)
-def test_a_frame_that_is_wrong_is_an_error_that_names_the_file(
-    scene: Path, change: dict[str, object], message: str
-) -> None:
-    Image.fromarray(np.ones((2, 3), np.uint16)).save(scene / "chair/one/small.png")
-    edit_frame(scene, **change)
-    with pytest.raises(DatasetError, match=message):
-        PosedObjects(scene, EVERYTHING)[0]
-
-
-def test_a_link_out_of_the_folder_is_not_followed(scene: Path) -> None:
-    path = scene / "chair/one/images/0001.png"
-    path.rename(scene / "outside.png")
-    path.symlink_to(scene / "outside.png")
-    with pytest.raises(DatasetError, match="images/0001.png: leads out of its folder"):
-        PosedObjects(scene)[0]
-
-
-@pytest.mark.parametrize("name", ["images/0002.png", "depth/0002.png", "normals/0002.png", "face_index/0002.npy"])
-def test_a_file_that_is_cut_or_gone_is_an_error_that_names_it(scene: Path, name: str) -> None:
-    path = scene / "chair/one" / name
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(DatasetError, match=f"{path}: .*(broken|truncated)"):
-        PosedObjects(scene, EVERYTHING)[0]
-    path.unlink()
-    with pytest.raises(DatasetError, match=f"{path}: no such file"):
-        PosedObjects(scene, EVERYTHING)[0]
-
-
-def test_an_array_that_claims_to_be_huge_is_refused_without_taking_memory(scene: Path) -> None:
-    path = scene / "chair/one/face_index/0001.npy"
-    content = path.read_bytes()
-    claimed = content.replace(b"(5, 7)", b"(5000000000, 700000)")[: len(content)]
-    path.write_bytes(claimed)
-    with pytest.raises(DatasetError, match=f"{path}: no face indices"):
-        PosedObjects(scene, EVERYTHING)[0]
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_single_bit_is_found_where_checksums_are_compared(
-    layout: str, layouts: dict[str, Path], tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(layouts[layout], tmp_path / "run"))
-    verified = PosedObjects(folder, PosedSettings(outputs=("depth",), verify=True))
-    number = verified.ids.index("table/x/y")
-    assert verified[number].images["depth"].shape == (3, 1, 137, 137)  # all is as it was
-    path = next(path for path in folder.rglob("depth/*1.png") if "table" in path.parts)
-    flip(path)
-    with pytest.raises(DatasetError, match=f"{path}: damaged: not the file that was stored"):
-        verified[number]
-    facts = path.parents[1] / "object.json"
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()  # whoever changes a file may change its checksum
-    changed = json.loads(facts.read_text())
-    changed["files"][path.relative_to(path.parents[1]).as_posix()] = sha256
-    facts.write_text(json.dumps(changed))
-    with pytest.raises(DatasetError, match=f"{facts}: damaged"):
-        verified[number]
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"layout": "nerfstudio", "objects": [{"id": "a"}]}'])
-def test_a_list_that_is_damaged_is_refused(content: str, tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(DatasetError, match=r"manifest.json: no list of views, or damaged"):
-        PosedObjects(tmp_path)
-
-
-@pytest.mark.parametrize("place", ["../a", "objects/../../a", "/a"])
-def test_a_list_whose_places_lead_out_of_the_folder_is_refused(place: str, tmp_path: Path) -> None:
-    item = {"id": "a", "label": "", "split": "", "place": place, "sha256": ""}
-    (tmp_path / "manifest.json").write_text(json.dumps({"layout": "nerfstudio", "objects": [item]}))
-    with pytest.raises(DatasetError, match="leads out of the folder"):
-        PosedObjects(tmp_path)
-
-
-def test_a_run_that_is_not_finished_is_refused(layouts: dict[str, Path], tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(layouts["nerfstudio"], tmp_path / "run"))
-    (folder / "manifest.json").unlink()
-    with pytest.raises(DatasetError, match="the run has no manifest.json yet: it is not finished"):
-        PosedObjects(folder)
-
-
-def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(DatasetError, match=f"{folder}: holds no views"):
-            PosedObjects(folder)
 
 
 # Rendering on the fly
