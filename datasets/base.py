@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import hashlib
 import math
 import operator
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 _OF_VOLUMES = 0
 OF_CAMERAS = 1
 OF_RENDERING = 2
+OF_ORDER = 3
+OF_VIEWS = 4
 
 
 class VolumeExample(NamedTuple):
@@ -115,6 +118,11 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
 def example_generator(stream: Key, index: int) -> np.random.Generator:
     """The random numbers of one example in a stream of them."""
     return np.random.Generator(np.random.Philox(key=[stream.seed, index]))
+
+
+def number_of(name: str) -> int:
+    """A number of 63 bits that is this name's own, in whatever collection it stands."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 def resolve_index(index: int, length: int) -> int:

@@ -59,7 +59,7 @@ class Shard:
     Attributes:
         name: Of its file, beside the index.
         sha256: Of its file.
-        objects: In the order of their ids.
+        objects: In the order in which they are there.
     """
 
     name: str

@@ -82,8 +82,12 @@ def _srgb_of_halves() -> NDArray[np.uint8]:
     return table
 
 
-def read_image(path: Path) -> tuple[Tensor | None, Tensor | None]:
+def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None, Tensor | None]:
     """The colours and the coverage in an image file.
+
+    Args:
+        path: The file.
+        content: Of the file, where it has been read already.
 
     Returns:
         ``rgb`` ``[3, H, W]`` float32 in linear light, or None for greyscale files; ``alpha`` ``[1, H, W]`` float32, or
@@ -92,27 +96,76 @@ def read_image(path: Path) -> tuple[Tensor | None, Tensor | None]:
     Raises:
         ViewsError: A file that is missing, no image, truncated, or larger than Pillow thinks safe.
     """
+    mode, pixels = _read_pixels(path, content)
+    if mode not in ("RGB", "RGBA"):
+        values = pixels / (65535 if mode.startswith("I") else 1 if mode == "F" else 255)
+        return None, values[1:] if mode == "LA" else values
+    rgb = torch.from_numpy(np.take(_linear_of_bytes(), pixels[:3].numpy()))
+    return rgb, pixels[3:] / 255 if mode == "RGBA" else None
+
+
+@functools.cache
+def _linear_of_bytes() -> NDArray[np.float32]:
+    table: NDArray[np.float32] = srgb_to_linear(torch.arange(256) / 255).numpy()
+    return table
+
+
+def read_depth(path: Path, unit: float, content: bytes | None = None) -> Tensor:
+    """Depths ``[1, H, W]`` float32 in scene units, from multiples of ``unit``: the inverse of `depth_pixels`.
+
+    Raises:
+        ViewsError: As `read_image`, or no grey image of 16 bits.
+    """
+    mode, pixels = _read_pixels(path, content)
+    if not mode.startswith("I"):
+        raise ViewsError(f"{path}: depth must be a grey image of 16 bits; got Pillow's mode {mode}.")
+    return pixels * unit
+
+
+def read_normal(path: Path, content: bytes | None = None) -> Tensor:
+    """Unit normals ``[3, H, W]`` float32, 0 where nothing is: the inverse of `normal_pixels` up to rounding.
+
+    Raises:
+        ViewsError: As `read_image`, or no image of three channels.
+    """
+    mode, pixels = _read_pixels(path, content)
+    if mode not in ("RGB", "RGBA"):
+        raise ViewsError(f"{path}: normals must be an image of three channels; got Pillow's mode {mode}.")
+    nothing = (pixels[:3] == 128).all(0)
+    return torch.where(nothing, 0.0, torch.nn.functional.normalize(pixels[:3] / 255 * 2 - 1, dim=0))
+
+
+def read_size(path: Path, content: bytes) -> tuple[int, int]:
+    """``(height, width)`` of an image whose pixels are not read.
+
+    Raises:
+        ViewsError: No image.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.height, image.width
+    except Exception as error:  # broken files fail in any way
+        raise ViewsError(f"{path}: cannot be read as an image ({error}).") from error
+
+
+def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
+    """Pillow's mode, and the values as they are stored, ``[channels, H, W]``: bytes, or float32 for more than those."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path if content is None else io.BytesIO(content)) as image:
                 image.load()
                 wide = image.mode.startswith(("I", "F"))
                 mode = image.mode if wide else _plain_mode(image)
-                pixels = np.array(image if wide else image.convert(mode), dtype=np.float32)
+                pixels = np.array(image if wide else image.convert(mode), np.float32 if wide else np.uint8)
     except FileNotFoundError:
         raise ViewsError(f"{path}: no such image.") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ViewsError(f"{path}: too large to be opened safely ({error}). Resize it.") from error
     except Exception as error:  # broken files fail in any way
         raise ViewsError(f"{path}: cannot be read as an image, broken or truncated ({error}).") from error
-    values = torch.from_numpy(pixels) / (65535 if mode.startswith("I") else 1 if mode == "F" else 255)
-    if values.dim() == 2:
-        return None, values[None]
-    values = values.movedim(-1, 0)
-    if mode == "LA":
-        return None, values[1:]
-    return srgb_to_linear(values[:3]), values[3:] if mode == "RGBA" else None
+    values = torch.from_numpy(pixels)
+    return mode, values[None] if values.dim() == 2 else values.movedim(-1, 0)
 
 
 def _plain_mode(image: Image.Image) -> str:

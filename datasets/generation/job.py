@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import time
 import traceback
 import warnings
@@ -13,7 +12,7 @@ from typing import Any, final
 import torch
 
 from render3d.cameras import Cameras
-from render3d.datasets.base import OF_CAMERAS, OF_RENDERING, example_generator
+from render3d.datasets.base import OF_CAMERAS, OF_RENDERING, example_generator, number_of
 from render3d.datasets.generation.engine import Failed, Finished, Kind, Outcome
 from render3d.datasets.generation.layouts import layout_by_name
 from render3d.datasets.generation.rendered import RenderedObject
@@ -63,6 +62,17 @@ class RenderObject:
             return Failed(shape, _kind(error, clock.current), _reason(error), traceback.format_exc())
         return Finished(shape, clock.seconds)
 
+    def render(self, shape: Shape) -> RenderedObject:
+        """The pictures of a shape, as they would be stored.
+
+        Raises:
+            MeshError: As `Shape.load`, or no view shows anything.
+            CapabilityError: As `ViewsSettings.make_renderer`.
+            OSError: The file cannot be read.
+        """
+        source = checksum(shape.path)
+        return self._render(shape, self._normalised(shape.load()), source)
+
     def _normalised(self, mesh: Mesh) -> Mesh:
         if self.settings.radius is None:
             return mesh
@@ -74,8 +84,8 @@ class RenderObject:
 
     def _render(self, shape: Shape, mesh: Mesh, source: str) -> RenderedObject:
         renderer = _renderer(self.settings)
-        cameras = self.settings.protocol(example_generator(self._stream(OF_CAMERAS), _number(shape)))
-        key = self._stream(OF_RENDERING).fold_in(_number(shape))
+        cameras = self.settings.protocol(example_generator(self._stream(OF_CAMERAS), number_of(shape.id)))
+        key = self._stream(OF_RENDERING).fold_in(number_of(shape.id))
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", EmptyViewWarning)  # it is told in the facts
             rendering = renderer(mesh, cameras, self.settings.outputs, generator=key)
@@ -138,11 +148,6 @@ def _renderer(settings: ViewsSettings) -> Renderer:
     if name not in _renderers:
         _renderers[name] = settings.make_renderer()
     return _renderers[name]
-
-
-def _number(shape: Shape) -> int:
-    """A number of 63 bits that is the shape's own in whatever collection it is."""
-    return int.from_bytes(hashlib.sha256(shape.id.encode()).digest()[:8], "big") >> 1
 
 
 def _camera_facts(cameras: Cameras) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import ClassVar, final
 
 from render3d.atomic import atomic_write, json_by_lines
 from render3d.cameras import Cameras
-from render3d.datasets.base import check_at_least
+from render3d.datasets.base import check_at_least, number_of
 from render3d.datasets.generation.layout import OBJECT
 from render3d.datasets.generation.layouts.nerfstudio import Nerfstudio
 from render3d.datasets.generation.rendered import RenderedObject
@@ -56,7 +56,10 @@ class Shards:
         return _STAGED.files(rendered)
 
     def finish(self, folder: Path, shapes: Sequence[Shape]) -> None:
-        """Pack objects in the order of their ids; shards that are whole and up to date are left as they are.
+        """Pack objects; shards that are whole and up to date are left as they are.
+
+        The order is that of hashes of their ids, so that each shard has some of every class: readers shuffle no further
+        than a few shards.
 
         Raises:
             DatasetError: A stored file is missing or damaged.
@@ -66,6 +69,7 @@ class Shards:
         target.mkdir(exist_ok=True)
         for unfinished in target.glob(".*.part"):  # of a run that was killed
             unfinished.unlink()
+        shapes = sorted(shapes, key=lambda shape: number_of(shape.id))
         old = {shard.name: shard for shard in _packed_before(target)}
         shards = []
         for number, start in enumerate(range(0, len(shapes), self.size)):
