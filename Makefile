@@ -10,8 +10,9 @@ READY := $(VENV)/.ready
 demo: setup
 	$(BIN)/python examples/demo.py
 
+# A file of tests is run by one process, one for each core, each of which computes on one thread.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 	$(MAKE) docs
 
 lint: setup

@@ -12,19 +12,17 @@ import itertools
 import math
 from collections.abc import Callable
 
-import torch
-
 from render3d import Shading
 from render3d.optional import MITSUBA, PYTORCH3D
 from render3d.renderers import Mitsuba, OpenGL, Pyrender, PyTorch3D, Renderer
-from render3d.testing import gradients
 from render3d.testing.contracts import PROJECTIONS
+from render3d.testing.gradients import Image, Motion, MotionProblem
 from render3d.testing.parity import compare
 from render3d.testing.reference import NumpyRenderer
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 
 MEASURES = ("differing", "far_differing", "depth", "normal_degrees", "rgb", "other_face")
-MOTIONS = {"mesh": (gradients._moved_mesh, 7), "poses": (gradients._moved_cameras, 6)}
+MOTIONS: tuple[Motion, ...] = ("mesh", "poses")
 
 
 def installed() -> dict[str, Callable[[Shading], Renderer]]:
@@ -53,20 +51,13 @@ def images(make: Callable[[Shading], Renderer]) -> list[float]:
     return worst
 
 
-def gradient(make: Callable[[Shading], Renderer], image: gradients.Image, motion: str) -> float:
+def gradient(make: Callable[[Shading], Renderer], image: Image, motion: Motion) -> float:
     """The worse relative error of both projections; NaN where it is not claimed."""
-    shading = gradients.GradientContract.shading
-    renderer, (move, size) = make(shading), MOTIONS[motion]
+    problems = [MotionProblem(image, motion, projection) for projection in PROJECTIONS]
+    renderer = make(problems[0].shading)
     if ("silhouette" if image == "alpha" else "interior") not in renderer.capabilities.gradients:
         return math.nan
-    errors = []
-    for projection in PROJECTIONS:
-        measure, expected = gradients._differences(projection, image, move, size, shading)
-        amount = torch.zeros(size, requires_grad=True)
-        mesh, cameras = move(gradients.blob(), gradients._cameras(projection), amount)
-        found = torch.autograd.grad(measure(renderer(mesh, cameras, (image,))), amount)[0]
-        errors.append(float((found - expected).norm() / expected.norm()))
-    return max(errors)
+    return max(problem.relative_error(renderer) for problem in problems)
 
 
 def row(cells: list[str]) -> str:

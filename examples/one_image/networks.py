@@ -16,7 +16,7 @@ Scene = Mesh | Volume
 class ToMesh(nn.Module):
     """Features to a ball of 162 vertices on rays, as the paper's meshes are, round a centre.
 
-    Radii are smoothed by ``(I + 5 L)^-1``, with L the Laplacian of the ball: all neighbours learn from what one shows.
+    Radii are smoothed by ``(I + L)^-1``, with L the Laplacian of the ball: all neighbours learn from what one shows.
     """
 
     def __init__(self, features: int) -> None:
@@ -27,7 +27,7 @@ class ToMesh(nn.Module):
         adjacency = torch.zeros(len(self.ball.vertices), len(self.ball.vertices))
         adjacency[edges[:, 0], edges[:, 1]] = adjacency[edges[:, 1], edges[:, 0]] = 1.0
         laplacian = adjacency.sum(0).diag() - adjacency
-        self.register_buffer("smooth", torch.linalg.inv(torch.eye(len(laplacian)) + 5 * laplacian), persistent=False)
+        self.register_buffer("smooth", torch.linalg.inv(torch.eye(len(laplacian)) + laplacian), persistent=False)
         self.shape = nn.Linear(features, len(self.ball.vertices) + 3)
 
     def forward(self, features: Tensor) -> Mesh:

@@ -12,7 +12,7 @@ from render3d.datasets.base import Split
 from render3d.renderers import OpenGL
 
 VIEWS = 8  # round each solid; what the network sees is the first
-_LARGE = PrimitivesSettings(solid_size=22, translation=0)
+_LARGE = PrimitivesSettings(solid_size=22, translation=0, rotations="vertical")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Objects:
 
     @classmethod
     def make(cls, split: Split, count: int, image_size: int) -> Self:
-        """The first ``count`` solids of a split of the paper's Primitives, large in the image; drawn by OpenGL."""
+        """The first ``count`` solids of a split of the paper's Primitives, upright and large; drawn by OpenGL."""
         cameras = Cameras.sphere(VIEWS, distance=3.2, vertical_fov_degrees=42.0, image_size=(image_size, image_size))
         pictured = WithViews(Primitives(split, _LARGE), cameras, OpenGL(), ("rgb", "alpha"))
         images = [pictured[index].images for index in range(count)]

@@ -69,6 +69,7 @@ def descend(
     targets: Sequence[float],
     budget: float,
     patience: float = math.inf,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Reached]:
     """Fit the ball until the IoU reaches the last of the rising ``targets``, or there are images or time no more.
 
@@ -82,6 +83,7 @@ def descend(
         targets: Of the IoU.
         budget: Images at most.
         patience: Seconds after which no further step is begun.
+        clock: Tells the seconds.
     """
     template = ball(where.subdivisions)
     coordinates = SmoothCoordinates(template.faces, len(template.vertices), FitSettings().smoothness)
@@ -89,10 +91,10 @@ def descend(
     reached: list[Reached] = []
     rendered, seconds = 0.0, 0.0
     while len(reached) < len(targets) and rendered + images <= budget and seconds < patience:
-        began = time.perf_counter()
+        began = clock()
         mesh = template.with_vertices(coordinates.to_vertices(state.parameters))
         state = state.step(coordinates.solve(gradient(mesh, state.count)), rate * RADIUS)
-        seconds, rendered = seconds + time.perf_counter() - began, rendered + images
+        seconds, rendered = seconds + clock() - began, rendered + images
         fitted = template.with_vertices(coordinates.to_vertices(state.parameters))
         iou = mean_iou(where.scene.renderer, fitted, where.held_out)
         while len(reached) < len(targets) and iou >= targets[len(reached)]:

@@ -31,9 +31,9 @@ def expected_loss(
 
     Args:
         renderer: Any renderer; it is called once, on all K noisy realisations.
-        scene: One `Mesh` of batch ``[*batch]``, scene units. Vertices get an estimated gradient. Colours and textures
-            get the exact one of the samples that are drawn, where the renderer tells which face a pixel shows, as
-            `OpenGL` does, and are an error elsewhere.
+        scene: One `Mesh` of batch ``[*batch]``, scene units. Vertices get an estimated gradient. Colours, textures
+            and the tensors of the renderer's `render3d.Shading` get the exact one of the samples that are drawn, where
+            it tells which face a pixel shows, as `OpenGL` does, and are an error elsewhere.
         cameras: ``[*batch, views]``. Poses and intrinsics get a gradient through the camera-space vertices.
         pixel_loss: Takes a `Rendering` of leading shape ``[K, *batch, views]`` and returns one number a pixel,
             ``[K, *batch, views, H, W]``, unreduced; what else it depends on gets its ordinary gradient.

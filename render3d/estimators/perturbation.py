@@ -1,7 +1,7 @@
 """Noisy realisations of a scene, and the way from credit back to whatever the vertices and cameras came from."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -16,7 +16,7 @@ from render3d.estimators.noisy import Noisy
 from render3d.estimators.signal import ControlVariate
 from render3d.images import Rendering
 from render3d.randomness import Key, as_key
-from render3d.renderers.base import Renderer, check_values
+from render3d.renderers.base import GradientKind, Renderer, Shading, check_values
 from render3d.renderers.deferred_shading import DeferredShading
 from render3d.scenes import Mesh, Scene
 
@@ -55,7 +55,10 @@ def perturb(
     estimator: Estimator,
     generator: Generator | Key | None,
 ) -> Perturbation:
-    """Draw, render and keep what the gradient needs. Autograd records the anchor and, if they wait for it, colours."""
+    """Draw, render and keep what the gradient needs.
+
+    Autograd records the anchor and, if they wait for it, colours and lights.
+    """
     mesh = check_scene(scene)
     broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
     anchor = camera_space(mesh, cameras)
@@ -64,9 +67,9 @@ def perturb(
         draw = estimator.noise.draw(as_key(generator), estimator.samples, mesh, cameras)
         noisy = Noisy(mesh.detach(), cameras.detach(), draw, able.name, able.reach_of(outputs))
         vertices = noisy.vertices
-    waiting = waiting_colors(mesh)
-    black_box = carrying_colors(renderer, waiting) if waiting else renderer
-    with torch.set_grad_enabled(bool(waiting)):  # vertices and cameras are detached: colours alone are recorded
+    waiting = waiting_exactly(mesh, renderer)
+    black_box = carrying(renderer, waiting) if waiting else renderer
+    with torch.set_grad_enabled(bool(waiting)):  # vertices and cameras are detached: colours and lights are recorded
         rendering = render_views(black_box, mesh, vertices, noisy.cameras, outputs)
     control = None
     if isinstance(estimator.signal, ControlVariate) and anchor.requires_grad:
@@ -75,21 +78,24 @@ def perturb(
     return Perturbation(rendering, noisy, anchor, estimator, control)
 
 
-def waiting_colors(mesh: Mesh) -> list[str]:
-    """The names of the colours that wait for a gradient, if autograd is on."""
+def waiting_exactly(mesh: Mesh, renderer: Renderer) -> dict[str, GradientKind]:
+    """What waits for a gradient that needs no estimator, colours and lights, if autograd is on: names and kinds."""
     texture = {"texture.image": mesh.texture.image, "texture.uv": mesh.texture.uv} if mesh.texture else {}
     inputs = {"colors": mesh.colors, "face_colors": mesh.face_colors, **texture}
-    waiting = [name for name, tensor in inputs.items() if tensor is not None and tensor.requires_grad]
-    return waiting if torch.is_grad_enabled() else []
+    colors = [name for name, tensor in inputs.items() if tensor is not None and tensor.requires_grad]
+    shading = getattr(renderer, "shading", None)
+    lights = shading.waiting if isinstance(shading, Shading) else []
+    waiting: dict[str, GradientKind] = {**dict.fromkeys(colors, "colors"), **dict.fromkeys(lights, "lights")}
+    return waiting if torch.is_grad_enabled() else {}
 
 
-def carrying_colors(renderer: Renderer, waiting: Sequence[str]) -> Renderer:
-    """A renderer that carries exact gradients to colours: this one, or one that shades what it sees.
+def carrying(renderer: Renderer, waiting: Mapping[str, GradientKind]) -> Renderer:
+    """A renderer that carries exact gradients to what waits: this one, or one that shades what it sees.
 
     Raises:
         GradientError: It does not tell enough of what it sees; ``waiting`` are the inputs that would get no gradient.
     """
-    if "colors" in renderer.capabilities.gradients:
+    if renderer.capabilities.gradients.issuperset(waiting.values()):
         return renderer
     try:
         return DeferredShading(renderer)

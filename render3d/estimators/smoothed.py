@@ -55,8 +55,9 @@ class Smoothed(nn.Module):
     Under ``torch.no_grad()`` and after ``.eval()`` it is one sharp rendering without noise.
 
     ``rgb`` and ``alpha`` are means, ``depth`` and ``normal`` means weighted by alpha. Gradients reach vertices, poses
-    and intrinsics; and colours and textures, exactly, where the black box tells which face a pixel shows, as `OpenGL`
-    does (elsewhere they are an error). A second derivative is an error of autograd.
+    and intrinsics; and colours, textures and the tensors of a `render3d.Shading`, exactly, where the black box tells
+    which face a pixel shows, as `OpenGL` does (elsewhere they are an error). A second derivative is an error of
+    autograd.
 
     Args:
         renderer: A black box.
@@ -99,8 +100,8 @@ class Smoothed(nn.Module):
         inner = self.renderer.capabilities
         outputs = tuple(name for name in inner.outputs if name not in _UNSMOOTHABLE)
         gradients = FULL_GRADIENTS
-        if "colors" not in inner.gradients and not can_be_shaded(self.renderer):
-            gradients -= {"colors"}
+        if not can_be_shaded(self.renderer):  # what is exact, it must have by itself
+            gradients = FULL_GRADIENTS - {"colors", "lights"} | inner.gradients
         return dataclasses.replace(inner, name=f"Smoothed({inner.name})", outputs=outputs, gradients=gradients)
 
     def forward(
@@ -192,7 +193,7 @@ class _MeanImages(torch.autograd.Function):
 
     What a control variate explains of the samples is taken off them.
 
-    Samples that are in the autograd graph, for their colours, get their share of the gradient as usual.
+    Samples that are in the autograd graph, for their colours and lights, get their share of the gradient as usual.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The seam: what a renderer is, how it is shaded, and what it can do."""
+"""The seam: what a renderer is, and what it can do."""
 
 import dataclasses
 import math
@@ -15,87 +15,15 @@ from render3d.color import NEUTRAL_GREY as NEUTRAL_GREY
 from render3d.errors import CapabilityError, GradientError, MeshError, ShapeError
 from render3d.images import CHANNELS, Rendering, to_float
 from render3d.randomness import Key
+from render3d.renderers.shading import Color as Color
+from render3d.renderers.shading import DirectionalLight as DirectionalLight
+from render3d.renderers.shading import Shading as Shading
+from render3d.renderers.shading import check_square as check_square
 from render3d.scenes import Mesh, Scene, Volume
 from render3d.scenes.volume import check_volume
 
-Color = tuple[float, float, float]
-GradientKind = Literal["colors", "interior", "silhouette", "pose"]
+GradientKind = Literal["colors", "lights", "interior", "silhouette", "pose"]
 FULL_GRADIENTS: frozenset[GradientKind] = frozenset(get_args(GradientKind))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DirectionalLight:
-    """Parallel light in the world.
-
-    Attributes:
-        towards: Direction from the scene to the light, world axes, of any length but zero.
-        color: Its irradiance on a surface that faces it, linear light.
-    """
-
-    towards: Color
-    color: Color = (0.7, 0.7, 0.7)
-
-    def __post_init__(self) -> None:
-        if not math.hypot(*self.towards) > 0:
-            raise ValueError(f"towards must be a direction of non-zero length; got {self.towards}.")
-
-
-_DEFAULT_LIGHTS = (
-    DirectionalLight(towards=(0.4, 0.8, 0.6)),
-    DirectionalLight(towards=(-0.7, 0.2, 0.3), color=(0.25, 0.25, 0.25)),
-    DirectionalLight(towards=(0.2, -0.4, -0.8), color=(0.2, 0.2, 0.2)),
-)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Shading:
-    """How surfaces become colours: the same object for every back end, so that a swap changes one argument.
-
-    A surface of reflectance ``c`` and unit normal ``n`` has the colour
-    ``c * (ambient + sum_i color_i * max(0, n . l_i))`` (Lambert). Surfaces are two-sided: ``n`` is reversed on faces
-    that are seen from behind. Nothing is clamped.
-
-    Attributes:
-        ambient: Light from everywhere, linear.
-        lights: Directional lights, at most eight.
-        background: Colour behind the scene, linear.
-        cull: Which faces are not drawn: ``"none"``, ``"back"`` or ``"front"`` (front: counter-clockwise on screen).
-        normals: ``"flat"``, one normal a face, or ``"smooth"``, area-weighted vertex normals, interpolated.
-        samples_per_pixel: A square number: a grid of samples that ``rgb`` and ``alpha`` average. The other outputs are
-            always those at the pixel's centre.
-    """
-
-    ambient: Color = (0.3, 0.3, 0.3)
-    lights: tuple[DirectionalLight, ...] = _DEFAULT_LIGHTS
-    background: Color = (1.0, 1.0, 1.0)
-    cull: Literal["none", "back", "front"] = "none"
-    normals: Literal["flat", "smooth"] = "flat"
-    samples_per_pixel: int = 1
-
-    def __post_init__(self) -> None:
-        check_square(self.samples_per_pixel)
-        if len(self.lights) > 8:
-            raise ValueError(f"lights must be at most eight; got {len(self.lights)}.")
-        if self.cull not in ("none", "back", "front"):
-            raise ValueError(f"cull must be 'none', 'back' or 'front'; got {self.cull!r}.")
-        if self.normals not in ("flat", "smooth"):
-            raise ValueError(f"normals must be 'flat' or 'smooth'; got {self.normals!r}.")
-
-    @property
-    def reach(self) -> int:
-        """How many rings of faces round a vertex change when it moves: two where neighbours share its normal."""
-        return 2 if self.normals == "smooth" else 1
-
-    @classmethod
-    def unlit(cls, *, background: Color = (1.0, 1.0, 1.0)) -> "Shading":
-        """Reflectances as they are."""
-        return cls(ambient=(1.0, 1.0, 1.0), lights=(), background=background)
-
-
-def check_square(samples_per_pixel: int) -> None:
-    """Raise `ValueError` unless the samples of a pixel make a square grid."""
-    if samples_per_pixel < 1 or math.isqrt(samples_per_pixel) ** 2 != samples_per_pixel:
-        raise ValueError(f"samples_per_pixel must be a square number (1, 4, 9, ...); got {samples_per_pixel}.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,9 +34,10 @@ class Capabilities:
         name: What users call it.
         outputs: The images of `Rendering` that it makes.
         gradients: What it carries gradients to by itself: ``"colors"`` (of vertices, faces, voxels and textures),
-            ``"interior"`` (shapes, as far as it changes what is seen between edges), ``"silhouette"`` (shapes, as far
-            as edges move), ``"pose"`` (cameras, whatever shapes get). Empty for a black box. An image whose gradient
-            would be zero for the lack of a kind, such as ``alpha`` without ``"silhouette"``, is a `GradientError`.
+            ``"lights"`` (and the background: the tensors of its `Shading`), ``"interior"`` (shapes, as far as it
+            changes what is seen between edges), ``"silhouette"`` (shapes, as far as edges move), ``"pose"`` (cameras,
+            whatever shapes get). Empty for a black box. An image whose gradient would be zero for the lack of a kind,
+            such as ``alpha`` without ``"silhouette"``, is a `GradientError`.
         batched: Whether a batch is one job for it rather than a loop.
         device: Where it works: ``"cpu"``, ``"cuda"``, ``"opengl"``.
         licence: SPDX name of what stands behind it.

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
 
 from render3d.cameras import Cameras
-from render3d.renderers.base import NEUTRAL_GREY, Shading
+from render3d.renderers.base import NEUTRAL_GREY, Color, Shading
 from render3d.scenes import Mesh
 
 
@@ -21,8 +21,8 @@ def deferred(
         barycentric: ``[*batch, views, 3, H, W]``, perspective-correct weights of the face's vertices.
         shading: Lights, background and normals; culling and samples are for the caller.
 
-    Differentiable in vertices, colours, texture, poses and ``barycentric``, with ``face_index`` as a constant: where a
-    surface is seen, not where it ends.
+    Differentiable in vertices, colours, texture, lights, poses and ``barycentric``, with ``face_index`` as a constant:
+    where a surface is seen, not where it ends.
     """
     seen = face_index >= 0
     weights = torch.where(seen, barycentric, 0)
@@ -96,14 +96,15 @@ def shade(mesh: Mesh, face_index: Tensor, barycentric: Tensor, normal: Tensor, s
         normal: ``[*batch, views, 3, H, W]`` unit, world axes, turned to the camera.
         shading: Lights and background.
 
-    Linear in colours and in the texture's image, and differentiable in them, in texture coordinates and normals.
+    Linear in colours and in the texture's image, and differentiable in them, in texture coordinates, normals and what
+    of ``shading`` is a tensor.
     """
     seen = face_index[..., 0, :, :] >= 0
     element = _elements(mesh).expand(seen.shape)[seen]
     face = face_index[..., 0, :, :][seen].long()
     weights, normals = (image.movedim(-3, -1)[seen] for image in (barycentric, normal.to(barycentric)))
     lit = _reflectance(mesh, element, face, weights) * light(normals.T[None, ..., None], shading)[0, ..., 0].T
-    background = torch.tensor(shading.background).to(lit).expand(*seen.shape, 3)
+    background = torch.as_tensor(shading.background).to(lit).expand(*seen.shape, 3)
     return background.index_put((seen,), lit).movedim(-1, -3)
 
 
@@ -152,6 +153,6 @@ def light(normal: Tensor, shading: Shading) -> Tensor:
     return found
 
 
-def _column(values: tuple[float, float, float]) -> Tensor:
+def _column(values: Color | Tensor) -> Tensor:
     """``[3, 1, 1]`` float64."""
-    return torch.tensor(values, dtype=torch.float64)[:, None, None]
+    return torch.as_tensor(values, dtype=torch.float64)[:, None, None]

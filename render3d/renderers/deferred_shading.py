@@ -1,4 +1,4 @@
-"""A black box that tells which face a pixel shows, shaded in torch: exact gradients of colours."""
+"""A black box that tells which face a pixel shows, shaded in torch: exact gradients of colours and lights."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError
 from render3d.images import Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import Capabilities, Renderer, Shading, average_samples, mesh_list
+from render3d.renderers.base import Capabilities, GradientKind, Renderer, Shading, average_samples, mesh_list
 from render3d.renderers.deferred import shade
 from render3d.scenes import Mesh, Scene
 
@@ -36,13 +36,13 @@ def can_be_shaded(renderer: Renderer) -> TypeGuard[Shaded]:
 
 @final
 class DeferredShading:
-    """A `Renderer` that sees by a black box and shades in torch: gradients reach colours and textures, exactly.
+    """A `Renderer` that sees by a black box and shades in torch: colours, textures and lights get exact gradients.
 
-    What is visible does not depend on colours. The black box tells which face each pixel shows and where on it, and
+    What is visible depends on none of them. The black box tells which face each pixel shows and where on it, and
     ``rgb`` is made of that by interpolation: of the values that the black box itself would give, but for rounding, and
     linear in the colours. Other images are those of the black box.
 
-    This is the sharp way to fit colours alone: one rendering, no noise. `render3d.estimators.Smoothed` and
+    This is the sharp way to fit colours and lights alone: one rendering, no noise. `render3d.estimators.Smoothed` and
     `render3d.estimators.expected_loss` do the same with each of their noisy renderings.
 
     Args:
@@ -52,8 +52,10 @@ class DeferredShading:
     Raises:
         CapabilityError: A renderer that lacks one of them, such as `Pyrender`.
 
-    Differentiable in colours, face colours, the texture's image and its coordinates. Vertices and cameras that require
-    a gradient are a `GradientError`: what is visible has none without an estimator. Lights are settings, not tensors.
+    Differentiable in colours, face colours, the texture's image and its coordinates, and in what is a tensor in the
+    `Shading` of the black box: ambient light, background, colours and directions of lights. Where a face turns its edge
+    to a light, the picture has a kink in that light's direction. Vertices and cameras that require a gradient are a
+    `GradientError`: what is visible has none without an estimator.
     """
 
     def __init__(self, renderer: Renderer) -> None:
@@ -61,7 +63,7 @@ class DeferredShading:
             able = renderer.capabilities
             lacking = [name for name in _SURFACE if name not in able.outputs]
             raise CapabilityError(
-                f"Exact gradients of colours need a renderer that tells which face a pixel shows, and "
+                f"Exact gradients of colours and lights need a renderer that tells which face a pixel shows, and "
                 f"{able.name} has no {' and no '.join(lacking) or 'shading'}. Use OpenGL."
             )
         self.renderer = renderer
@@ -73,9 +75,10 @@ class DeferredShading:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the black box, and gradients of colours."""
+        """Those of the black box, and gradients of colours and lights."""
         inner = self.renderer.capabilities
-        return dataclasses.replace(inner, name=f"DeferredShading({inner.name})", gradients=frozenset({"colors"}))
+        exact: frozenset[GradientKind] = frozenset({"colors", "lights"})
+        return dataclasses.replace(inner, name=f"DeferredShading({inner.name})", gradients=exact)
 
     def __call__(
         self,
@@ -95,7 +98,7 @@ class DeferredShading:
         return Rendering({name: visible.rgb(scene) if name == "rgb" else visible.images[name] for name in outputs})
 
     def look(self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ()) -> "Visible":
-        """Ask the black box for all that does not depend on colours: what is visible, and other ``outputs``."""
+        """Ask the black box for what does not depend on colours or lights: what is visible, and other ``outputs``."""
         oversampling = math.isqrt(self.shading.samples_per_pixel)
         together = dict.fromkeys([*outputs, *_SURFACE]) if oversampling == 1 else dict.fromkeys(outputs)
         with torch.no_grad():
@@ -118,14 +121,14 @@ class DeferredShading:
             raise GradientError(
                 f"{' and '.join(waiting)} require a gradient, and {self.capabilities.name} gives none by itself: it "
                 "shades what is visible, and that takes an estimator. Use render3d.estimators.Smoothed("
-                f"{self.renderer.capabilities.name}(...)), which carries gradients to colours as well."
+                f"{self.renderer.capabilities.name}(...)), which carries gradients to colours and lights as well."
             )
 
 
 @final
 @dataclasses.dataclass(frozen=True)
 class Visible:
-    """What a black box saw of a scene, whatever its colours.
+    """What a black box saw of a scene, whatever its colours and lights.
 
     Attributes:
         images: The outputs that were asked for, by name, as they are kept.

@@ -74,8 +74,8 @@ class Kaolin:
         CapabilityError: When called: a face that reaches through near or far, seen or not. Kaolin does not clip. Faces
             that lie wholly outside near and far are left out.
 
-    Differentiable in vertices, colours, textures, poses and intrinsics. Not differentiable: ``face_index``; silhouettes
-    in front of other surfaces.
+    Differentiable in vertices, colours, textures, lights, poses and intrinsics. Not differentiable: ``face_index``;
+    silhouettes in front of other surfaces.
 
     Source: Kaolin, render/mesh/rasterization.py and dibr.py; the paper is that of `SoftMask`.
     """

@@ -46,12 +46,12 @@ class Nvdiffrast:
         BackEndError: When called: nvdiffrast is not installed, was built for another torch or fails on import; no CUDA
             device; a scene elsewhere.
 
-    Differentiable in vertices, colours, textures, poses and intrinsics. Not differentiable: ``face_index``; where near
-    and far cut a surface; edges that two surfaces make by passing through each other. Antialiasing knows vertices by
-    their numbers: a mesh with split vertices has silhouettes along every split; see `Mesh.merged`. It looks at the
-    faces that pixels show and no others: an edge whose face is thinner than a pixel there is left sharp, without a
-    gradient, so that fine meshes want large images or supersampling. Edges of faces that reach behind the camera may be
-    blended wrongly.
+    Differentiable in vertices, colours, textures, lights, poses and intrinsics. Not differentiable: ``face_index``;
+    where near and far cut a surface; edges that two surfaces make by passing through each other. Antialiasing knows
+    vertices by their numbers: a mesh with split vertices has silhouettes along every split; see `Mesh.merged`. It looks
+    at the faces that pixels show and no others: an edge whose face is thinner than a pixel there is left sharp, without
+    a gradient, so that fine meshes want large images or supersampling. Edges of faces that reach behind the camera may
+    be blended wrongly.
 
     Source: Laine et al., "Modular Primitives for High-Performance Differentiable Rendering", ACM TOG 39(6), 2020.
     """

@@ -26,6 +26,7 @@ from render3d.randomness import Key
 from render3d.renderers.base import (
     NEUTRAL_GREY,
     Capabilities,
+    Color,
     Shading,
     warn_if_software,
 )
@@ -104,11 +105,12 @@ class Pyrender(SharesContext):
         return render_one_by_one(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        shading = self.shading.in_numbers("Pyrender")
         mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")
         poses, projections, _ = to_opengl(cameras)[:3]
         views = list(zip(poses.double().numpy(), projections.double().numpy(), strict=True))
         with self._use().current() as painter:
-            images = painter.paint(mesh, views, cameras.image_size, self.shading)
+            images = painter.paint(mesh, views, cameras.image_size, shading)
         color, window = (torch.from_numpy(np.stack(part)) for part in zip(*images, strict=True))
         depth = torch.where(window < 1, opengl_depth(window * 2 - 1, cameras), 0.0)
         color = color.movedim(-1, -3)
@@ -304,7 +306,7 @@ def _to_pyrender(pyrender: Any, mesh: Mesh, shading: Shading) -> Any:
     return pyrender.Mesh([primitive])
 
 
-def _pose_of_light(towards: tuple[float, float, float]) -> Array:
+def _pose_of_light(towards: Color | Tensor) -> Array:
     """A pose whose -z axis is the direction in which the light travels."""
     z = np.array(towards, np.float64) / np.linalg.norm(towards)
     x = np.cross(np.eye(3)[np.abs(z).argmin()], z)

@@ -70,8 +70,8 @@ class PyTorch3D:
     Raises:
         BackEndError: When first called: PyTorch3D is not installed, broken or built for another torch.
 
-    Differentiable in vertices, cameras, colours and textures; ``face_index`` is not. Gradients of soft edges are those
-    of the blurred image, with few of whose pixels faces of more than ``faces_per_pixel`` take part.
+    Differentiable in vertices, cameras, colours, textures and lights; ``face_index`` is not. Gradients of soft edges
+    are those of the blurred image, with few of whose pixels faces of more than ``faces_per_pixel`` take part.
     """
 
     def __init__(self, shading: Shading | None = None, soft: SoftEdges | None = _SOFT) -> None:
@@ -118,7 +118,7 @@ class PyTorch3D:
         from pytorch3d.renderer.blending import BlendParams, sigmoid_alpha_blend, softmax_rgb_blend
 
         face, weights, fragments = self._look(mesh, cameras, soft)
-        params = BlendParams(soft.sigma, soft.gamma, self.shading.background)
+        params = BlendParams(soft.sigma, soft.gamma, torch.as_tensor(self.shading.background).to(weights))
         shape = (*face.shape[1:-3], *cameras.image_size)
         if not colored:
             nothing = weights.new_zeros(*fragments.pix_to_face.shape, 3)

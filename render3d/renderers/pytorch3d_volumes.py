@@ -52,7 +52,7 @@ class PyTorch3DVolumes:
         return Capabilities(
             name="PyTorch3DVolumes",
             outputs=("rgb", "alpha", "depth"),
-            gradients=FULL_GRADIENTS,
+            gradients=FULL_GRADIENTS - {"lights"},
             batched=False,
             device="any",
             licence="BSD-3-Clause",

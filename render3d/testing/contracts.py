@@ -15,7 +15,7 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, DeviceError, GradientError, MeshError, ShapeError
 from render3d.images import CHANNELS, Rendering
-from render3d.renderers.base import EmptyViewWarning, Renderer, Shading
+from render3d.renderers.base import DirectionalLight, EmptyViewWarning, Renderer, Shading
 from render3d.scenes import Mesh, Texture
 from render3d.testing.parity import compare
 from render3d.testing.reference import NumpyRenderer
@@ -164,6 +164,24 @@ class RendererContract:
             values = image.movedim(1, -1)[outside].double()
             expected = torch.tensor(empty.get(name, [0.0]), dtype=torch.float64).expand_as(values)
             torch.testing.assert_close(values, expected, msg=name, rtol=1e-3, atol=0)
+
+    def test_lights_may_be_tensors(self) -> None:
+        """Any picture of theirs is that of their numbers; with a gradient, if that is claimed, or an error."""
+        color, towards = (0.2, 0.5, 0.7), (0.5, 0.8, 0.6)
+        numbers = Shading(ambient=color, lights=(DirectionalLight(towards=towards),), background=color)
+        values = [torch.tensor(vector, requires_grad=True) for vector in (color, towards)]
+        lamp = DirectionalLight(towards=values[1])
+        tensors = Shading(ambient=values[0].detach(), lights=(lamp,), background=values[0].detach())
+        renderer, cameras = self.make_renderer(tensors), uneven_cameras("perspective")
+        with torch.no_grad():
+            _assert_same(self.make_renderer(numbers)(asymmetric_mesh(), cameras), renderer(asymmetric_mesh(), cameras))
+        if "lights" in renderer.capabilities.gradients:
+            assert renderer(asymmetric_mesh(), cameras).rgb.requires_grad
+            return
+        with pytest.raises(
+            GradientError, match=r"^lights\[0\].towards require a gradient, and .* gives none by itself"
+        ):
+            renderer(asymmetric_mesh(), cameras)
 
     def test_twice_the_same(self) -> None:
         renderer, cameras = self.make_renderer(Shading()), uneven_cameras("perspective")

@@ -8,7 +8,7 @@ class TestMine(GradientContract):
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, final
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ from render3d.errors import GradientError
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers import OpenGL
-from render3d.renderers.base import GradientKind, Renderer, Shading
+from render3d.renderers.base import DirectionalLight, GradientKind, Renderer, Shading
 from render3d.scenes import Mesh
 from render3d.testing.contracts import PROJECTIONS, Projection
 from render3d.testing.parity import edges
@@ -62,18 +62,18 @@ class GradientContract:
     @pytest.mark.parametrize("image", ["rgb", "depth"])
     def test_shapes_between_edges(self, projection: Projection, image: Image) -> None:
         if self._has("interior", image):
-            self._check(projection, image, _moved_mesh, 7)
+            self._check(MotionProblem(image, "mesh", projection, self.shading))
 
     @pytest.mark.parametrize("projection", PROJECTIONS)
     def test_shapes_by_their_edges(self, projection: Projection) -> None:
         if self._has("silhouette", "alpha"):
-            self._check(projection, "alpha", _moved_mesh, 7)
+            self._check(MotionProblem("alpha", "mesh", projection, self.shading))
 
     @pytest.mark.parametrize("projection", PROJECTIONS)
     @pytest.mark.parametrize("image", ["alpha", "rgb"])
     def test_poses(self, projection: Projection, image: Image) -> None:
         if self._has("pose", image) and self._has("silhouette" if image == "alpha" else "interior", image):
-            self._check(projection, image, _moved_cameras, 6)
+            self._check(MotionProblem(image, "poses", projection, self.shading))
 
     def test_colours(self) -> None:
         """The picture is linear in them, so that a step of any size gives the derivative."""
@@ -94,6 +94,32 @@ class GradientContract:
             return measure(renderer(_painted(mesh, colors), cameras, ("rgb",), generator=key))
 
         self._compare(measured, colors, lambda gradient: (gradient * direction).sum(), (after - before).float())
+
+    def test_lights(self) -> None:
+        """By central differences, which are exact in colours; the direction is far from every face's kink."""
+        if not self._has("lights", "rgb"):
+            return
+        mesh, cameras, step = blob(), _cameras("perspective"), 3e-3
+        measure = _Weighted("rgb", torch.ones(2, 1, *cameras.image_size))
+        values = torch.tensor([0.3, 0.2, 0.4, 0.5, 0.1, 0.9, 0.1, 0.2, 0.9, 0.6, 0.3, 0.8])
+
+        def lit(numbers: Tensor) -> Shading:
+            """By ambient light, one light's colour, its direction, and the background."""
+            ambient, color, towards, background = numbers.reshape(4, 3)
+            lamp = DirectionalLight(towards=towards, color=color)
+            return dataclasses.replace(self.shading, ambient=ambient, lights=(lamp,), background=background)
+
+        moved = [values + sign * step * axis for axis in torch.eye(12) for sign in (1, -1)]
+        pictures = torch.stack([measure(_reference(mesh, cameras, "rgb", lit(each))) for each in moved])
+        ahead, behind = pictures.reshape(12, 2).unbind(-1)
+        expected = ((ahead - behind) / (2 * step)).float()
+        sizes = expected.reshape(4, 3).norm(dim=1).repeat_interleave(3)  # that each of the four counts
+        unknown = values.clone().requires_grad_()
+
+        def measured(key: Key) -> Tensor:
+            return measure(self.make_renderer(lit(unknown))(mesh, cameras, ("rgb",), generator=key))
+
+        self._compare(measured, unknown, lambda gradient: gradient / sizes, expected / sizes)
 
     def test_what_is_not_claimed_is_refused(self) -> None:
         mesh, cameras = blob(), _cameras("perspective")
@@ -122,16 +148,11 @@ class GradientContract:
         able = self.make_renderer(self.shading).capabilities
         return kind in able.gradients and image in able.outputs
 
-    def _check(self, projection: Projection, image: Image, move: "_Move", size: int) -> None:
-        cameras = _cameras(projection)
-        measure, expected = _differences(projection, image, move, size, self.shading)
-        renderer, motion = self.make_renderer(self.shading), torch.zeros(size, requires_grad=True)
-
-        def measured(key: Key) -> Tensor:
-            mesh, views = move(blob(), cameras, motion)
-            return measure(renderer(mesh, views, (image,), generator=key))
-
-        self._compare(measured, motion, lambda gradient: gradient, expected)
+    def _check(self, problem: "MotionProblem") -> None:
+        renderer, motion = self.make_renderer(self.shading), problem.rest()
+        self._compare(
+            lambda key: problem.measured(renderer, motion, key), motion, lambda gradient: gradient, problem.expected
+        )
 
     def _compare(
         self, measured: Callable[[Key], Tensor], of: Tensor, project: Callable[[Tensor], Tensor], expected: Tensor
@@ -164,9 +185,6 @@ class _Weighted:
         return (values * weights.to(values) * self.mask.to(values)).sum() / (height * width)
 
 
-_Move = Callable[[Mesh, Cameras, Tensor], tuple[Mesh, Cameras]]
-
-
 def _moved_mesh(mesh: Mesh, cameras: Cameras, motion: Tensor) -> tuple[Mesh, Cameras]:
     """By the similarity of seven numbers."""
     a, b, c = motion[3:6]
@@ -180,23 +198,66 @@ def _moved_cameras(mesh: Mesh, cameras: Cameras, motion: Tensor) -> tuple[Mesh, 
     return mesh, cameras.retract(motion.expand(cameras.views, 6))
 
 
+Motion = Literal["mesh", "poses"]
+_MOTIONS = {"mesh": (_moved_mesh, 7), "poses": (_moved_cameras, 6)}
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class MotionProblem:
+    """A number made of a picture, and its derivatives in a motion, by central differences of the reference.
+
+    Attributes:
+        image: What the number is made of.
+        motion: ``"mesh"``: by the seven numbers of a similarity; ``"poses"``: by the six of a twist of all cameras.
+        projection: Of the cameras.
+        shading: Of the picture.
+    """
+
+    image: Image
+    motion: Motion
+    projection: Projection
+    shading: Shading = GradientContract.shading
+
+    def rest(self) -> Tensor:
+        """No motion: zeros ``[7]`` or ``[6]`` that require a gradient."""
+        return torch.zeros(_MOTIONS[self.motion][1], requires_grad=True)
+
+    def moved(self, motion: Tensor) -> tuple[Mesh, Cameras]:
+        """The scene after a motion ``[7]`` or ``[6]``."""
+        return _MOTIONS[self.motion][0](blob(), _cameras(self.projection), motion)
+
+    def measured(self, renderer: Renderer, motion: Tensor, key: Key | None = None) -> Tensor:
+        """The number ``[]``, of the picture by ``renderer`` after a motion."""
+        measure, _ = _differences(self)
+        return measure(renderer(*self.moved(motion), (self.image,), generator=key))
+
+    @property
+    def expected(self) -> Tensor:
+        """The derivatives at rest, ``[7]`` or ``[6]``."""
+        return _differences(self)[1]
+
+    def relative_error(self, renderer: Renderer) -> float:
+        """Of the gradient that ``renderer`` gives, in the norm of the expected one."""
+        motion = self.rest()
+        found = torch.autograd.grad(self.measured(renderer, motion), motion)[0]
+        return float((found - self.expected).norm() / self.expected.norm())
+
+
 @functools.cache
-def _differences(
-    projection: Projection, image: Image, move: _Move, size: int, shading: Shading
-) -> tuple[_Measure, Tensor]:
-    """What is differentiated, and its derivatives ``[size]`` by central differences of the reference."""
-    mesh, cameras, step = blob(), _cameras(projection), _STEPS[image]
-    moved = [move(mesh, cameras, sign * step * axis) for axis in torch.eye(size) for sign in (1, -1)]
-    mask = torch.ones(len(cameras.world_to_camera), 1, *cameras.image_size)
-    if image != "alpha":
-        far = [move(mesh, cameras, sign * 0.01 * axis) for axis in torch.eye(size) for sign in (1, -1)]
-        for scene, views in [(mesh, cameras), *far]:
+def _differences(problem: MotionProblem) -> tuple[_Measure, Tensor]:
+    """What is differentiated, and its derivatives by central differences of the reference."""
+    rest, step = problem.rest().detach(), _STEPS[problem.image]
+    axes = [sign * axis for axis in torch.eye(len(rest)) for sign in (1, -1)]
+    mask = torch.ones(2, 1, *_cameras(problem.projection).image_size)
+    if problem.image != "alpha":
+        for scene, views in [problem.moved(0.01 * axis) for axis in (rest, *axes)]:
             mask = mask * ~edges(NumpyRenderer()(scene, views, ("alpha", "depth")), steep=0.1)
         mask = 1 - max_pool2d(1 - mask, 2 * _BLUR + 1, 1, _BLUR)
         assert mask.mean() > 0.05, "too little lies between edges to tell"
-    measure = _Weighted(image, mask)
-    values = torch.stack([measure(_reference(scene, views, image, shading)) for scene, views in moved])
-    ahead, behind = values.reshape(size, 2).unbind(-1)
+    measure = _Weighted(problem.image, mask)
+    pictures = [_reference(*problem.moved(step * axis), problem.image, problem.shading) for axis in axes]
+    ahead, behind = torch.stack([measure(picture) for picture in pictures]).reshape(len(rest), 2).unbind(-1)
     return measure, ((ahead - behind) / (2 * step)).float()
 
 

@@ -30,10 +30,11 @@ class NumpyRenderer:
         return render_one_by_one(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
 
     def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, torch.Tensor]:
+        shading = self.shading.in_numbers("NumPy")
         mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")
         looks = [self._look(mesh, cameras[view]) for view in range(cameras.views)]
         face, weights = (torch.from_numpy(np.stack(images)) for images in zip(*looks, strict=True))
-        return deferred(mesh, cameras, face, weights, self.shading)
+        return deferred(mesh, cameras, face, weights, shading)
 
     def _look(self, mesh: Mesh, camera: Cameras) -> tuple[Any, Any]:
         """Which face each pixel shows ``[1, H, W]``, and where on it ``[3, H, W]``."""

@@ -232,7 +232,7 @@ def test_soft_silhouettes_are_one_inside_and_fade_outside_as_dib_r_has_them() ->
 def test_sharp_silhouettes_refuse_gradients_and_leave_those_of_surfaces() -> None:
     mesh, cameras, sharp = asymmetric_mesh(), uneven_cameras("perspective")[:1], Kaolin(soft=None)
     moving = mesh.with_vertices(mesh.vertices.clone().requires_grad_())
-    assert sharp.capabilities.gradients == {"colors", "interior", "pose"}
+    assert sharp.capabilities.gradients == {"colors", "lights", "interior", "pose"}
     with pytest.raises(
         GradientError, match="vertices require a gradient, and Kaolin gives none by itself through alpha"
     ):

@@ -138,7 +138,7 @@ def test_what_has_no_gradient_is_refused() -> None:
                 intrinsics=cameras.intrinsics.clone().requires_grad_(),
             ),
         )
-    assert renderer.capabilities.gradients == {"colors"}
+    assert renderer.capabilities.gradients == {"colors", "lights"}
 
 
 def test_a_black_box_that_does_not_tell_faces_is_refused() -> None:

@@ -15,7 +15,7 @@ from render3d.renderers.by_name import renderer_by_name
 def test_they_can_be_made_and_asked_without_the_library() -> None:
     soft, hard = PyTorch3D(), PyTorch3D(soft=None)
     assert "silhouette" in soft.capabilities.gradients
-    assert hard.capabilities.gradients == {"colors", "interior", "pose"}
+    assert hard.capabilities.gradients == {"colors", "lights", "interior", "pose"}
     assert hard.capabilities.licence == "BSD-3-Clause"
     assert isinstance(renderer_by_name("pytorch3d"), PyTorch3D)
     assert renderer_by_name("pytorch3dvolumes").capabilities.scenes == (Volume,)

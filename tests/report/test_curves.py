@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from render3d.report import curves
+from render3d.report import curves, standalone
 from render3d.report.curves import _ticks
 
 FRAME = (58, 48, 484, 246)  # left, top, right and bottom of the plot
@@ -165,3 +165,13 @@ def test_six_lines_have_six_colours_and_a_legend_of_rows_that_do_not_overlap():
 
 def test_a_legend_of_one_row_takes_no_room():
     assert drawn({"loss": ([0, 1], [0, 1])}).get("viewBox") == "0 0 500 290"
+
+
+def test_a_plot_of_its_own_file_is_svg_that_brings_its_colours():
+    plot = curves("Loss", x_label="steps", y_label="loss", series={"a < b": [(0, 1), (1, 2)]})
+    alone = ElementTree.fromstring(standalone(plot))
+    space = "{http://www.w3.org/2000/svg}"
+    assert alone.tag == f"{space}svg"
+    assert next(child.tag for child in alone) == f"{space}style"
+    drawn_ones = [element.tag.removeprefix(space) for element in alone.iter()]
+    assert drawn_ones == ["svg", "style", *[element.tag for element in ElementTree.fromstring(plot).iter()][1:]]

@@ -36,10 +36,10 @@ class Mitsuba:
             it, else the last. Images and gradients are the same.
         samples: Points on an edge for each pixel of its length, for the gradient of ``rgb`` and ``alpha``.
 
-    Differentiable in vertices, colours, texture and cameras. Images of surfaces follow what a pixel shows. ``rgb`` and
-    ``alpha`` are means over the area of a pixel to the gradient, whatever `Shading.samples_per_pixel` is: moving edges
-    count, those of silhouettes and, where they part colours, creases. Not counted are the lines where faces pass
-    through one another and where ``near`` or ``far`` cut them. ``face_index`` has no gradient; nor have settings.
+    Differentiable in vertices, colours, texture, lights and cameras. Images of surfaces follow what a pixel shows.
+    ``rgb`` and ``alpha`` are means over the area of a pixel to the gradient, whatever `Shading.samples_per_pixel` is:
+    moving edges count, those of silhouettes and, where they part colours, creases. Not counted are the lines where
+    faces pass through one another and where ``near`` or ``far`` cut them. ``face_index`` has no gradient.
 
     The current variant of ``import mitsuba`` is left as it was found; if it was not set, this one is set.
 

@@ -24,7 +24,7 @@ _CLIP_DISTANCES = [0x3000 + plane for plane in range(4)]  # GL_CLIP_DISTANCE0 an
 
 @final
 class Painter:
-    """Draws tiles into a fixed set of targets, with one shading."""
+    """Draws tiles into a fixed set of targets, with one shading, which is in numbers."""
 
     def __init__(
         self,

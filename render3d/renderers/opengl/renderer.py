@@ -86,29 +86,37 @@ class OpenGL(SharesContext):
         with context.undisturbed():
             leading = torch.Size([*check_call(self.capabilities, scene, cameras, outputs), cameras.views])
             warn_if_software(context.gl_renderer, cameras.device)
+            shading = self.shading.in_numbers("OpenGL")
             with torch.no_grad():
-                images = self._render(context, scene, cameras, outputs, leading)
+                images = self._render(context, shading, scene, cameras, outputs, leading)
         rendering = Rendering({name: images[name] for name in outputs})
         warn_of_empty_views(rendering)
         return rendering
 
     def _render(
-        self, context: GraphicsContext, scene: Scene, cameras: Cameras, outputs: Sequence[str], leading: torch.Size
+        self,
+        context: GraphicsContext,
+        shading: Shading,
+        scene: Scene,
+        cameras: Cameras,
+        outputs: Sequence[str],
+        leading: torch.Size,
     ) -> dict[str, Tensor]:
         averaged = [name for name in outputs if name not in _GEOMETRY]
-        oversampling = int(self.shading.samples_per_pixel**0.5)
+        oversampling = int(shading.samples_per_pixel**0.5)
         if oversampling == 1 or not averaged:
-            return self._pass(context, scene, cameras, outputs, leading)
+            return self._pass(context, shading, scene, cameras, outputs, leading)
         height, width = cameras.image_size
         fine = cameras.resize(height * oversampling, width * oversampling)
-        images = self._pass(context, scene, fine, averaged, leading)
+        images = self._pass(context, shading, scene, fine, averaged, leading)
         images = {name: average_samples(image, oversampling) for name, image in images.items()}
         geometry = [name for name in outputs if name in _GEOMETRY]
-        return images | (self._pass(context, scene, cameras, geometry, leading) if geometry else {})
+        return images | (self._pass(context, shading, scene, cameras, geometry, leading) if geometry else {})
 
     def _pass(
         self,
         context: GraphicsContext,
+        shading: Shading,
         scene: Scene,
         cameras: Cameras,
         outputs: Sequence[str],
@@ -130,7 +138,7 @@ class OpenGL(SharesContext):
         parts = []
         with context.current() as gl:
             context.resources = context.resources or Resources(gl)
-            painter = Painter(gl, context.resources, self.shading, targets, cameras)
+            painter = Painter(gl, context.resources, shading, targets, cameras)
             for frame in frames(plan_segments(scene, cameras.leading_shape, leading), grid.tiles):
                 parts.append(named_outputs(painter.paint(frame, matrices, grid), outputs))
                 places.extend(segment.places for segment in frame)

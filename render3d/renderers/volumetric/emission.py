@@ -55,7 +55,7 @@ class EmissionAbsorption:
         return Capabilities(
             name="EmissionAbsorption",
             outputs=("rgb", "alpha", "depth"),
-            gradients=FULL_GRADIENTS,
+            gradients=FULL_GRADIENTS - {"lights"},
             batched=True,
             device="any",
             licence="MIT",

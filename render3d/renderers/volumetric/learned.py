@@ -105,7 +105,7 @@ class LearnedProjection(nn.Module):
         return Capabilities(
             name="LearnedProjection",
             outputs=self.outputs,
-            gradients=FULL_GRADIENTS,
+            gradients=FULL_GRADIENTS - {"lights"},
             batched=True,
             device="any",
             licence="MIT",

@@ -45,7 +45,7 @@ class MaxProjection:
         return Capabilities(
             name="MaxProjection",
             outputs=("alpha",),
-            gradients=FULL_GRADIENTS - {"colors"},
+            gradients=FULL_GRADIENTS - {"colors", "lights"},
             batched=True,
             device="any",
             licence="MIT",
