@@ -64,7 +64,7 @@ def views(
     any moment; --resume makes what is missing or damaged.
 
     Args:
-        models: A folder of meshes, such as that of ShapeNet or ModelNet; or a list of paths, .txt or .csv.
+        models: A folder of meshes, such as that of ShapeNet or ModelNet; a list of paths, .txt or .csv; or one mesh.
         out: The folder for the results.
         protocol: Where cameras stand: orbit, sphere, random, r2n2; or a transforms.json.
         views: An object; by default 24.

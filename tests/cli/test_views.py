@@ -131,4 +131,4 @@ def test_what_cannot_be_is_said_in_a_line(
 
 def test_models_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "none", "--out", tmp_path / "out") == 1
-    assert "no such folder or list" in capsys.readouterr().err
+    assert "no such folder or file" in capsys.readouterr().err
