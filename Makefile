@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs bench setup clean
+.PHONY: demo test lint docs bench furniture setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py
@@ -26,6 +26,11 @@ docs: setup
 
 bench: setup
 	$(BIN)/render3d bench render
+
+# 820 models, 120 MB, that some tests and docs/figures/shapes.py use: they skip without.
+furniture:
+	test -d /usr/share/sweethome3d/furniture || \
+	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y --no-install-recommends sweethome3d-furniture
 
 setup: $(READY)
 

@@ -2,8 +2,10 @@
 
 import abc
 import dataclasses
+import hashlib
 import math
 import operator
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, final, get_args
 
 import numpy as np
@@ -16,12 +18,14 @@ from render3d.errors import DatasetError
 from render3d.randomness import Key
 
 Split = Literal["train", "validation", "test"]
-_SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 # What randomness is for. Kinds of one seed are independent of each other.
 _OF_VOLUMES = 0
 OF_CAMERAS = 1
 OF_RENDERING = 2
+OF_ORDER = 3
+OF_VIEWS = 4
 
 
 class VolumeExample(NamedTuple):
@@ -49,12 +53,12 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
         DatasetError: Another split, a seed out of range, or settings that cannot be.
     """
 
-    classes: ClassVar[tuple[str, ...]]
+    classes: tuple[str, ...]
     # To be raised whenever the same settings give other examples than before.
     _revision: ClassVar[int]
 
     def __init__(self, split: Split, settings: Any, seed: int) -> None:
-        check_choice("split", split, _SPLITS)
+        check_choice("split", split, SPLITS)
         if not 0 <= seed < 2**63:
             raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {seed}.")
         self.split = split
@@ -71,6 +75,10 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
     @abc.abstractmethod
     def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         """The voxels ``[size, size, size]`` and the label of an example."""
+
+    def _file_checksums(self) -> Mapping[str, str]:
+        """Of what examples are read from, by name."""
+        return self._checksums
 
     @final
     def __getitem__(self, index: int) -> VolumeExample:
@@ -96,20 +104,25 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
     @final
     def stream(self, seed: int, purpose: int) -> Key:
         """The randomness of all examples of this split and epoch, for one purpose."""
-        return Key(seed).fold_in(purpose).fold_in(_SPLITS.index(self.split)).fold_in(self.epoch)
+        return Key(seed).fold_in(purpose).fold_in(SPLITS.index(self.split)).fold_in(self.epoch)
 
     @final
     def fingerprint(self) -> dict[str, str]:
         """Facts by name which tell whether two runs saw the same data: all settings, and checksums of all files."""
         facts = {"dataset": type(self).__name__, "revision": self._revision, "split": self.split, "seed": self.seed}
         chosen = {f"settings.{name}": value for name, value in dataclasses.asdict(self.settings).items()}
-        files = {f"file.{name}": checksum for name, checksum in self._checksums.items()}
+        files = {f"file.{name}": checksum for name, checksum in self._file_checksums().items()}
         return {name: str(value) for name, value in (facts | chosen | files).items()}
 
 
 def example_generator(stream: Key, index: int) -> np.random.Generator:
     """The random numbers of one example in a stream of them."""
     return np.random.Generator(np.random.Philox(key=[stream.seed, index]))
+
+
+def number_of(name: str) -> int:
+    """A number of 63 bits that is this name's own, in whatever collection it stands."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 def resolve_index(index: int, length: int) -> int:

@@ -79,7 +79,7 @@ class MNIST3D(VolumeDataset):
         DatasetError: As in `VolumeDataset`; or files that are missing, broken or other than they should be.
     """
 
-    classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
+    classes: tuple[str, ...] = tuple("0123456789")
     _revision: ClassVar[int] = 1
     settings: MNIST3DSettings
 

@@ -59,7 +59,7 @@ class NeckerCubes(VolumeDataset):
         DatasetError: As in `VolumeDataset`.
     """
 
-    classes: ClassVar[tuple[str, ...]] = ("necker cube",)
+    classes: tuple[str, ...] = ("necker cube",)
     _revision: ClassVar[int] = 1
     settings: NeckerSettings
 

@@ -88,7 +88,7 @@ class Primitives(VolumeDataset):
         DatasetError: As in `VolumeDataset`.
     """
 
-    classes: ClassVar[tuple[str, ...]] = ("cube", "sphere", "pyramid", "cylinder", "capsule", "ellipsoid")
+    classes: tuple[str, ...] = ("cube", "sphere", "pyramid", "cylinder", "capsule", "ellipsoid")
     _revision: ClassVar[int] = 1
     settings: PrimitivesSettings
 

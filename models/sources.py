@@ -19,14 +19,13 @@ from render3d.datasets import (
     VolumeDataset,
     WithViews,
 )
+from render3d.datasets.base import OF_ORDER
 from render3d.models.batch import Batch
 from render3d.models.recipes import Recipe
 from render3d.models.sequential import SequentialModel
 from render3d.models.settings import build_model
 from render3d.randomness import Key
 from render3d.renderers import MaxProjection
-
-_OF_ORDER = 3  # what randomness is for, beside the purposes of datasets
 
 
 @final
@@ -64,7 +63,7 @@ class Source:
         per_epoch = max(1, count // size)
         epoch, number = divmod(step, per_epoch)
         self.dataset.set_epoch(epoch)
-        key = Key(self.recipe.training.seed).fold_in(_OF_ORDER).fold_in(epoch)
+        key = Key(self.recipe.training.seed).fold_in(OF_ORDER).fold_in(epoch)
         order = np.random.Generator(np.random.Philox(key=[key.seed, 0])).permutation(count)
         return [int(index) for index in np.take(order, range(number * size, (number + 1) * size), mode="wrap")]
 

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from render3d.atomic import atomic_write
 from render3d.cameras import Cameras
-from render3d.conventions import from_nerf, from_nerfstudio, to_nerfstudio
+from render3d.conventions import from_nerf, from_nerfstudio
 from render3d.errors import CameraError, ShapeError, ViewsError
-from render3d.image_files import encode_png, read_image
+from render3d.image_files import read_image
 from render3d.images import Rendering
+from render3d.view_files import TRANSFORMS as TRANSFORMS
+from render3d.view_files import view_files
 
-TRANSFORMS = "transforms.json"
 _SUFFIXES = ("", ".png", ".jpg", ".jpeg")
 
 
@@ -79,7 +80,9 @@ class Views:
 def write_views(folder: str | Path, cameras: Cameras, rendering: Rendering, *, renderer: str | None = None) -> Path:
     """Write images and ``transforms.json`` in nerfstudio's format, with a few keys of our own.
 
-    Each frame is an RGBA PNG (``rgb`` and ``alpha``), or a grey mask where the rendering has alpha alone.
+    Each frame is an RGBA PNG (``rgb`` and ``alpha``), or a grey mask where the rendering has alpha alone. Where the
+    rendering has them, there are also ``depth`` (camera z, a PNG of 16 bits in units of ``depth_unit_scale_factor``),
+    ``normal`` (world, a PNG of ``(n + 1) / 2``) and ``face_index`` (an int32 array in an ``.npy`` file).
     ``transforms.json`` comes last: where it is, all that it names is there. Beside nerfstudio's keys it holds
     ``near``, ``far``, ``projection``, ``color_space``, ``renderer`` and ``written_by``. Orthographic cameras, for which
     nerfstudio has no model, get ``camera_model`` ``"ORTHOGRAPHIC"`` and focal lengths in pixels per scene unit.
@@ -87,7 +90,7 @@ def write_views(folder: str | Path, cameras: Cameras, rendering: Rendering, *, r
     Args:
         folder: Made if it is not there.
         cameras: ``[views]``.
-        rendering: ``[views]``, with ``alpha`` and possibly ``rgb``.
+        rendering: ``[views]``, with ``alpha`` and possibly others.
         renderer: What made the images, for the record.
 
     Returns:
@@ -98,47 +101,12 @@ def write_views(folder: str | Path, cameras: Cameras, rendering: Rendering, *, r
         OSError: The disk is full, or the folder cannot be written to.
     """
     folder = Path(folder)
-    if cameras.batch_shape or rendering.leading_shape != cameras.leading_shape or "alpha" not in rendering.outputs:
-        raise ViewsError(
-            "write_views takes the views of one scene: cameras and a rendering with alpha, both of shape [views]; got "
-            f"{list(cameras.leading_shape)} and {rendering}."
-        )
-    views = Views(cameras, rendering.alpha, rendering.rgb if "rgb" in rendering.outputs else None, _names(cameras))
-    images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(views.names):
-        with atomic_write(images / f"{name}.png") as stream:
-            stream.write(encode_png(None if views.rgb is None else views.rgb[number], views.alpha[number]))
-    path = folder / TRANSFORMS
-    with atomic_write(path) as stream:
-        stream.write((json.dumps(_transforms(views, renderer), indent=2) + "\n").encode())
-    return path
-
-
-def _names(cameras: Cameras) -> tuple[str, ...]:
-    return tuple(f"{number:04d}" for number in range(cameras.views))
-
-
-def _transforms(views: Views, renderer: str | None) -> dict[str, Any]:
-    from render3d import __version__
-
-    cameras = views.cameras
-    orthographic = cameras.projection == "orthographic"
-    transforms = to_nerfstudio(dataclasses.replace(cameras, projection="perspective", near=1.0, far=2.0))
-    for frame, name in zip(transforms["frames"], views.names, strict=True):
-        frame["file_path"] = f"images/{name}.png"
-        if views.rgb is None:
-            frame["mask_path"] = frame["file_path"]
-    return {
-        "camera_model": "ORTHOGRAPHIC" if orthographic else "PINHOLE",
-        "projection": cameras.projection,
-        "near": cameras.near,
-        "far": cameras.far,
-        "color_space": "sRGB, composited over the background",
-        "renderer": renderer,
-        "written_by": f"render3d {__version__}",
-        "frames": transforms["frames"],
-    }
+    for name, content in view_files(cameras, rendering, renderer=renderer):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as stream:
+            stream.write(content)
+    return folder / TRANSFORMS
 
 
 def read_views(path: str | Path) -> Views:
@@ -158,9 +126,7 @@ def read_views(path: str | Path) -> Views:
     path = Path(path)
     path = path / TRANSFORMS if path.is_dir() else path
     transforms = _read_json(path)
-    frames = transforms.get("frames")
-    if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
-        raise ViewsError(f"{path}: 'frames' must be a list of at least one frame; got {_shortened(frames)}.")
+    frames = _frames(path, transforms)
     images = [_read_frame(path, number, frame) for number, frame in enumerate(frames)]
     first_size = tuple(images[0][1].shape[-2:])
     cameras = _cameras(path, transforms, (int(first_size[0]), int(first_size[1])))
@@ -173,6 +139,44 @@ def read_views(path: str | Path) -> Views:
     colors = [rgb for _, _, rgb in images if rgb is not None]
     rgb = torch.stack(colors) if len(colors) == len(images) else None
     return Views(cameras, torch.stack([alpha for _, alpha, _ in images]), rgb, tuple(name for name, _, _ in images))
+
+
+def read_cameras(path: str | Path) -> Cameras:
+    """The cameras of a ``transforms.json``, without its images.
+
+    Args:
+        path: As in `read_views`; the file must tell the size of its images.
+
+    Raises:
+        ViewsError: As `read_views`, or no size.
+    """
+    path = Path(path)
+    path = path / TRANSFORMS if path.is_dir() else path
+    return cameras_of(path, _read_json(path))
+
+
+def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
+    """The cameras ``[views]`` that a ``transforms.json`` describes.
+
+    Args:
+        source: Where it is from, for messages.
+        transforms: Its content, with the size of images.
+
+    Raises:
+        ViewsError: As `read_views`, or no size.
+    """
+    frame = _frames(source, transforms)[0]
+    height, width = (transforms.get(side, frame.get(side)) for side in ("h", "w"))
+    if not isinstance(height, int) or not isinstance(width, int):
+        raise ViewsError(f"{source}: 'h' and 'w', the size of its images in pixels, must be there; add them.")
+    return _cameras(source, transforms, (height, width))
+
+
+def _frames(path: Path, transforms: Mapping[str, Any]) -> list[dict[str, Any]]:
+    frames = transforms.get("frames")
+    if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
+        raise ViewsError(f"{path}: 'frames' must be a list of at least one frame; got {_shortened(frames)}.")
+    return frames
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from render3d.cameras import Cameras
 from render3d.datasets.generation.rendered import RenderedObject
 from render3d.datasets.shapes import Shape
 
@@ -17,6 +18,14 @@ class Layout(Protocol):
     @property
     def name(self) -> str:
         """As it is chosen on the command line."""
+        ...
+
+    def check(self, cameras: Cameras, outputs: Sequence[str]) -> None:
+        """Find out, before anything is rendered, whether it has room for pictures of this kind.
+
+        Raises:
+            DatasetError: It has none.
+        """
         ...
 
     def place(self, shape: Shape) -> PurePosixPath:

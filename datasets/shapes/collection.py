@@ -3,14 +3,13 @@
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self, final, get_args, overload
+from typing import NamedTuple, Self, final, overload
 
-from render3d.datasets.base import Split
+from render3d.datasets.base import SPLITS
 from render3d.datasets.shapes.shape import Shape
 from render3d.errors import DatasetError
 
-SPLITS: tuple[str, ...] = get_args(Split)
-_SPELLINGS = {**{split: split for split in SPLITS}, "val": "validation", "valid": "validation", "": ""}
+_SPELLINGS: dict[str, str] = {"": "", "val": "validation", "valid": "validation", **{split: split for split in SPLITS}}
 
 
 class Skipped(NamedTuple):

@@ -23,15 +23,16 @@ def find_shapes(path: str | Path, layout: str | ShapeLayout | None = None) -> Sh
     left out and told in ``skipped``. Whether a file is a sound mesh shows when it is loaded.
 
     Args:
-        path: A folder, or a file that lists paths. Nothing outside the folder, or the folder of the list, is used.
+        path: A folder, a file that lists paths, or one mesh. Nothing outside the folder, or that of the file, is used.
         layout: How it is laid out, by name; None to recognise it.
 
             - ``shapenet-v1``: ``<synset>/<model>/model.obj``;
             - ``shapenet-v2``: ``<synset>/<model>/models/model_normalized.obj``; both with ``taxonomy.json`` for the
               names of classes and ``all.csv`` for the splits, where these are;
             - ``modelnet``: ``<class>/{train,test}/<model>.off``;
+            - ``sweethome3d``: the models that ``<library>/PluginFurnitureCatalog.properties`` names; see `furniture`;
             - ``classes``: ``<class>/<model>.obj``, or any other format that `Mesh.load` reads;
-            - ``flat``: ``<model>.obj`` and so on, without classes;
+            - ``flat``: ``<model>.obj`` and so on, without classes; or one such file;
             - ``list``: a ``.txt`` of paths, or a ``.csv`` with the columns path, label, split.
 
     Returns:
@@ -42,7 +43,7 @@ def find_shapes(path: str | Path, layout: str | ShapeLayout | None = None) -> Sh
     """
     tree = Tree(Path(path).absolute())
     if not tree.path.exists():
-        raise DatasetError(f"{path}: no such folder or list (from {Path.cwd()}).")
+        raise DatasetError(f"{path}: no such folder or file (from {Path.cwd()}).")
     chosen = _recognised(tree.path) if layout is None else _named(layout)
     usable = _usable(tree, chosen)
     if not usable:

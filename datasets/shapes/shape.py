@@ -33,4 +33,4 @@ class Shape:
         Raises:
             MeshError: As `Mesh.load`.
         """
-        return Mesh.load(self.path)
+        return Mesh.load(self.path, self.root)

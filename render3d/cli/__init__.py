@@ -11,6 +11,7 @@ COMMANDS = {
         "render3d.cli.doctor:doctor",
         "what is installed, which OpenGL answers, what to do about what is missing",
     ),
+    "views": ("render3d.cli.views:views", "training views from a collection of meshes"),
     "fit": ("render3d.cli.fit:fit_by_words", "a mesh or a volume from posed images"),
     "compare": ("render3d.cli.compare:compare_by_words", "the same scene, or the same fit, by several back ends"),
     "train": ("render3d.cli.train:train", "a generative model of volumes, from a recipe"),

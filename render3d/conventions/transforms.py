@@ -140,17 +140,27 @@ def _frames(cameras: Cameras, *, system: str) -> list[Transforms]:
 def _cameras(
     frames: list[Mapping[str, Any]], numbers: Tensor, image_size: tuple[int, int], dtype: torch.dtype
 ) -> Cameras:
-    pose = torch.stack([_pose(frame, where=f"frames[{index}]") for index, frame in enumerate(frames)])
+    pose = _poses(frames)
     matrix = intrinsics_matrix(*numbers.unbind(-1))
     return Cameras(pose.to(dtype), matrix.to(dtype), image_size)
 
 
-def _pose(frame: Mapping[str, Any], *, where: str) -> Tensor:
+def _poses(frames: list[Mapping[str, Any]]) -> Tensor:
+    matrices = torch.stack([_matrix(frame, where=f"frames[{index}]") for index, frame in enumerate(frames)])
     try:
-        matrix = torch.tensor(frame["transform_matrix"], dtype=torch.float64).reshape(4, 4)
+        inverse = invert_rigid(matrices, name="transform_matrix")
+    except CameraError:
+        for index, matrix in enumerate(matrices):  # which of them it is
+            invert_rigid(matrix, name=f"transform_matrix of frames[{index}]")
+        raise
+    return OPENGL_AXES.to(inverse) @ inverse
+
+
+def _matrix(frame: Mapping[str, Any], *, where: str) -> Tensor:
+    try:
+        return torch.tensor(frame["transform_matrix"], dtype=torch.float64).reshape(4, 4)
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise CameraError(f"{where} must have a 'transform_matrix' of four rows of four numbers.") from None
-    return OPENGL_AXES.to(matrix) @ invert_rigid(matrix, name=f"transform_matrix of {where}")
 
 
 def _list_of_frames(transforms: Mapping[str, Any]) -> list[Mapping[str, Any]]:

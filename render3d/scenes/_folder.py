@@ -1,6 +1,10 @@
-"""What a mesh file may read besides itself: files of its own folder and below, and no others."""
+"""What a mesh file may read besides itself: files of its own folder, or of one given, and below; no others."""
 
+import contextlib
+import functools
 import io
+import warnings
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import final
 from urllib.parse import unquote
@@ -18,20 +22,29 @@ from render3d.errors import MeshError
 class Folder:
     """Reads the files that the mesh at ``mesh_path`` refers to and notes in ``problems`` those it cannot.
 
-    A reference that leaves the folder, be it absolute, through ``..`` or through a link, is refused: a model from
-    elsewhere must not read what it likes. trimesh takes it for one of its resolvers.
+    Names are relative to the folder of the mesh. One that leaves ``root``, be it absolute, through ``..`` or through a
+    link, is refused: a model from elsewhere must not read what it likes. trimesh takes it for one of its resolvers.
+
+    Raises:
+        MeshError: The mesh itself lies outside ``root``.
     """
 
-    def __init__(self, mesh_path: Path) -> None:
+    def __init__(self, mesh_path: Path, root: Path | None = None) -> None:
         self._mesh_path = mesh_path
-        self._root = mesh_path.parent.resolve()
+        self._folder = mesh_path.parent.resolve()
+        self._root = self._folder if root is None else root.resolve()
         self.file_name = mesh_path.name
         self.problems: list[str] = []
+        if root is not None and not mesh_path.resolve().is_relative_to(self._root):
+            raise MeshError(f"{mesh_path}: lies outside root, {root}, or is a link to there. Pass a folder above it.")
 
     def holds(self, name: str) -> bool:
-        """Whether the folder has a file of that name."""
-        path = (self._root / name).resolve()
-        return path.is_relative_to(self._root) and path.is_file()
+        """Whether there is a file of that name that may be read."""
+        try:
+            path = (self._folder / name).resolve()
+            return path.is_relative_to(self._root) and path.is_file()
+        except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a null character
+            return False
 
     def read(self, name: str) -> bytes | None:
         """The content of a file, or None and a note."""
@@ -44,24 +57,26 @@ class Folder:
         """The content of a file.
 
         Raises:
-            MeshError: The file is missing, cannot be read or lies outside the folder; also noted in ``problems``.
+            MeshError: The file is missing, cannot be read or lies outside the root; also noted in ``problems``.
         """
         slashed = name.strip().replace("\\", "/")
         # glTF escapes spaces in names as %20.
         for spelling in dict.fromkeys([slashed, unquote(slashed)]):
-            path = (self._root / spelling).resolve()
-            if not path.is_relative_to(self._root) or PureWindowsPath(spelling).drive:
-                raise self._noted(
-                    f"It refers to {name!r}, which lies outside its folder {self._root}: not read. Copy that file into "
-                    "the folder and refer to it by a relative path."
-                )
             try:
-                return path.read_bytes()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise self._noted(f"It refers to {name!r}, which cannot be read: {error.strerror}.") from error
-        raise self._noted(f"It refers to {name!r}, which is missing from its folder {self._root}.")
+                path = (self._folder / spelling).resolve()
+                if not path.is_relative_to(self._root) or PureWindowsPath(spelling).drive:
+                    break
+                # Reading anything else, such as a pipe, might never end.
+                if path.is_file():
+                    return path.read_bytes()
+            except (OSError, RuntimeError, ValueError) as error:  # see holds
+                raise self._noted(f"It refers to {name!r}, which cannot be read: {error}.") from error
+        else:
+            raise self._noted(f"It refers to {name!r}, which is missing from its folder {self._folder}.")
+        raise self._noted(
+            f"It refers to {name!r}, which lies outside its folder {self._root}: not read. Copy that file into "
+            "the folder and refer to it by a relative path."
+        )
 
     def _noted(self, message: str) -> MeshError:
         if message not in self.problems:
@@ -74,7 +89,9 @@ class Folder:
         if content is None:
             return None
         try:
-            return decode_image(Image.open(io.BytesIO(content)), name, self.problems)
+            with quiet_about_bombs():
+                image = Image.open(io.BytesIO(content))
+            return decode_image(image, name, self.problems)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             self.problems.append(f"Its texture {name!r} is no image that can be read: {error}.")
             return None
@@ -82,17 +99,42 @@ class Folder:
     __getitem__ = get
 
 
+@contextlib.contextmanager
+def quiet_about_bombs() -> Iterator[None]:
+    """No warning of Pillow's when it opens an image of too many pixels: `decode_image` refuses it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
 def decode_image(image: Image.Image, name: str, problems: list[str]) -> NDArray[np.float32]:
-    """``[H, W, 3]`` linear light of an image that holds sRGB values; transparency is noted and dropped."""
+    """``[H, W, 3]`` linear light of an image that holds sRGB values; transparency is noted and dropped.
+
+    Raises:
+        ValueError: It has more pixels than Pillow's limit, which small files can be made to hold.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(
+            f"{image.width} x {image.height} pixels, above the limit of {Image.MAX_IMAGE_PIXELS}; make it smaller, or "
+            "raise PIL.Image.MAX_IMAGE_PIXELS"
+        )
     if image.mode.startswith("I;16"):
         # Pillow clips these on conversion instead of scaling them.
         encoded = np.repeat(np.asarray(image, dtype=np.float32)[..., None] / 65535, 3, axis=-1)
     else:
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
             problems.append(f"Its texture {name!r} is transparent in places; drawn opaque.")
-        encoded = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+        linear: NDArray[np.float32] = _linear_of_bytes()[np.asarray(image.convert("RGB"))]
+        return linear
     decoded: NDArray[np.float32] = srgb_to_linear(torch.from_numpy(encoded)).numpy()
     return decoded
+
+
+@functools.cache
+def _linear_of_bytes() -> NDArray[np.float32]:
+    """The linear light of each of the 256 values: a look-up is much quicker than a power a pixel."""
+    table: NDArray[np.float32] = srgb_to_linear(torch.arange(256) / 255).numpy()
+    return table
 
 
 def encode_image(image: torch.Tensor) -> bytes:

@@ -1,6 +1,7 @@
 """MTL, the materials of OBJ files, read: diffuse colours and diffuse images."""
 
 import dataclasses
+import math
 import re
 from typing import final
 
@@ -38,7 +39,7 @@ def read_materials(text: str, folder: Folder) -> dict[str, Material]:
         elif name in materials:
             try:
                 _read_property(materials[name], name, key.lower(), rest, folder)
-            except ValueError:
+            except (ValueError, IndexError):
                 folder.problems.append(f"Material {name!r} has a line that cannot be read: {line.strip()!r}.")
     return materials
 
@@ -46,7 +47,7 @@ def read_materials(text: str, folder: Folder) -> dict[str, Material]:
 def _read_property(material: Material, name: str, key: str, rest: str, folder: Folder) -> None:
     if key == "kd":
         encoded = [float(word) for word in rest.split()]
-        if len(encoded) not in (1, 3):
+        if len(encoded) not in (1, 3) or not all(map(math.isfinite, encoded)):
             raise ValueError(rest)
         material.color = tuple(srgb_to_linear(torch.tensor((encoded * 3)[:3], dtype=torch.float64)).tolist())
     elif key == "map_kd":

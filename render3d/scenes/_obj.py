@@ -5,6 +5,7 @@ vertices by their normals, fills concave polygons beyond their outline, reads th
 over missing materials, missing images and broken lines without a word.
 """
 
+import itertools
 from pathlib import Path
 from typing import NoReturn, final
 
@@ -42,7 +43,11 @@ class _Reader:
         self.vertices: list[list[float]] = []
         self.colors: dict[int, list[float]] = {}
         self.uv: list[list[float]] = []
-        self.polygons: list[list[Corner]] = []
+        self.corners: list[Corner] = []
+        self.sizes: list[int] = []
+        """How many of the corners each polygon has."""
+        self.known: dict[str, Corner] = {}
+        """Corners by their words, which most files repeat six times."""
         self.materials: dict[str, Material] = {}
         self.used: dict[str, int] = {"": 0}
         """Numbers of the materials, in order of use."""
@@ -56,7 +61,7 @@ class _Reader:
         names = {"usemtl": self._use_material, "mtllib": self._read_library}
         lines = text.split("\n")
         for number, line in enumerate(lines, 1):
-            key, *words = line.partition("#")[0].split() or [""]
+            key, *words = (line.partition("#")[0] if "#" in line else line).split() or [""]
             try:
                 if key in readers:
                     readers[key](words)
@@ -71,7 +76,7 @@ class _Reader:
         raise MeshError(f"{self.path}, line {number}: cannot read {line[:80]!r}.{ending}") from error
 
     def _read_v(self, words: list[str]) -> None:
-        numbers = [float(word) for word in words]
+        numbers = list(map(float, words))
         if len(numbers) < 3:
             raise ValueError(words)
         if len(numbers) >= 6:
@@ -83,15 +88,21 @@ class _Reader:
         self.uv.append([*numbers, 0.0][:2] if numbers else [np.nan, np.nan])
 
     def _read_f(self, words: list[str]) -> None:
-        corners = []
-        for word in words:
-            vertex, uv, *_ = [*word.split("/"), ""]
-            corners.append((_index(vertex, len(self.vertices)), _index(uv, len(self.uv)) if uv else _NOTHING))
+        known = self.known
+        corners = [known.get(word) or self._corner(word) for word in words]
         if len(corners) < 3:
             self.too_short += 1
             return
-        self.polygons.append(corners)
+        self.corners += corners
+        self.sizes.append(len(corners))
         self.polygon_material.append(self.material)
+
+    def _corner(self, word: str) -> Corner:
+        vertex, uv, *_ = [*word.split("/"), ""]
+        corner = (_index(vertex, len(self.vertices)), _index(uv, len(self.uv)) if uv else _NOTHING)
+        if "-" not in word:  # what counts backwards means another corner at every line
+            self.known[word] = corner
+        return corner
 
     def _use_material(self, name: str) -> None:
         self.material = self.used.setdefault(name, len(self.used))
@@ -123,10 +134,11 @@ class _Reader:
 
     def _triangles(self, vertices: Floats) -> tuple[Integers, Integers]:
         """Corners ``[F, 3, 2]`` of the triangles and the number ``[F]`` of the polygon each is part of."""
-        cuts, polygon = triangulate(vertices, [[vertex for vertex, _ in corners] for corners in self.polygons])
-        corners = np.array([corner for corners in self.polygons for corner in corners], dtype=np.int64).reshape(-1, 2)
-        starts = np.cumsum([0, *(len(corners) for corners in self.polygons)])
-        return corners[starts[polygon][:, None] + cuts], polygon
+        sizes = np.array(self.sizes, dtype=np.int64)
+        numbers = itertools.chain.from_iterable(self.corners)
+        corners = np.fromiter(numbers, np.int64, 2 * len(self.corners)).reshape(-1, 2)
+        cuts, polygon = triangulate(vertices, corners[:, 0], sizes)
+        return corners[(np.cumsum(sizes) - sizes)[polygon][:, None] + cuts], polygon
 
     def _vertex_colors(self) -> Floats | None:
         if not self.colors:

@@ -47,10 +47,10 @@ def _triangles(vertices: Floats, rows: list[list[str]]) -> tuple[Integers, Integ
     for polygon, row in zip(polygons, rows, strict=True):
         if len(polygon) != int(row[0]) or len(polygon) < 3:
             raise ValueError(f"face {' '.join(row)!r}")
-    cuts, owner = triangulate(vertices, polygons)
     flat = np.array([index for polygon in polygons for index in polygon], dtype=np.int64)
-    starts = np.cumsum([0, *(len(polygon) for polygon in polygons)])
-    return flat[starts[owner][:, None] + cuts], owner
+    sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    cuts, owner = triangulate(vertices, flat, sizes)
+    return flat[(np.cumsum(sizes) - sizes)[owner][:, None] + cuts], owner
 
 
 def _vertex_colors(lines: list[str], kinds: str) -> Floats | None:

@@ -1,6 +1,6 @@
 """Polygons into triangles."""
 
-from collections.abc import Sequence
+import itertools
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ Integers = NDArray[np.int64]
 Point = tuple[float, float]
 
 
-def triangulate(vertices: Floats, polygons: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
+def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[Integers, Integers]:
     """Triangles that cover polygons and keep their winding.
 
     A convex polygon becomes a fan. From others ears are cut (Meisters 1975) in the plane they mostly lie in, since a
@@ -18,22 +18,24 @@ def triangulate(vertices: Floats, polygons: Sequence[Sequence[int]]) -> tuple[In
 
     Args:
         vertices: ``[V, 3]``.
-        polygons: Three or more indices of vertices each. Those with an index out of range become fans.
+        indices: ``[sum of sizes]`` of vertices, those of one polygon after those of another. Polygons with an index out
+            of range become fans.
+        sizes: ``[P]``, how many corners each polygon has: three or more.
 
     Returns:
         ``[F, 3]`` numbers of corners within their polygon, and ``[F]`` which polygon that is, in order.
     """
     padded = np.concatenate([vertices, np.full((1, 3), np.nan)])
-    sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    starts = np.cumsum(sizes) - sizes
     triangles, owners = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for size in np.unique(sizes).tolist():
         same_size = np.flatnonzero(sizes == size)
         fan = np.array([(0, corner, corner + 1) for corner in range(1, size - 1)])
         cuts = np.tile(fan, (len(same_size), 1, 1))
         if size > 3:
-            indices = np.array([polygons[number] for number in same_size.tolist()])
-            inside = (indices >= 0) & (indices < len(vertices))
-            flat, concave = _flatten(padded[np.where(inside, indices, -1)])
+            own = indices[starts[same_size][:, None] + np.arange(size)]
+            inside = (own >= 0) & (own < len(vertices))
+            flat, concave = _flatten(padded[np.where(inside, own, -1)])
             for row in np.flatnonzero(concave).tolist():
                 cuts[row] = _cut_ears([(x, y) for x, y in flat[row].tolist()])
         triangles.append(cuts.reshape(-1, 3))
@@ -61,9 +63,13 @@ def _flatten(points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 def _cut_ears(points: list[Point]) -> list[tuple[int, int, int]]:
     left = list(range(len(points)))
     triangles = []
+    start = 0
     while len(left) > 3:
+        # Corners before the last ear were none a moment ago, so they are tried last.
+        positions = itertools.chain(range(start, len(left)), range(start))
         # A polygon that crosses itself may have no ear; cutting any corner then goes on.
-        position = next((position for position in range(len(left)) if _is_ear(points, left, position)), 0)
+        position = next((position for position in positions if _is_ear(points, left, position)), 0)
+        start = max(position - 1, 0)
         triangles.append((left[position - 1], left[position], left[(position + 1) % len(left)]))
         del left[position]
     return [*triangles, (left[0], left[1], left[2])]
@@ -72,15 +78,17 @@ def _cut_ears(points: list[Point]) -> list[tuple[int, int, int]]:
 def _is_ear(points: list[Point], left: list[int], position: int) -> bool:
     """Whether the corner is convex and its triangle holds no other point."""
     a, b, c = (points[left[(position + step) % len(left)]] for step in (-1, 0, 1))
-    if _turn(a, b, c) <= 0:
+    (ax, ay), (bx, by), (cx, cy) = a, b, c
+    if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) <= 0:
         return False
     for index in left:
-        point = points[index]
-        if point not in (a, b, c) and min(_turn(a, b, point), _turn(b, c, point), _turn(c, a, point)) >= 0:
+        x, y = point = points[index]
+        # On the inner side of each edge; written out, for large polygons have millions of such tests.
+        if (
+            (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0
+            and (cx - bx) * (y - by) - (cy - by) * (x - bx) >= 0
+            and (ax - cx) * (y - cy) - (ay - cy) * (x - cx) >= 0
+            and point not in (a, b, c)
+        ):
             return False
     return True
-
-
-def _turn(a: Point, b: Point, c: Point) -> float:
-    """Twice the area of a triangle, positive if it is counter-clockwise."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

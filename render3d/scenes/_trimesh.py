@@ -18,7 +18,7 @@ from trimesh.visual.texture import TextureVisuals
 
 from render3d.color import linear_to_srgb, srgb_to_linear
 from render3d.errors import MeshError
-from render3d.scenes._folder import Folder, decode_image, encode_image
+from render3d.scenes._folder import Folder, decode_image, encode_image, quiet_about_bombs
 from render3d.scenes._raw import Floats, Image, RawMesh, join, unique_rows
 from render3d.scenes.mesh import Mesh
 
@@ -68,7 +68,8 @@ def read_gltf(path: Path, folder: Folder) -> RawMesh:
 def _load(path: Path, folder: Folder) -> Any:
     resolver: Any = folder
     file = io.BytesIO(path.read_bytes())
-    return trimesh.load_scene(file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False)
+    with quiet_about_bombs():
+        return trimesh.load_scene(file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False)
 
 
 def _parts(scene: Any, path: Path, folder: Folder, *, linear: bool) -> list[RawMesh]:

@@ -21,7 +21,7 @@ _COLORS_OF_FORMAT = {
 }
 
 
-def load_mesh(path: Path) -> "Mesh":
+def load_mesh(path: Path, root: Path | None = None) -> "Mesh":
     """Read a mesh; see `Mesh.load`."""
     suffix = path.suffix.lower()
     if suffix not in READ:
@@ -30,7 +30,7 @@ def load_mesh(path: Path) -> "Mesh":
         raise MeshError(f"{path}: no such file (from {Path.cwd()}).")
     if path.stat().st_size == 0:
         raise MeshError(f"{path}: the file is empty; fetch it again.")
-    folder = Folder(path)
+    folder = Folder(path, root)
     try:
         raw = _read(path, folder)
     except MeshError:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import MeshError, ShapeError
+from render3d.scenes._indices import check_indices
 
 if TYPE_CHECKING:
     from render3d.scenes.report import MeshReport
@@ -109,7 +110,7 @@ class Mesh(Batched):
         return self.leading_shape
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, root: str | Path | None = None) -> Self:
         """Read a mesh from an OBJ (with MTL), OFF, PLY, STL, GLB or GLTF file.
 
         Scenes become one mesh, each part in its place. Polygons become triangles. The colours of files are sRGB (the
@@ -117,15 +118,20 @@ class Mesh(Batched):
         colours of faces or, if one has an image, one texture. Vertices on the seams of a texture are split; those of
         STL that are equal are merged; otherwise the vertices are those of the file.
 
-        What is missing, unreadable or cannot be kept does not stop it: it is told in ``problems``. Files are read only
-        from the folder of ``path`` and below.
+        What is missing, unreadable or cannot be kept does not stop it: it is told in ``problems``. So are images of
+        more pixels than Pillow's limit, 89 million by default, which are left out.
+
+        Args:
+            path: The file.
+            root: A folder; nothing outside it is read, whatever the file refers to. None: the folder of ``path``.
 
         Raises:
-            MeshError: No such file; a format that is not read; an empty, truncated or broken file; no faces.
+            MeshError: No such file, or one outside the root; a format that is not read; an empty, truncated or broken
+                file; no faces.
         """
         from render3d.scenes.files import load_mesh
 
-        return load_mesh(Path(path))
+        return load_mesh(Path(path), None if root is None else Path(root))
 
     def save(self, path: str | Path) -> None:
         """Write an OBJ (with MTL and PNG beside it), OFF, PLY, STL or GLB file, chosen by the suffix.
@@ -185,8 +191,10 @@ class Mesh(Batched):
         scale are constants to autograd.
 
         Raises:
-            MeshError: The vertices of the faces are not finite or all in one place, or there are no faces.
+            MeshError: The vertices of the faces are not finite or all in one place, faces have indices out of range, or
+                there are no faces.
         """
+        check_indices(self)
         used = self.vertices.detach()[..., self.faces.reshape(-1), :]
         if used.shape[-2] == 0:
             raise MeshError(f"{self._name} has no faces, so no size to normalize.")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from render3d.errors import MeshError, VolumeError
+from render3d.scenes._indices import check_indices
 from render3d.scenes._solid_voxels import solid_voxels
 from render3d.scenes._surface_voxels import surface_voxels
 from render3d.scenes.mesh import Mesh
@@ -57,10 +58,7 @@ def _check_mesh(mesh: Mesh) -> None:
     name = str(mesh.source or "The mesh")
     if len(mesh.faces) == 0 or mesh.batch_shape.numel() == 0:
         raise MeshError(f"{name} has no faces to voxelise; got {mesh}.")
-    if int(mesh.faces.min()) < 0 or int(mesh.faces.max()) >= mesh.vertices.shape[-2]:
-        raise MeshError(
-            f"{name} has faces with indices outside 0-{mesh.vertices.shape[-2] - 1}. mesh.repair() drops such faces."
-        )
+    check_indices(mesh)
     if not bool(mesh.vertices.isfinite().all()):
         raise MeshError(f"{name} has vertices that are not finite. mesh.repair() drops their faces.")
 

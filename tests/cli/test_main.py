@@ -36,7 +36,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["redner"]) == 2
-    assert "there is no command 'redner'. The commands are doctor, fit" in capsys.readouterr().err
+    assert "there is no command 'redner'. The commands are doctor, views, fit" in capsys.readouterr().err
 
 
 def test_a_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -142,6 +142,7 @@ def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
     shapes = find_shapes(tmp_path)
     assert facts(shapes) == [("a", "", ""), ("b", "", "")]
     assert shapes.classes == ()
+    assert facts(find_shapes(tmp_path / "a.obj")) == [("a", "", "")]
 
 
 def test_a_list_of_paths_takes_what_it_names_and_nothing_outside_its_folder(tmp_path: Path) -> None:
@@ -214,51 +215,6 @@ def test_a_pipe_named_like_a_mesh_is_skipped_and_nothing_waits_for_it(tmp_path: 
     assert skipped(find_shapes(tmp_path), tmp_path) == {"pipe.obj": "is no regular file"}
 
 
-def test_ids_that_would_be_one_get_hashes_of_their_paths_that_depend_on_nothing_else(tmp_path: Path) -> None:
-    write(tmp_path / "Chair.obj")
-    write(tmp_path / "chair.obj")
-    write(tmp_path / "lamp.obj")
-    write(tmp_path / "lamp.ply")
-    write(tmp_path / "table.obj")
-    first = find_shapes(tmp_path)
-    assert [shape.id.split("-")[0] for shape in first] == ["Chair", "chair", "lamp", "lamp", "table"]
-    assert len({shape.id.lower() for shape in first}) == 5
-    write(tmp_path / "CHAIR.obj")
-    again = {shape.path: shape.id for shape in find_shapes(tmp_path)}
-    assert all(again[shape.path] == shape.id for shape in first)
-
-
-def test_an_id_ending_like_the_hash_of_another_is_kept_apart(tmp_path: Path) -> None:
-    write(tmp_path / "Chair.obj")
-    write(tmp_path / "chair.obj")
-    suffixed = find_shapes(tmp_path)[0].id
-    write(tmp_path / f"{suffixed.lower()}.obj")
-    ids = [shape.id.lower() for shape in find_shapes(tmp_path)]
-    assert len(set(ids)) == 3
-
-
-def test_no_id_is_a_folder_on_the_way_to_another(tmp_path: Path) -> None:
-    write(tmp_path / "chair.obj")
-    write(tmp_path / "Chair" / "a.obj")
-    write(tmp_path / "list.txt", "chair.obj\nChair/a.obj\n")
-    ids = [shape.id for shape in find_shapes(tmp_path / "list.txt")]
-    assert ids[0] == "Chair/a"
-    assert ids[1].startswith("chair-")
-
-
-@pytest.mark.parametrize(
-    "name", ["a..obj", "-rf.obj", "a b&c.obj", "Stühle.obj", "椅子.obj", "x" * 250 + ".obj", "a\nb.obj"]
-)
-def test_ids_are_safe_as_folders_whatever_files_are_called(tmp_path: Path, name: str) -> None:
-    write(tmp_path / "classes" / name)
-    shape = find_shapes(tmp_path, "classes")[0]
-    _, part = shape.id.split("/")
-    assert set(part) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-    assert 0 < len(part) <= 100
-    assert part[0] not in ".-"
-    assert part[-1] != "."
-
-
 def test_names_that_are_no_text_are_read_and_their_labels_can_be_stored(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/ch\xe4ir"
     os.mkdir(folder)  # noqa: PTH102  # pathlib takes no bytes
@@ -287,7 +243,7 @@ def test_what_cannot_be_read_as_any_layout_is_told_with_all_of_them(tmp_path: Pa
 
 
 def test_other_bad_requests_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no such folder or list"):
+    with pytest.raises(DatasetError, match="no such folder or file"):
         find_shapes(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="layout must be one of shapenet-v1, .*; got 'shapenet'"):
         find_shapes(tmp_path, "shapenet")

@@ -57,7 +57,7 @@ def test_star_shaped_polygons_are_covered_exactly(radii, axis, backwards):
     angles = np.linspace(0, 2 * np.pi, len(radii), endpoint=False)
     flat = np.array([[r * np.cos(a), r * np.sin(a)] for (r, _), a in zip(radii, angles, strict=True)])
     points = np.insert(flat[::-1] if backwards else flat, axis, 0.3, axis=1)
-    cuts, owner = triangulate(points, [list(range(len(points)))])
+    cuts, owner = triangulate(points, np.arange(len(points)), np.array([len(points)]))
     assert len(cuts) == len(points) - 2
     assert (owner == 0).all()
     a, b, c = (points[cuts[:, corner]] for corner in range(3))

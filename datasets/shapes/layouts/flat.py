@@ -1,29 +1,37 @@
-"""Meshes in one folder."""
+"""Meshes in one folder, or one mesh."""
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar, final
 
 from render3d.datasets.shapes.layouts.layout import Found
 from render3d.datasets.shapes.tree import Tree
+from render3d.scenes.files import READ
 
 
 @final
 @dataclasses.dataclass(frozen=True)
 class Flat:
-    """``<model>.obj`` and so on, without classes."""
+    """``<model>.obj`` and so on, without classes; or one such file."""
 
     name: ClassVar[str] = "flat"
-    pattern: ClassVar[str] = "<model>.{obj,off,ply,stl,glb,gltf}"
+    pattern: ClassVar[str] = "<model>.{obj,off,ply,stl,glb,gltf}, the folder or the file"
 
     def fits(self, tree: Tree) -> bool:
-        """Whether the folder has meshes."""
-        return bool(tree.meshes(tree.path))
+        """Whether the folder has meshes, or the file is one."""
+        return bool(_paths(tree))
 
     def find(self, tree: Tree) -> Iterator[Found]:
         """All meshes of the folder."""
-        for path in tree.meshes(tree.path):
+        for path in _paths(tree):
             yield Found(tree.name_of(path), path)
+
+
+def _paths(tree: Tree) -> list[Path]:
+    if tree.path.is_file():
+        return [tree.path] if tree.path.suffix.lower() in READ else []
+    return tree.meshes(tree.path)
 
 
 FLAT = Flat()

@@ -5,7 +5,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar, final
 
-from render3d.datasets.shapes.collection import SPLITS, split_of
+from render3d.datasets.base import SPLITS
+from render3d.datasets.shapes.collection import split_of
 from render3d.datasets.shapes.layouts.layout import Found
 from render3d.datasets.shapes.tree import Tree
 from render3d.errors import DatasetError

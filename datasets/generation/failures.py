@@ -1,0 +1,83 @@
+"""Which shapes failed and why, in a file that survives the run."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self, final
+
+from render3d.atomic import write_text
+from render3d.datasets.generation.engine import Failed, Kind
+from render3d.datasets.generation.store import checksum
+from render3d.datasets.shapes import Shape
+
+FAILURES = "failures.csv"
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A line of the file.
+
+    Attributes:
+        id: Of the shape.
+        source: Its file, relative to the root of its collection.
+        kind: As in `Failed`, like the next.
+        reason: In a sentence.
+        sha256: Of the source; empty if it cannot be read.
+        trace: As in `Failed`.
+    """
+
+    id: str
+    source: str
+    kind: Kind
+    reason: str
+    sha256: str
+    trace: str
+
+    @classmethod
+    def of(cls, failed: Failed) -> Self:
+        """What is kept of a failure."""
+        shape = failed.shape
+        source = shape.path.relative_to(shape.root).as_posix()
+        return cls(shape.id, source, failed.kind, failed.reason, source_checksum(shape), failed.trace)
+
+
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Failure))
+
+
+def source_checksum(shape: Shape) -> str:
+    """SHA-256 of the shape's file; empty if it cannot be read."""
+    try:
+        return checksum(shape.path)
+    except OSError:
+        return ""
+
+
+def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
+    """Write the file anew, in the order of ids."""
+    rows = sorted((dataclasses.astuple(failure) for failure in failures), key=lambda row: row[0])
+    write_text(folder / FAILURES, _lines([_COLUMNS, *rows]))
+
+
+def append_failure(folder: Path, failure: Failure) -> None:
+    """Add a line."""
+    with (folder / FAILURES).open("a", encoding="utf-8", newline="") as stream:
+        stream.write(_lines([dataclasses.astuple(failure)]))
+
+
+def read_failures(folder: Path) -> dict[str, Failure]:
+    """The lines by id, as far as they are whole: the last may be torn if the run was killed."""
+    try:
+        text = (folder / FAILURES).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return {}
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if len(row) == len(_COLUMNS)]
+    return {row[0]: Failure(*row) for row in rows if tuple(row) != _COLUMNS}  # type: ignore[arg-type]
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
+    stream = io.StringIO(newline="")
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()

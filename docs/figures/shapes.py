@@ -1,0 +1,110 @@
+"""Voxelises the furniture, draws docs/images/shapes.png, and prints the table and the credits of docs/shapes.md.
+
+Debian's package sweethome3d-furniture must be installed: make furniture. Run it as
+
+    python docs/figures/shapes.py FOLDER
+
+where FOLDER, which may be new, takes the models and the voxels: 360 MB.
+"""
+
+import csv
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+import render3d as r3
+from render3d.datasets import Split, VoxelizedShapes
+from render3d.datasets.base import SPLITS
+from render3d.datasets.shapes import DEBIAN_FURNITURE, Shapes, furniture
+from render3d.renderers import OpenGL
+from render3d.report.pictures import image_of
+
+TARGET = Path(__file__).resolve().parent.parent / "images" / "shapes.png"
+SIDE = 80
+COLUMNS = 8
+
+
+def cubes(voxels: Tensor) -> r3.Mesh:
+    """The sides of occupied voxels ``[N, N, N]``, axes (z, y, x), that face empty ones."""
+    size = len(voxels)
+    occupied = torch.nn.functional.pad(voxels.bool(), (1,) * 6)
+    square = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    sides = []
+    for axis in range(3):
+        out, across, up = (torch.eye(3)[(2 - axis + turn) % 3] for turn in range(3))
+        for towards in (-1, 1):
+            middles = (occupied & ~occupied.roll(-towards, axis)).nonzero().flip(1)
+            corners = towards * (out + square[:, :1] * across) + square[:, 1:] * up
+            sides.append(middles[:, None] + corners / 2)
+    corners = torch.cat(sides).reshape(-1, 3)
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3]]) + torch.arange(0, len(corners), 4)[:, None, None]
+    return r3.Mesh((corners - (size + 1) / 2) * (2 / size), faces.reshape(-1, 3))
+
+
+def pictured(dataset: VoxelizedShapes, label: str) -> list[int]:
+    """Some examples of a class, spread over it."""
+    of_class = [number for number, shape in enumerate(dataset.shapes) if shape.label == label]
+    return (
+        [of_class[place * len(of_class) // COLUMNS] for place in range(COLUMNS)]
+        if len(of_class) >= COLUMNS
+        else of_class
+    )
+
+
+def figure(dataset: VoxelizedShapes) -> Image:
+    """A row for each class."""
+    camera = r3.Cameras.look_at((1.9, 1.5, 3.0), vertical_fov_degrees=46.0, image_size=(SIDE, SIDE))
+    renderer = OpenGL(r3.Shading(samples_per_pixel=9))
+    rows = []
+    for label in dataset.classes:
+        images = [renderer(cubes(dataset[number].volume[0]), camera).rgb[0] for number in pictured(dataset, label)]
+        images += [torch.ones(3, SIDE, SIDE)] * (COLUMNS - len(images))
+        rows.append(torch.cat(images, dim=-1))
+    return image_of(torch.cat(rows, dim=-2))
+
+
+def print_table(shapes: Shapes) -> None:
+    """Shapes by class and split, as Markdown."""
+    count = Counter((shape.label, shape.split) for shape in shapes)
+    print(f"| class | {' | '.join(SPLITS)} | all |\n|---|{'---|' * 4}")
+    for label in shapes.classes:
+        row = [count[label, split] for split in SPLITS]
+        print(f"| {label} | {' | '.join(map(str, row))} | {sum(row)} |")
+    row = [sum(shape.split == split for shape in shapes) for split in SPLITS]
+    print(f"| all | {' | '.join(map(str, row))} | {len(shapes)} |")
+
+
+def print_credits(folder: Path, ids: set[str]) -> None:
+    """The creators of these models by licence, as Markdown."""
+    creators = defaultdict(set)
+    with (folder / "CREDITS.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["id"] in ids:
+                creators[" ".join(row["license"].split())].add(row["creator"])
+    for license_, names in sorted(creators.items()):
+        print(f"- {license_}: {', '.join(sorted(names))}")
+
+
+def main(folder: Path) -> None:
+    """All of it."""
+    shapes = furniture(DEBIAN_FURNITURE, folder / "models")
+    print(shapes)
+    datasets: dict[Split, VoxelizedShapes] = {}
+    for split in SPLITS:
+        datasets[split] = VoxelizedShapes(split, shapes, folder / "voxels")
+        for left_out in datasets[split].prepare():
+            print(f"{left_out.path}: {left_out.reason}")
+    print(f"{sum(map(len, datasets.values()))} are voxelised.\n")
+    print_table(shapes)
+    train = datasets["train"]
+    figure(train).save(TARGET, optimize=True)
+    print()
+    print_credits(folder / "models", {train.shapes[n].id for label in train.classes for n in pictured(train, label)})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

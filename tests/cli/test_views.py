@@ -1,0 +1,134 @@
+"""``render3d views`` as it is typed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from render3d import Cameras, Mesh, cli
+from render3d.cli import views
+from render3d.datasets.generation.engine import Limits
+from render3d.datasets.generation.local import LocalEngine
+from render3d.datasets.generation.settings import ViewsSettings
+from render3d.view_files import camera_transforms
+
+QUICK = ("--views", "2", "--size", "16", "--workers", "1")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    for name in ("round/ball", "round/globe", "other/thing"):
+        path = tmp_path / "models" / f"{name}.ply"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Mesh.icosphere(1).save(path)
+    (tmp_path / "models" / "other" / "broken.obj").write_text("v 1 2\n")
+    return tmp_path / "models"
+
+
+def run(*words: object) -> int:
+    return cli.main(["views", *map(str, words)])
+
+
+def test_views_are_made_and_resumed(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = models.parent / "out"
+    assert run(models, "--out", out, *QUICK) == 0
+    shown = capsys.readouterr().out
+    assert "6 views in" in shown
+    assert "failed: input" in shown
+    assert f"Report: {out / 'report.html'}" in shown
+    assert run(models, "--out", out, *QUICK) == 1
+    assert "Go on with them by --resume" in capsys.readouterr().err
+    assert run(models, "--out", out, *QUICK, "--resume", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kept"], found["made"], found["failed"], found["views"]) == (3, 0, 1, 0)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """What the command would have had done."""
+    given: dict = {}
+
+    def record(shapes, settings, folder, engine, limits, **rest):
+        given.update(shapes=shapes, settings=settings, folder=folder, engine=engine, limits=limits, **rest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(views, "generate", record)
+    return given
+
+
+def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--protocol orbit --views 5 --size 32 --distance 4 --fov 30 --near 2 --far 6 --outputs alpha,depth"
+    words += (
+        " --radius 1.5 --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3 --timeout 7 --memory 0.5"
+    )
+    assert run(models, "--out", "here", *words.split()) == 130
+    assert "nothing is lost. Go on by the same command with --resume" in capsys.readouterr().err
+    settings: ViewsSettings = asked["settings"]
+    protocol = settings.to_json()["protocol"]
+    assert protocol == {
+        "name": "orbit",
+        "views": 5,
+        "distance": 4.0,
+        "vertical_fov_degrees": 30.0,
+        "image_size": [32, 32],
+        "near": 2.0,
+        "far": 6.0,
+        "elevation_degrees": 20.0,
+    }
+    assert (settings.outputs, settings.radius, settings.seed) == (("alpha", "depth"), 1.5, 9)
+    assert settings.shading.samples_per_pixel == 4
+    assert [shape.id for shape in asked["shapes"]] == ["round/ball"]
+    assert asked["engine"] == LocalEngine(3)
+    assert asked["limits"] == Limits(7.0, 2**29)
+    assert asked["resume"] is False
+
+
+def test_plain_words_give_the_defaults(models: Path, asked: dict) -> None:
+    run(models, "--out", "here")
+    assert asked["settings"] == ViewsSettings()
+    assert asked["limits"] == Limits()
+    run(models, "--out", "here", "--protocol", "r2n2")
+    assert asked["settings"].radius == 0.5
+    run(models, "--out", "here", "--keep-size")
+    assert asked["settings"].radius is None
+
+
+def test_cameras_may_come_from_a_file(models: Path, asked: dict) -> None:
+    cameras = Cameras.sphere(2, 3.0, image_size=(8, 8))
+    path = models.parent / "transforms.json"
+    path.write_text(json.dumps(camera_transforms(cameras)))
+    run(models, "--out", "here", "--protocol", path)
+    found = asked["settings"].protocol(np.random.default_rng(0))
+    torch.testing.assert_close(found.world_to_camera, cameras.world_to_camera, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--protocol r2n2 --size 64", "The cameras of r2n2 have no image_size to choose"),
+        ("--protocol spiral.json", "spiral.json: no such file"),
+        ("--protocol spiral.json --views 3", "the cameras of a file are as they are; leave out views"),
+        ("--keep-size --radius 2", "exclude each other"),
+        ("--address here:1", "--engine local takes no --address"),
+        ("--layout heap", "layout must be one of 'nerfstudio', 'r2n2', 'shards'; got 'heap'"),
+        ("--outputs rgb", "outputs must hold 'alpha'"),
+        ("--classes square", "classes must be of other, round; got square"),
+        ("--workers 0", "workers must be at least 1"),
+        ("--renderer crayon", "There is no renderer 'crayon'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(
+    models: Path, capsys: pytest.CaptureFixture[str], words: str, message: str
+) -> None:
+    assert run(models, "--out", models.parent / "out", *words.split()) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("render3d views: ")
+    assert not (models.parent / "out").exists()
+
+
+def test_models_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path / "none", "--out", tmp_path / "out") == 1
+    assert "no such folder or file" in capsys.readouterr().err
