@@ -12,8 +12,11 @@ from render3d.conventions import to_pytorch3d
 
 
 def is_installed() -> bool:
-    """Whether there is a PyTorch3D; it is not imported."""
-    return importlib.util.find_spec("pytorch3d") is not None
+    """Whether there is a PyTorch3D with a renderer; that is not imported."""
+    try:
+        return importlib.util.find_spec("pytorch3d.renderer") is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
 
 
 def pytorch3d_rays(values: Tensor, cameras: Cameras, points: int) -> Tensor:
