@@ -9,8 +9,8 @@ from typing import Self, final
 
 from render3d.atomic import write_text
 from render3d.datasets.generation.engine import Failed, Kind
-from render3d.datasets.generation.store import checksum
 from render3d.datasets.shapes import Shape
+from render3d.datasets.shapes.checksums import sha256_of
 
 FAILURES = "failures.csv"
 
@@ -50,7 +50,7 @@ _COLUMNS = tuple(field.name for field in dataclasses.fields(Failure))
 def source_checksum(shape: Shape) -> str:
     """SHA-256 of the shape's file; empty if it cannot be read."""
     try:
-        return checksum(shape.path)
+        return sha256_of(shape.path)
     except OSError:
         return ""
 

@@ -17,8 +17,9 @@ from render3d.datasets.generation.engine import Failed, Finished, Kind, Outcome
 from render3d.datasets.generation.layouts import layout_by_name
 from render3d.datasets.generation.rendered import RenderedObject
 from render3d.datasets.generation.settings import ViewsSettings
-from render3d.datasets.generation.store import checksum, put
+from render3d.datasets.generation.store import put
 from render3d.datasets.shapes import Shape
+from render3d.datasets.shapes.checksums import sha256_of
 from render3d.errors import BackEndError, GraphicsError, MeshError
 from render3d.image_files import depth_unit
 from render3d.randomness import Key
@@ -51,7 +52,7 @@ class RenderObject:
         clock = _Clock()
         try:
             with clock.stage("loading"):
-                source = checksum(shape.path)
+                source = sha256_of(shape.path)
                 mesh = self._normalised(shape.load())
             with clock.stage("rendering"):
                 rendered = self._render(shape, mesh, source)
@@ -70,7 +71,7 @@ class RenderObject:
             CapabilityError: As `ViewsSettings.make_renderer`.
             OSError: The file cannot be read.
         """
-        source = checksum(shape.path)
+        source = sha256_of(shape.path)
         return self._render(shape, self._normalised(shape.load()), source)
 
     def _normalised(self, mesh: Mesh) -> Mesh:

@@ -26,8 +26,9 @@ from render3d.datasets.generation.layout import OBJECT, Layout
 from render3d.datasets.generation.layouts import layout_by_name
 from render3d.datasets.generation.report import views_report
 from render3d.datasets.generation.settings import ViewsSettings, differences
-from render3d.datasets.generation.store import checksum, clean, discard, is_whole, locked, wait_for_disk
+from render3d.datasets.generation.store import clean, discard, is_whole, locked, wait_for_disk
 from render3d.datasets.shapes import Shape, Shapes, Skipped
+from render3d.datasets.shapes.checksums import sha256_of
 from render3d.errors import DatasetError, GenerationError
 from render3d.report.provenance import provenance
 
@@ -265,7 +266,7 @@ def _finish(folder: Path, layout: Layout, stored: list[Shape]) -> None:
             "label": shape.label,
             "split": shape.split,
             "place": layout.place(shape).as_posix(),
-            "sha256": checksum(folder / layout.place(shape) / OBJECT),
+            "sha256": sha256_of(folder / layout.place(shape) / OBJECT),
         }
         for shape in stored
     ]

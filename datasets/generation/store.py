@@ -13,6 +13,7 @@ from typing import Any
 
 from render3d.atomic import json_by_lines
 from render3d.datasets.generation.layout import OBJECT
+from render3d.datasets.shapes.checksums import sha256_of
 from render3d.errors import GenerationError
 
 PARTIAL = ".partial"
@@ -74,7 +75,7 @@ def is_whole(folder: Path, place: PurePosixPath, source_checksum: str) -> bool:
     try:
         facts = json.loads((folder / place / OBJECT).read_bytes())
         return facts["source"]["sha256"] == source_checksum and all(
-            checksum(folder / place / name) == expected for name, expected in facts["files"].items()
+            sha256_of(folder / place / name) == expected for name, expected in facts["files"].items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -87,16 +88,6 @@ def discard(folder: Path, place: PurePosixPath) -> None:
         partial.parent.mkdir(exist_ok=True)
         (folder / place).rename(partial)
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def clean(folder: Path) -> None:

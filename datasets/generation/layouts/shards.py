@@ -15,8 +15,8 @@ from render3d.datasets.base import check_at_least, number_of
 from render3d.datasets.generation.layout import OBJECT
 from render3d.datasets.generation.layouts.nerfstudio import Nerfstudio
 from render3d.datasets.generation.rendered import RenderedObject
-from render3d.datasets.generation.store import checksum
 from render3d.datasets.shapes import Shape
+from render3d.datasets.shapes.checksums import sha256_of
 from render3d.datasets.shard_files import INDEX, SHARDS, Shard, ShardedObject, key_of, member_of, read_index
 from render3d.errors import DatasetError
 
@@ -90,14 +90,14 @@ def _packed_before(target: Path) -> Sequence[Shard]:
 
 
 def _describe(folder: Path, shape: Shape) -> ShardedObject:
-    sha256 = checksum(folder / _STAGED.place(shape) / OBJECT)
+    sha256 = sha256_of(folder / _STAGED.place(shape) / OBJECT)
     return ShardedObject(shape.id, shape.label, shape.split, key_of(shape.id), sha256)
 
 
 def _up_to_date(target: Path, old: Shard | None, objects: tuple[ShardedObject, ...]) -> Shard | None:
     """The shard, if it is as it would be packed now."""
     path = target / (old.name if old else "")
-    return old if old and old.objects == objects and path.is_file() and checksum(path) == old.sha256 else None
+    return old if old and old.objects == objects and path.is_file() and sha256_of(path) == old.sha256 else None
 
 
 def _pack(folder: Path, name: str, objects: tuple[ShardedObject, ...]) -> Shard:
@@ -107,7 +107,7 @@ def _pack(folder: Path, name: str, objects: tuple[ShardedObject, ...]) -> Shard:
         for item in objects:
             for file, content in _files(folder / "objects" / item.id, item.sha256):
                 _add(archive, member_of(item.key, file), content)
-    return Shard(name, checksum(path), objects)
+    return Shard(name, sha256_of(path), objects)
 
 
 def _files(place: Path, sha256: str) -> Iterator[tuple[str, bytes]]:

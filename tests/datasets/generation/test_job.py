@@ -14,8 +14,8 @@ from render3d.datasets.generation.engine import Failed, Finished
 from render3d.datasets.generation.job import RenderObject
 from render3d.datasets.generation.protocols import Given, Random, Sphere
 from render3d.datasets.generation.settings import ViewsSettings
-from render3d.datasets.generation.store import checksum
 from render3d.datasets.shapes import Shape, Shapes
+from render3d.datasets.shapes.checksums import sha256_of
 from render3d.errors import BackEndError, GraphicsError
 from render3d.fitting import FitSettings, fit
 from render3d.renderers import OpenGL
@@ -105,7 +105,7 @@ def test_read_views_and_fit_take_the_folder_of_an_object(made: Path, shapes: Sha
 def test_the_facts_tell_what_it_is_and_where_it_came_from(made: Path, shapes: Shapes, settings: ViewsSettings) -> None:
     facts = facts_of(made)
     assert (facts["id"], facts["label"], facts["split"], facts["seed"]) == ("flat/disc", "flat", "", 0)
-    assert facts["source"] == {"path": "flat/disc.ply", "sha256": checksum(shapes[1].path)}
+    assert facts["source"] == {"path": "flat/disc.ply", "sha256": sha256_of(shapes[1].path)}
     assert facts["outputs"] == list(settings.outputs)
     assert facts["shading"]["samples_per_pixel"] == 1
     assert facts["made_with"] == {
@@ -115,7 +115,7 @@ def test_the_facts_tell_what_it_is_and_where_it_came_from(made: Path, shapes: Sh
     }
     files = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
     assert files == {*facts["files"], "object.json"}
-    assert all(checksum(made / name) == expected for name, expected in facts["files"].items())
+    assert all(sha256_of(made / name) == expected for name, expected in facts["files"].items())
 
 
 @pytest.mark.parametrize("radius", [0.5, 1.0, None])

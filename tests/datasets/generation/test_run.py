@@ -20,8 +20,8 @@ from render3d.datasets.generation.local import LocalEngine
 from render3d.datasets.generation.protocols import Random
 from render3d.datasets.generation.run import Advance, generate
 from render3d.datasets.generation.settings import ViewsSettings
-from render3d.datasets.generation.store import checksum
 from render3d.datasets.shapes import Shape, Shapes, find_shapes
+from render3d.datasets.shapes.checksums import sha256_of
 from render3d.errors import DatasetError, GenerationError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,7 +59,7 @@ def test_a_run_writes_its_folder(out: Path, shapes: Shapes) -> None:
                 "label": name.split("/")[0],
                 "split": "",
                 "place": f"objects/{name}",
-                "sha256": checksum(out / "objects" / name / "object.json"),
+                "sha256": sha256_of(out / "objects" / name / "object.json"),
             }
             for name in WHOLE
         ],
@@ -73,7 +73,7 @@ def test_a_run_writes_its_folder(out: Path, shapes: Shapes) -> None:
     assert (failure["id"], failure["source"], failure["kind"]) == ("flat/broken", "flat/broken.obj", "input")
     assert "line 1: cannot read 'v 1 2'" in failure["reason"]
     assert "Traceback" in failure["trace"]
-    assert failure["sha256"] == checksum(shapes[0].path)
+    assert failure["sha256"] == sha256_of(shapes[0].path)
     page = (out / "report.html").read_text()
     assert page.count("<img") == 9
     assert "flat/broken" in page
@@ -128,7 +128,7 @@ def test_objects_of_changed_sources_are_made_again(shapes: Shapes, settings: Vie
     listed = json.loads((out / "manifest.json").read_text())["objects"]
     assert [one["id"] for one in listed] == ["flat/disc", "flat/tile"]
     facts = json.loads((out / "objects" / "flat" / "tile" / "object.json").read_text())
-    assert facts["source"]["sha256"] == checksum(shapes[2].path)
+    assert facts["source"]["sha256"] == sha256_of(shapes[2].path)
 
 
 class FailsOnce:

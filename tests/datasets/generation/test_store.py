@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from render3d.datasets.generation.store import PARTIAL, checksum, clean, discard, is_whole, locked, put
+from render3d.datasets.generation.store import PARTIAL, clean, discard, is_whole, locked, put
+from render3d.datasets.shapes.checksums import sha256_of
 from render3d.errors import GenerationError
 
 PLACE = PurePosixPath("objects/a/b")
@@ -28,7 +29,7 @@ def test_an_object_has_its_files_and_their_checksums(tmp_path: Path) -> None:
     found = contents(tmp_path)
     facts = json.loads(found.pop("objects/a/b/object.json"))
     assert found == {f"objects/a/b/{name}": content for name, content in NEW.items()}
-    assert facts == FACTS | {"files": {name: checksum(tmp_path / PLACE / name) for name in NEW}}
+    assert facts == FACTS | {"files": {name: sha256_of(tmp_path / PLACE / name) for name in NEW}}
     assert is_whole(tmp_path, PLACE, "of the source")
     assert not list((tmp_path / PARTIAL).iterdir())
 
