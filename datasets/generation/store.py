@@ -1,6 +1,7 @@
 """Objects on disk: there whole or not at all, and known to be whole."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -61,13 +62,24 @@ def _write(partial: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, str]:
 
 
 def _move(partial: Path, target: Path) -> None:
-    """Rename a folder, which no system does onto one that is not empty: that one is moved away first."""
+    """Rename a folder, which no system does onto one that is not empty: that one is moved away first.
+
+    Two workers may store one object, where the first was thought lost. Whose comes last stays: they are the same.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    old = partial.with_name(f"{partial.name}-old")
-    if target.exists():
-        target.rename(old)
-    partial.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    while True:
+        old = partial.with_name(secrets.token_hex(8))
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(old)
+        try:
+            partial.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def is_whole(folder: Path, place: PurePosixPath, source_checksum: str) -> bool:

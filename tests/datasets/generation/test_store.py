@@ -41,6 +41,20 @@ def test_an_object_takes_the_place_of_another(tmp_path: Path) -> None:
     assert not list((tmp_path / PARTIAL).iterdir())
 
 
+def test_two_who_store_one_object_do_not_disturb_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename, others = Path.rename, iter([True])
+
+    def overtaken(path: Path, target: Path) -> Path:
+        if target == tmp_path / PLACE and next(others, False):  # just before it is renamed, the other one's is there
+            put(tmp_path, PLACE, NEW.items(), FACTS)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    put(tmp_path, PLACE, NEW.items(), FACTS)
+    assert is_whole(tmp_path, PLACE, "of the source")
+    assert not list((tmp_path / PARTIAL).iterdir())
+
+
 def stops_after(files: dict[str, bytes], count: int) -> Iterator[tuple[str, bytes]]:
     yield from list(files.items())[:count]
     raise OSError(errno.ENOSPC, "No space left on device")
