@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import hashlib
+import json
 import math
 import operator
 from collections.abc import Mapping
@@ -110,6 +111,7 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
     def fingerprint(self) -> dict[str, str]:
         """Facts by name which tell whether two runs saw the same data: all settings, and checksums of all files."""
         facts = {"dataset": type(self).__name__, "revision": self._revision, "split": self.split, "seed": self.seed}
+        facts["classes"] = json.dumps(self.classes)
         chosen = {f"settings.{name}": value for name, value in dataclasses.asdict(self.settings).items()}
         files = {f"file.{name}": checksum for name, checksum in self._file_checksums().items()}
         return {name: str(value) for name, value in (facts | chosen | files).items()}

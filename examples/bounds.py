@@ -19,8 +19,10 @@ from render3d import report
 from render3d.atomic import atomic_write
 from render3d.models.checkpoints import Record
 from render3d.models.evaluation import bound
-from render3d.models.folder import load_run, train_to_folder
-from render3d.models.recipes import Recipe, recipe_by_name
+from render3d.models.folder import train_to_folder
+from render3d.models.recipe import Recipe
+from render3d.models.recipes import recipe_by_name
+from render3d.models.run import load_run
 from render3d.models.sources import Source
 from render3d.models.training import CHECKPOINT
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from render3d import report
 from render3d.models.completion import complete, nearest, potential_scale_reduction, volume_iou
-from render3d.models.folder import Run
 from render3d.models.pictures import portraits
+from render3d.models.run import Run
 from render3d.models.sources import Source
 from render3d.randomness import Key
 
@@ -80,7 +80,7 @@ def complete_held_out(
                 means += state.mean if 2 * step > iterations else 0.0
         histories.append(torch.stack(counted))
     training = Source(run.recipe, "train")
-    volumes = torch.cat([_packed(training, first) for first in range(0, len(training.dataset), _BATCH)])
+    volumes = torch.cat([_packed(training, first) for first in range(0, len(training), _BATCH)])
     return Completed(
         truth=batch.x,
         observed=known,
@@ -94,8 +94,8 @@ def complete_held_out(
 
 
 def _reaching_into_both(source: Source, known: Tensor, count: int) -> list[int]:
-    examples = range(len(source.dataset))
-    inside = (index for index in examples if _reaches(source.dataset[index].volume, known))
+    examples = range(len(source))
+    inside = (index for index in examples if _reaches(source.examples[index].volume, known))
     return list(itertools.islice(inside, count))
 
 
@@ -104,7 +104,7 @@ def _reaches(volume: Tensor, known: Tensor) -> bool:
 
 
 def _packed(source: Source, first: int) -> Tensor:
-    return source.batch(range(first, min(first + _BATCH, len(source.dataset)))).x
+    return source.batch(range(first, min(first + _BATCH, len(source)))).x
 
 
 def completion_report(run: Run, completed: Completed) -> str:

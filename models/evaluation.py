@@ -128,7 +128,7 @@ def bound(
     """
     if samples < 1:
         raise ModelError(f"samples must be at least 1; got {samples}.")
-    count = min(count, len(source.dataset))
+    count = min(count, len(source))
     terms = torch.zeros(3, count, dtype=torch.float64)
     for number, first in enumerate(range(0, count, _BATCH)):
         if world is None or number % world.size == world.rank:

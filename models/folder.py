@@ -5,31 +5,23 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from render3d.atomic import atomic_write
 from render3d.errors import TrainingError
-from render3d.models.checkpoints import Record, read_checkpoint, restore
+from render3d.models.checkpoints import Record
 from render3d.models.distributed import World
 from render3d.models.evaluation import Bound, bound
-from render3d.models.recipes import Recipe
-from render3d.models.sequential import SequentialModel
-from render3d.models.sources import Source, model_of
-from render3d.models.training import CHECKPOINT, Progress, Trained, train
+from render3d.models.findings import Findings, findings
+from render3d.models.recipe import Recipe
+from render3d.models.run import CONFIG, Run
+from render3d.models.sources import Source
+from render3d.models.training import CHECKPOINT, Progress, train
 from render3d.models.training_report import training_report
 from render3d.report.provenance import provenance
 
-CONFIG = "config.json"
 EVALUATION_SAMPLES = 10
 _TEST_EXAMPLES = 1000
-
-
-class Run(NamedTuple):
-    """A finished run, read from its folder."""
-
-    recipe: Recipe
-    model: SequentialModel  # in evaluation mode
-    records: list[Record]
 
 
 def train_to_folder(
@@ -78,45 +70,22 @@ def train_to_folder(
         trained = train(recipe, out, resume=resume, progress=report, device=device)
     if not first:
         return None
-    found = bound(trained.model, Source(recipe, "test"), _TEST_EXAMPLES, samples=evaluation_samples)
-    _write(out / "metrics.json", json.dumps(_metrics(trained, found), indent=2))
-    _write(out / "report.html", training_report(recipe, trained, found))
+    source = Source(recipe, "test")
+    run = Run(recipe, trained.model, trained.records, source.classes)
+    found, more = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples), findings(run)
+    _write(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2))
+    _write(out / "report.html", training_report(run, found, more))
     return found
 
 
-def load_run(folder: Path, device: str = "cpu") -> Run:
-    """The recipe, model and history of a run.
-
-    Raises:
-        TrainingError: There is none, or what is there is damaged or of another version.
-    """
-    path = folder / CONFIG
-    if not path.is_file():
-        raise TrainingError(f"{folder} holds no run: it has no {CONFIG}. Train one: render3d train RECIPE --out DIR.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))["recipe"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is damaged: {error}.") from error
-    recipe = Recipe.from_json(json.dumps(config))
-    tensors, saved = read_checkpoint(folder / CHECKPOINT)
-    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
-    if changed:
-        raise TrainingError(
-            f"{path} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. Put back the file "
-            "that was written with it."
-        )
-    model = model_of(recipe)
-    restore(tensors, model)
-    return Run(recipe, model.to(device).eval(), saved.history)
-
-
-def _metrics(trained: Trained, found: Bound) -> dict[str, Any]:
-    measured = [record for record in trained.records if record.validation is not None]
+def _metrics(run: Run, found: Bound, more: Findings) -> dict[str, Any]:
+    measured = [record for record in run.records if record.validation is not None]
     return {
         found.split: found.summary(),
+        **({"findings": more.figures} if more.figures else {}),
         "validation_nats": measured[-1].validation,
-        "updates": trained.records[-1].step,
-        "seconds": trained.records[-1].seconds,
+        "updates": run.records[-1].step,
+        "seconds": run.records[-1].seconds,
         "history": [dataclasses.asdict(record) for record in measured],
     }
 

@@ -17,7 +17,7 @@ from render3d.models.batch import Batch
 from render3d.models.checkpoints import Record, Saved, check_identity, read_checkpoint, restore, save_checkpoint
 from render3d.models.distributed import World
 from render3d.models.evaluation import bound
-from render3d.models.recipes import Recipe
+from render3d.models.recipe import Recipe
 from render3d.models.sequential import FreeEnergy, SequentialModel
 from render3d.models.sources import Source, model_of
 from render3d.randomness import Key
@@ -91,7 +91,7 @@ class _Run:
     def __init__(self, recipe: Recipe, path: Path, world: World, progress: Progress) -> None:
         self.recipe, self.path, self.world, self.progress = recipe, path, world, progress
         self.training, self.held_out = Source(recipe, "train"), Source(recipe, "validation")
-        self.model = model_of(recipe).to(world.device)
+        self.model = model_of(recipe, self.training.classes).to(world.device)
         self.parallel = world.parallel(self.model)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.training.learning_rate[0], fused=True)
         self.key = Key(recipe.training.seed).fold_in(_OF_LATENTS)

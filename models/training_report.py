@@ -1,41 +1,29 @@
 """The page that shows what a model has learnt."""
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
 
 from render3d import report
-from render3d.models.batch import Batch
+from render3d.models.checkpoints import Record
 from render3d.models.evaluation import CONFIDENCE, Bound
-from render3d.models.pictures import portraits, turntable
-from render3d.models.recipes import Recipe
-from render3d.models.sequential import SequentialModel
-from render3d.models.sources import Source
-from render3d.models.training import Trained
-from render3d.randomness import Key
-
-_SHOWN = 11  # a row of the gallery
+from render3d.models.findings import Findings
+from render3d.models.run import Run
 
 
-def training_report(recipe: Recipe, trained: Trained, found: Bound) -> str:
+def training_report(run: Run, found: Bound, more: Findings) -> str:
     """A whole page."""
-    last = trained.records[-1]
-    source = Source(recipe, "test")
-    batch = source.batch(range(_SHOWN))
+    facts, last = run.recipe.facts(), run.records[-1]
     lead = (
-        f"{source.recipe.facts()['dataset']}, T = {recipe.model.steps}: negative bound {found.by_samples[1]}, on "
-        f"{len(found.total)} {found.split} volumes (KL {float(found.kl.mean()):.1f}), after {last.step} updates in "
+        f"{facts['dataset']}, T = {run.recipe.experiment.steps}: negative bound {found.by_samples[1]}, on "
+        f"{len(found.total)} {found.split} examples (KL {float(found.kl.mean()):.1f}), after {last.step} updates in "
         f"{last.seconds / 60:.0f} minutes."
     )
     return report.page(
-        "A generative model of volumes",
+        f"A generative model of {facts['kind'].replace('_', ' ')}",
         lead,
         _bounds(found),
-        _samples(trained.model, batch, recipe),
-        _reconstructions(trained.model, batch),
-        _curves(trained),
-        report.section(
-            "How it was made", report.columns(report.facts(recipe.facts()), report.facts(report.provenance()))
-        ),
+        *more.sections,
+        _curves(run.records),
+        report.section("How it was made", report.columns(report.facts(facts), report.facts(report.provenance()))),
     )
 
 
@@ -51,42 +39,7 @@ def _bounds(found: Bound) -> report.Html:
     return report.section("Bounds", report.paragraph(note), report.table(heads, rows))
 
 
-@torch.no_grad()
-def _samples(model: SequentialModel, batch: Batch, recipe: Recipe) -> report.Html:
-    means = model.likelihood.mean(_canvas(model, batch, recipe.training.seed)).cpu()
-    rows = {"sample": portraits(means), "training data": portraits(Source(recipe, "train").batch(range(_SHOWN)).x)}
-    note = "Above, what the model imagines: the mean of p(x given z) for z from the prior. Below, training data."
-    return report.section(
-        "Samples",
-        report.paragraph(note),
-        report.gallery(rows, [str(number + 1) for number in range(_SHOWN)]),
-        report.animation(turntable(means[0]), "The first sample on a turntable"),
-    )
-
-
-def _canvas(model: SequentialModel, batch: Batch, seed: int) -> Tensor:
-    context = None if batch.context is None else batch.context.to(model.start.device)
-    latents = model.noise(_SHOWN, Key(seed).fold_in(5)).to(model.start)
-    states = model.imagine(latents, context)
-    return model.decode(states, batch, Key(seed))
-
-
-@torch.no_grad()
-def _reconstructions(model: SequentialModel, batch: Batch) -> report.Html:
-    here = batch.to(model.start.device)
-    states, kl = model.infer(here, model.noise(_SHOWN, Key(0)).to(model.start))
-    means = model.likelihood.mean(model.decode(states, here, Key(0))).cpu()
-    rows = {"held-out volume": portraits(batch.x), "reconstruction": portraits(means)}
-    captions = [f"KL {value:.0f} nats" for value in kl.sum(1).tolist()]
-    return report.section(
-        "Reconstructions",
-        report.paragraph("Above, held-out volumes; below, the mean of p(x given z) for z drawn from q(z given x)."),
-        report.gallery(rows, captions),
-    )
-
-
-def _curves(trained: Trained) -> report.Html:
-    records = trained.records
+def _curves(records: Sequence[Record]) -> report.Html:
     steps = [float(record.step) for record in records]
     measured = [(float(record.step), record.validation) for record in records if record.validation is not None]
     skipped = len(records) // 20  # the first steps would hide the rest

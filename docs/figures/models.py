@@ -12,8 +12,8 @@ from torch import Tensor
 from render3d import Key
 from render3d.cli.complete import missing_part
 from render3d.models.completion_report import complete_held_out
-from render3d.models.folder import Run, load_run
 from render3d.models.pictures import portraits
+from render3d.models.run import Run, load_run
 from render3d.models.sources import Source
 from render3d.report.pictures import image_of
 

@@ -16,10 +16,11 @@ from render3d.cli.bench_volume_pytorch3d import is_installed, pytorch3d_rays
 from render3d.cli.findings import Findings
 from render3d.cli.timing import Comparison, race
 from render3d.costs import peak_memory
+from render3d.datasets import PrimitivesSettings
 from render3d.models.batch import Batch
+from render3d.models.experiments import Volumes
 from render3d.models.readers import GridReader, Observed
 from render3d.models.sequential import SequentialModel
-from render3d.models.settings import ModelSettings, build_model
 from render3d.models.writers import CanvasWriter
 from render3d.randomness import Key
 from render3d.renderers import EmissionAbsorption
@@ -269,7 +270,7 @@ def _plain(model: SequentialModel) -> SequentialModel:
 
 def _model(steps: int, size: int) -> SequentialModel:
     torch.manual_seed(0)
-    return build_model(ModelSettings(steps=steps), size, 1, (1, 8, 8))
+    return Volumes(steps=steps).build(PrimitivesSettings(size=size), 1)
 
 
 def _training_step(model: SequentialModel, size: int, batch: int) -> Callable[[], None]:

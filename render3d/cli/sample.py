@@ -12,8 +12,8 @@ from render3d import report
 from render3d.atomic import atomic_write
 from render3d.errors import ModelError, TrainingError, VolumeError
 from render3d.models.batch import Batch
-from render3d.models.folder import load_run
 from render3d.models.pictures import portraits, turntable
+from render3d.models.run import load_run
 from render3d.randomness import Key
 from render3d.scenes import Volume
 
@@ -44,7 +44,7 @@ def sample(
         raise ModelError(f"--count must be at least 1; got {count}.")
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
-    recipe, model, _ = load_run(run)
+    recipe, model, _, _ = load_run(run)
     context = None if label is None else torch.full((count,), label)
     latents = model.noise(count, Key(seed)).to(model.start)
     states = model.imagine(latents, context)
@@ -57,7 +57,7 @@ def sample(
             volume.to_mesh().save(out / f"sample_{number:03d}.glb")
     page = report.page(
         "Samples of a generative model",
-        f"{count} volumes from {run.name}, T = {recipe.model.steps}, seed {seed}: the mean of p(x given z).",
+        f"{count} volumes from {run.name}, T = {recipe.experiment.steps}, seed {seed}: the mean of p(x given z).",
         report.gallery({"sample": portraits(means)}, [f"{number:03d}" for number in range(count)]),
         report.animation(turntable(means[0]), "The first sample on a turntable"),
         report.section(

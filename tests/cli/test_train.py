@@ -8,18 +8,18 @@ import pytest
 
 from render3d.cli import main
 from render3d.datasets import PrimitivesSettings
-from render3d.models.recipes import Recipe, TrainSettings
-from render3d.models.settings import ModelSettings
+from render3d.models.experiments import Volumes
+from render3d.models.recipe import Recipe, TrainSettings
 from render3d.scenes import Volume
 
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validation=12, test=12)
-MODEL = ModelSettings(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4)
+MODEL = Volumes(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4)
 
 
 def tiny(*, updates: int = 12, seed: int = 0) -> Recipe:
     """A recipe of one's own."""
     training = TrainSettings(updates=updates, batch_size=6, validate_every=6, validation_examples=6, seed=seed)
-    return Recipe(data=DATA, model=MODEL, training=training)
+    return Recipe(data=DATA, experiment=MODEL, training=training)
 
 
 @pytest.fixture(scope="module")

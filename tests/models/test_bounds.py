@@ -17,10 +17,10 @@ from render3d.errors import ModelError
 from render3d.models import evaluation
 from render3d.models.batch import Batch
 from render3d.models.evaluation import Bound, Estimate, bound
+from render3d.models.experiments import Volumes
 from render3d.models.gaussians import DiagonalGaussian
-from render3d.models.recipes import Recipe, TrainSettings
+from render3d.models.recipe import Recipe, TrainSettings
 from render3d.models.sequential import FreeEnergy, SequentialModel
-from render3d.models.settings import ModelSettings
 from render3d.models.sources import Source, model_of
 from render3d.randomness import Key
 
@@ -64,18 +64,24 @@ class LinearGaussian:
         return FreeEnergy(reconstruction, law.kl_to_standard()[:, None], law.log_ratio(noise))
 
 
-def copies(count: int) -> Source:
+class Copies:
     """A source that shows the same x again and again."""
 
-    def batch(indices: range) -> Batch:
-        return Batch(X.expand(len(indices), -1))
+    split = "test"
 
-    return SimpleNamespace(dataset=range(count), batch=batch, split="test")  # type: ignore[return-value]
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, indices: range) -> Batch:
+        return Batch(X.expand(len(indices), -1))
 
 
 def measured(model: object, samples: int, count: int = 20_000) -> Bound:
     """The bounds of as many copies of x, each with latents of its own."""
-    return bound(model, copies(count), count, samples=samples)  # type: ignore[arg-type]
+    return bound(model, Copies(count), count, samples=samples)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -179,13 +185,14 @@ def test_memory_does_not_grow_with_the_samples() -> None:
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validation=12, test=12)
 RECIPE = Recipe(
     data=DATA,
-    model=ModelSettings(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4),
+    experiment=Volumes(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4),
     training=TrainSettings(updates=1),
 )
 
 
 def test_neither_batches_nor_processes_change_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, source = model_of(RECIPE), Source(RECIPE, "test")
+    source = Source(RECIPE, "test")
+    model = model_of(RECIPE, source.classes)
     whole = bound(model, source, 12, samples=3)
     assert (whole.samples, whole.split, len(whole.importance_weighted)) == (3, "test", 12)
     assert torch.equal(whole.total, bound(model, source, 12).total)

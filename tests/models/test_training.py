@@ -21,20 +21,21 @@ from render3d.models.batch import Batch
 from render3d.models.checkpoints import Record, read_checkpoint
 from render3d.models.distributed import World
 from render3d.models.evaluation import bound
+from render3d.models.experiments import Volumes
 from render3d.models.gaussians import DiagonalGaussian
-from render3d.models.recipes import RECIPES, Recipe, TrainSettings, recipe_by_name
+from render3d.models.recipe import Recipe, TrainSettings
+from render3d.models.recipes import RECIPES, recipe_by_name
 from render3d.models.sequential import SequentialModel
-from render3d.models.settings import ModelSettings
 from render3d.models.sources import Source, model_of
 from render3d.models.training import CHECKPOINT, train
 
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validation=12, test=12)
-MODEL = ModelSettings(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4)
+MODEL = Volumes(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4)
 
 
 def recipe(**changes: object) -> Recipe:
     values: dict[str, object] = {"updates": 12, "batch_size": 6, "validate_every": 5, "validation_examples": 9}
-    return Recipe(data=DATA, model=MODEL, training=TrainSettings(**(values | changes)))  # type: ignore[arg-type]
+    return Recipe(data=DATA, experiment=MODEL, training=TrainSettings(**(values | changes)))  # type: ignore[arg-type]
 
 
 def without_time(records: list[Record]) -> list[Record]:
@@ -85,7 +86,7 @@ def test_a_finished_run_can_be_resumed_and_nothing_is_done(tmp_path: Path) -> No
 def test_it_learns(tmp_path: Path) -> None:
     settings = recipe(updates=150, learning_rate=(1e-2, 1e-3), validate_every=150)
     held_out = Source(settings, "validation")
-    before = bound(model_of(settings), held_out, 12)
+    before = bound(model_of(settings, held_out.classes), held_out, 12)
     trained = train(settings, tmp_path, device="cpu")
     after = bound(trained.model, held_out, 12)
     assert before.mean - after.mean > 20
@@ -94,7 +95,8 @@ def test_it_learns(tmp_path: Path) -> None:
 
 
 def test_the_bound_of_an_example_does_not_depend_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, source = model_of(recipe()), Source(recipe(), "test")
+    source = Source(recipe(), "test")
+    model = model_of(recipe(), source.classes)
     whole = bound(model, source, 12)
     monkeypatch.setattr("render3d.models.evaluation._BATCH", 5)
     torch.testing.assert_close(bound(model, source, 7).total, whole.total[:7], atol=1e-4, rtol=0)
@@ -108,9 +110,9 @@ def test_an_epoch_shows_every_example_once_in_an_order_of_its_own() -> None:
         seen = [index for step in range(4 * epoch, 4 * epoch + 4) for index in source.training_indices(step)]
         assert sorted(seen) == list(range(24))
     assert source.training_indices(0) != source.training_indices(4)
-    assert source.dataset.epoch == 1
+    assert source.examples.epoch == 1
     first = source.training_indices(0)
-    assert source.dataset.epoch == 0
+    assert source.examples.epoch == 0
     assert first == source.training_indices(0)
 
 
@@ -231,7 +233,7 @@ def test_ctrl_c_waits_until_what_belongs_together_is_done() -> None:
 def test_recipes_survive_json(name: str) -> None:
     made = RECIPES[name](steps=6, seed=3)
     assert Recipe.from_json(made.to_json()) == made
-    assert made.model.steps == 6 and made.training.seed == 3
+    assert made.experiment.steps == 6 and made.training.seed == 3
 
 
 def test_recipes_are_found_by_name_or_told_what_was_meant() -> None:
@@ -260,8 +262,9 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 
 @pytest.mark.parametrize("context", ["class", "views"])
 def test_contexts_come_from_the_data(context: str) -> None:
-    settings = dataclasses.replace(recipe(), model=dataclasses.replace(MODEL, context=context), views=(2, 6, 7))
-    source, model = Source(settings, "train"), model_of(settings)
+    settings = dataclasses.replace(recipe(), experiment=dataclasses.replace(MODEL, context=context, views=(2, 6, 7)))
+    source = Source(settings, "train")
+    model = model_of(settings, source.classes)
     batch = source.batch([0, 1, 2])
     assert batch.context is not None
     assert tuple(batch.context.shape) == ((3,) if context == "class" else (3, 2, 1, 6, 7))

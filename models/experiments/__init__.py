@@ -1,0 +1,7 @@
+"""What is modelled, given what: one file an experiment of the paper."""
+
+from render3d.models.experiments.base import Experiment as Experiment
+from render3d.models.experiments.volumes import Volumes as Volumes
+
+EXPERIMENTS: dict[str, type[Experiment]] = {"volumes": Volumes}
+"""The kinds of experiments, by the name that a configuration holds."""

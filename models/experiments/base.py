@@ -1,0 +1,39 @@
+"""The seam between datasets and the model."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.models.batch import Batch
+from render3d.models.sequential import SequentialModel
+
+
+class Experiment(Protocol):
+    """What is modelled, given what: settings, and what follows from them.
+
+    A frozen dataclass whose fields JSON holds.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        ...
+
+    def examples(self, dataset: Examples) -> Examples:
+        """What is read of a dataset: its examples, or pictures of them."""
+        ...
+
+    def batch(self, examples: Sequence[Any]) -> Batch:
+        """What the model sees of these, which `examples` gave."""
+        ...
+
+    def build(self, data: DataSettings, classes: int) -> SequentialModel:
+        """A model with new parameters from torch's generator.
+
+        Args:
+            data: What it is to be a model of.
+            classes: How many labels there are.
+        """
+        ...

@@ -1,0 +1,118 @@
+"""Volumes, given nothing, a class, or silhouettes."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal, final
+
+import torch
+
+from render3d.datasets import RandomCameras, VolumeDataset, WithViews
+from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.errors import ModelError
+from render3d.models.batch import Batch
+from render3d.models.layers import TransformKind
+from render3d.models.likelihoods import Bernoulli
+from render3d.models.projections import Identity
+from render3d.models.readers import ClassReader, GridReader, NoReader, Reader
+from render3d.models.sequential import Posterior, SequentialModel
+from render3d.models.writers import CanvasWriter
+from render3d.renderers import MaxProjection
+
+ContextKind = Literal["none", "class", "views"]
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Volumes:
+    """Binary volumes as they are: identity projection, Bernoulli likelihood.
+
+    Attributes:
+        steps: T. The paper: 2, 6 and 12, and 24 for Primitives.
+        latents: Size of z_t. The paper: 10.
+        state: Size of the LSTM. The paper: 300.
+        context: What the model is conditioned on: ``"none"``, ``"class"``, or ``"views"``, silhouettes.
+        views: (views, height, width) of the silhouettes. The paper: 1 to 3, of about 30 pixels.
+        hidden: Size of hidden layers and summaries. The paper does not say.
+        features: Channels of convolutions. The paper does not say.
+        glimpse: Cells along each side of what f_r sees at a step. The paper does not say; as many as are written.
+        patch: Cells along each side of what is written at a step. The paper does not say; the largest solid's size.
+        transform: What spatial transformers may do: ``"scale_shift"`` is quicker; rotated patches want ``"affine"``.
+            The paper does not say which it used.
+
+    Raises:
+        ModelError: A number below one, or a choice that there is not.
+    """
+
+    steps: int = 12
+    latents: int = 10
+    state: int = 300
+    context: ContextKind = "none"
+    views: tuple[int, int, int] = (1, 30, 30)
+    hidden: int = 256
+    features: int = 8
+    glimpse: int = 12
+    patch: int = 12
+    transform: TransformKind = "scale_shift"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "latents", "state", "hidden", "features", "glimpse", "patch"):
+            if getattr(self, name) < 1:
+                raise ModelError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if self.context not in ("none", "class", "views"):
+            raise ModelError(f"context must be 'none', 'class' or 'views'; got {self.context!r}.")
+        if len(self.views) != 3 or min(self.views) < 1:
+            raise ModelError(f"views must be (views, height, width), each at least 1; got {self.views}.")
+
+    def examples(self, dataset: Examples) -> Examples:
+        """The volumes, with silhouettes where they are the context."""
+        if self.context != "views":
+            return dataset
+        assert isinstance(dataset, VolumeDataset)
+        count, height, width = self.views
+        return WithViews(dataset, RandomCameras(views=count, image_size=(height, width)), MaxProjection())
+
+    def batch(self, examples: Sequence[Any]) -> Batch:
+        """Volumes ``[N, 1, D, H, W]``, with labels ``[N]`` or silhouettes ``[N, views, 1, H, W]``."""
+        x = torch.stack([example.volume for example in examples])
+        match self.context:
+            case "none":
+                return Batch(x)
+            case "class":
+                return Batch(x, torch.tensor([example.label for example in examples]))
+            case "views":
+                return Batch(x, torch.stack([example.images["alpha"] for example in examples]))
+
+    def build(self, data: DataSettings, classes: int) -> SequentialModel:
+        """As `Experiment.build`."""
+        grid, context = (data.size,) * 3, self._context(classes)
+        reader = GridReader((1, *grid), self.state, **self._reading)
+        return SequentialModel(
+            steps=self.steps,
+            latents=self.latents,
+            state=self.state,
+            context=context,
+            posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
+            writer=CanvasWriter(self.state, grid, patch=self.patch, hidden=self.hidden, transform=self.transform),
+            projection=Identity(),
+            likelihood=Bernoulli(),
+        )
+
+    def _context(self, classes: int) -> Reader:
+        match self.context:
+            case "none":
+                return NoReader()
+            case "class":
+                return ClassReader(classes)
+            case "views":
+                count, height, width = self.views
+                return GridReader((count, 1, height, width), self.state, images=True, **self._reading)
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        """How observation and context are read."""
+        return {
+            "size": self.hidden,
+            "features": self.features,
+            "glimpse": self.glimpse,
+            "transform": self.transform,
+        }

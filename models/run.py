@@ -1,0 +1,57 @@
+"""A finished run, read from its folder."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from render3d.errors import TrainingError
+from render3d.models.checkpoints import Record, read_checkpoint, restore
+from render3d.models.recipe import Recipe
+from render3d.models.sequential import SequentialModel
+from render3d.models.sources import model_of
+from render3d.models.training import CHECKPOINT
+
+CONFIG = "config.json"
+
+
+class Run(NamedTuple):
+    """A recipe, and what came of it.
+
+    Attributes:
+        recipe: Everything that decided it.
+        model: After training, in evaluation mode.
+        records: What training showed.
+        classes: The name of each label.
+    """
+
+    recipe: Recipe
+    model: SequentialModel
+    records: list[Record]
+    classes: tuple[str, ...]
+
+
+def load_run(folder: Path, device: str = "cpu") -> Run:
+    """Read a run; its data need not be there.
+
+    Raises:
+        TrainingError: There is none, or what is there is damaged or of another version.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise TrainingError(f"{folder} holds no run: it has no {CONFIG}. Train one: render3d train RECIPE --out DIR.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged: {error}.") from error
+    recipe = Recipe.from_json(json.dumps(config))
+    tensors, saved = read_checkpoint(folder / CHECKPOINT)
+    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
+    if changed:
+        raise TrainingError(
+            f"{path} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. Put back the file "
+            "that was written with it."
+        )
+    classes = tuple(json.loads(saved.identity["data.classes"]))
+    model = model_of(recipe, classes)
+    restore(tensors, model)
+    return Run(recipe, model.to(device).eval(), saved.history, classes)
