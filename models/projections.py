@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from render3d.cameras import Cameras, rigid
 from render3d.errors import ModelError
 from render3d.models.batch import Inferred
+from render3d.models.likelihoods import Likelihood
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
@@ -29,6 +30,12 @@ class Projection(Protocol):
         """
         ...
 
+    def log_prob(
+        self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
+    ) -> Tensor:
+        """``[N]``, nats: ``log p(x given scene)``; a projection may have a gradient, or latents, of its own."""
+        ...
+
 
 @final
 class Identity(nn.Module):
@@ -39,6 +46,12 @@ class Identity(nn.Module):
         if isinstance(scene, Mesh):
             raise ModelError("A mesh cannot be compared with an observation as it is. Use a Rendered projection.")
         return scene
+
+    def log_prob(
+        self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
+    ) -> Tensor:
+        """As `Projection.log_prob`."""
+        return likelihood.log_prob(x, self.forward(scene, state, cameras, key))
 
 
 @final
@@ -104,6 +117,12 @@ class Rendered(nn.Module):
         seen = scene if isinstance(scene, Mesh) else volume_of(scene)
         rendering = self.renderer(seen, cameras, self.outputs, generator=key)
         return torch.cat([rendering.as_dict()[name] for name in self.outputs], dim=-3)
+
+    def log_prob(
+        self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
+    ) -> Tensor:
+        """As `Projection.log_prob`."""
+        return likelihood.log_prob(x, self.forward(scene, state, cameras, key))
 
 
 def volume_of(canvas: Tensor) -> Volume:
