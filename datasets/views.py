@@ -125,9 +125,7 @@ class FixedThenRandom:
     def __post_init__(self) -> None:
         check_at_least(1, fixed=self.fixed)
         if not -90 <= self.fixed_elevation_degrees <= 90:
-            raise DatasetError(
-                f"fixed_elevation_degrees must be from -90 to 90; got {self.fixed_elevation_degrees}."
-            )
+            raise DatasetError(f"fixed_elevation_degrees must be from -90 to 90; got {self.fixed_elevation_degrees}.")
 
     def __call__(self, generator: np.random.Generator) -> Cameras:
         """Cameras ``[fixed + random.views]``."""

@@ -101,7 +101,8 @@ class CameraSearch:
 
     def _uniform(self, key: Key, count: int, number: int) -> Tensor:
         """``[N, V, levels + 2]``: a number for the choice at each level, and two for the place in the last cell."""
-        return torch.special.ndtr(standard_normal(key, 1, count, (number, self.halvings + 3))[0])
+        uniform: Tensor = torch.special.ndtr(standard_normal(key, 1, count, (number, self.halvings + 3))[0])
+        return uniform
 
     def _first_cells(self, device: torch.device) -> _Cells:
         row, column = torch.meshgrid(torch.arange(self.rows), torch.arange(self.columns), indexing="ij")
@@ -109,10 +110,10 @@ class CameraSearch:
 
     def _cameras(self, cells: _Cells, level: int, *, within: Tensor | None = None, small: bool = False) -> Cameras:
         """``[K]`` or ``[N, V]`` or, of the quarters of cells ``[N, V, 4]``, ``[N, V * 4]``."""
-        shift = 0.5 if within is None else within
-        row, column = (
-            part + (shift if within is None else shift[..., axis]) for axis, part in enumerate(cells)
+        shifts: tuple[Tensor | float, Tensor | float] = (
+            (0.5, 0.5) if within is None else (within[..., 0], within[..., 1])
         )
+        row, column = cells.row + shifts[0], cells.column + shifts[1]
         low, high = self.places.heights
         height = low + (high - low) * row / (self.rows * 2**level)
         azimuth = 2 * math.pi * column / (self.columns * 2**level)

@@ -2,7 +2,6 @@
 
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from render3d.cameras import Cameras
@@ -63,8 +62,8 @@ class PosedViews(nn.Module):
 
     def with_anchors(self, cameras: Cameras) -> Cameras:
         """``[N, K + V]``: the known ones, and then these, ``[N, V]``."""
-        known = self.anchors.to(cameras.device)
-        return Cameras.stack([Cameras.cat([known, each]) for each in cameras.elements()])
+        known = Cameras.stack([self.anchors.to(cameras.device)] * len(cameras.world_to_camera))
+        return Cameras.cat([known, cameras])
 
     def _volume(self, canvas: Tensor) -> Volume:
         learned = not isinstance(self.pictures.renderer, EmissionAbsorption)

@@ -10,6 +10,7 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.datasets import FixedThenRandom, RandomCameras, VolumeDataset, WithViews
 from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.datasets.views import DrawCameras
 from render3d.errors import DatasetError, ModelError
 from render3d.images import Rendering
 from render3d.models.batch import Batch
@@ -31,6 +32,7 @@ class DepthExample(NamedTuple):
 
     views: Tensor  # [given + views, 1, H, W], 0-1, as `DepthPictures`
     cameras: Cameras  # [given + views]
+    label: int
 
 
 @final
@@ -53,6 +55,7 @@ class DepthViews:
         elevation_degrees: (least, most) elevation of random cameras.
         sigma: Of the Gaussian likelihood, in brightness. The paper does not say; a twentieth is the depth of a tenth of
             the ball round a volume.
+        canvas: Cells along each side of the canvas; 20 are about a pixel each, where the paper's 30 would be finer.
         channels: Of the canvas: density, and features for the learned projection. The paper does not say.
         latents: Size of z_t. The paper: 10.
         state: Size of the LSTM. The paper: 300.
@@ -77,13 +80,14 @@ class DepthViews:
     vertical_fov_degrees: float = 45.0
     elevation_degrees: tuple[float, float] = (-90.0, 90.0)
     sigma: float = 0.05
+    canvas: int = 20
     channels: int = 1
     latents: int = 10
     state: int = 300
     hidden: int = 256
     features: int = 8
     glimpse: int = 12
-    patch: int = 22
+    patch: int = 16
     camera_features: int = 4
     planes: int = 16
 
@@ -113,7 +117,7 @@ class DepthViews:
     def examples(self, dataset: Examples) -> "DepthPicturesOf":
         """Pictures of the volumes."""
         assert isinstance(dataset, VolumeDataset)
-        return DepthPicturesOf(dataset, self.viewpoints)
+        return DepthPicturesOf(dataset, self.viewpoints, self.given)
 
     def batch(self, examples: Sequence[DepthExample]) -> Batch:
         """Views ``[N, anchored + views, 1, H, W]``, given ``[N, 1, given, H, W]``, whose places are channels.
@@ -131,9 +135,7 @@ class DepthViews:
 
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
-        size, read = self.image, {"images": True, "size": self.hidden, "features": self.features}
-        context = GridReader((1, self.given, size, size), self.state, glimpse=self.glimpse, **read)
-        reader = GridReader((self.anchored + self.views, 1, size, size), self.state, glimpse=self.glimpse, **read)
+        context, reader = self._reader(1, self.given), self._reader(self.anchored + self.views, 1)
         return SequentialModel(
             steps=self.steps,
             latents=self.latents,
@@ -141,10 +143,20 @@ class DepthViews:
             context=context,
             posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
             writer=CanvasWriter(
-                self.state, (data.size,) * 3, channels=self.channels, patch=self.patch, hidden=self.hidden
+                self.state, (self.canvas,) * 3, channels=self.channels, patch=self.patch, hidden=self.hidden
             ),
             projection=self._projection(),
             likelihood=Gaussian(self.sigma),
+        )
+
+    def _reader(self, views: int, channels: int) -> GridReader:
+        return GridReader(
+            (views, channels, self.image, self.image),
+            self.state,
+            images=True,
+            size=self.hidden,
+            features=self.features,
+            glimpse=self.glimpse,
         )
 
     def _projection(self) -> PosedViews:
@@ -173,15 +185,17 @@ class DepthPicturesOf:
 
     Args:
         dataset: The volumes.
-        viewpoints: Their cameras.
+        cameras: Theirs.
+        given: How many of the first views a model will be given: they must show something.
+        seed: Of the cameras.
 
     Raises:
         DatasetError: When an example is read that a given view shows nothing of.
     """
 
-    def __init__(self, dataset: VolumeDataset, viewpoints: FixedThenRandom) -> None:
-        self._views = WithViews(dataset, viewpoints, EmissionAbsorption(), ("alpha", "depth"))
-        self._given = viewpoints.fixed
+    def __init__(self, dataset: VolumeDataset, cameras: DrawCameras, given: int = 0, *, seed: int = 0) -> None:
+        self._views = WithViews(dataset, cameras, EmissionAbsorption(), ("alpha", "depth"), seed=seed)
+        self._given = given
         self._kept: dict[int, DepthExample] = {}
 
     @property
@@ -208,10 +222,10 @@ class DepthPicturesOf:
     def _draw(self, index: int) -> DepthExample:
         example = self._views[index]
         pictures = solid_picture(Rendering(example.images), 1.0, example.cameras)
-        for number in range(self._given):
-            if not pictures[number].any():
-                raise DatasetError(
-                    f"Given view {number + 1} of example {index} shows nothing: the volume is empty, or outside the "
-                    "image. Leave the example out, or use a wider field of view."
-                )
-        return DepthExample(pictures, example.cameras)
+        empty = [number for number in range(self._given) if not pictures[number].any()]
+        if empty:
+            raise DatasetError(
+                f"Given view {empty[0] + 1} of example {index} shows nothing: the volume is empty, or outside the "
+                "image. Leave the example out, or use a wider field of view."
+            )
+        return DepthExample(pictures, example.cameras, example.label)

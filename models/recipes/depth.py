@@ -27,7 +27,7 @@ def multiview(
         seed: Of everything random.
     """
     return Recipe(
-        data=PrimitivesSettings(solid_size=22, translation=0, train=training_objects),
+        data=PrimitivesSettings(solid_size=22, translation=0, train=training_objects, validation=100, test=200),
         experiment=DepthViews(steps=steps, projection=projection, cameras=cameras, vertical_fov_degrees=34),
         training=TrainSettings(updates=updates, batch_size=batch_size, validation_examples=100, seed=seed),
     )
