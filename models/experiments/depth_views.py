@@ -65,6 +65,7 @@ class DepthViews:
         patch: Cells along each side of what is written at a step.
         camera_features: Channels of the learned projection.
         planes: Cells of the learned projection along the line of sight.
+        drawn: Random views of each object that a step of training draws, to stand for all of them.
 
     Raises:
         ModelError: A number below one, more anchored than given views, or a choice that there is not.
@@ -73,13 +74,13 @@ class DepthViews:
     steps: int = 4
     given: int = 3
     views: int = 10
-    anchored: int = 1
+    anchored: int = 3
     cameras: CameraKind = "inferred"
     projection: ProjectionKind = "learned"
-    image: int = 30
+    image: int = 24
     vertical_fov_degrees: float = 45.0
     elevation_degrees: tuple[float, float] = (-90.0, 90.0)
-    sigma: float = 0.05
+    sigma: float = 0.07
     canvas: int = 20
     channels: int = 1
     latents: int = 10
@@ -88,8 +89,9 @@ class DepthViews:
     features: int = 8
     glimpse: int = 12
     patch: int = 16
-    camera_features: int = 4
-    planes: int = 16
+    camera_features: int = 3
+    planes: int = 12
+    drawn: int = 4
 
     def __post_init__(self) -> None:
         numbers = (field.name for field in dataclasses.fields(self) if field.type is int)
@@ -174,7 +176,7 @@ class DepthViews:
             else EmissionAbsorption()
         )
         search = CameraSearch(places=viewpoints.random, pixels=-(-self.image // 2))
-        return PosedViews(DepthPictures(renderer), viewpoints.rig[: self.anchored], search)
+        return PosedViews(DepthPictures(renderer), viewpoints.rig[: self.anchored], search, drawn=self.drawn)
 
 
 @final
