@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import NamedTuple, final
 
 import torch
@@ -10,9 +11,7 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.datasets import RandomCameras
 from render3d.errors import ModelError
-from render3d.models.depth_pictures import sweep
 from render3d.randomness import Key, standard_normal
-from render3d.scenes import Volume
 
 
 class Found(NamedTuple):
@@ -51,7 +50,6 @@ class CameraSearch:
         columns: In azimuth.
         halvings: How often a cell is cut into four.
         pixels: Pictures are compared at this size along each side.
-        planes: Along the line of sight, for the pictures that are compared.
         spread: Standard deviation, in brightness, of pixels that the law allows for; large ones make it broad.
 
     Raises:
@@ -63,23 +61,22 @@ class CameraSearch:
     columns: int = 12
     halvings: int = 2
     pixels: int = 12
-    planes: int = 12
     spread: float = 0.2
 
     def __post_init__(self) -> None:
-        counts = (self.rows, self.columns, self.pixels, self.planes)
+        counts = (self.rows, self.columns, self.pixels)
         if min(counts) < 1 or self.halvings < 0 or not 0 < self.spread < math.inf:
             raise ModelError(
-                "rows, columns, pixels and planes must be at least 1, halvings at least 0, and spread positive; got "
+                "rows, columns and pixels must be at least 1, halvings at least 0, and spread positive; got "
                 f"{counts}, {self.halvings} and {self.spread}."
             )
 
     @torch.no_grad()
-    def find(self, volume: Volume, views: Tensor, key: Key | None) -> Found:
+    def find(self, draw: Callable[[Cameras], Tensor], views: Tensor, key: Key | None) -> Found:
         """Draw a camera for each picture.
 
         Args:
-            volume: ``[N]``, of density.
+            draw: Pictures ``[N, K, 1, H, W]`` of N objects from any cameras ``[K]`` or ``[N, K]``.
             views: ``[N, V, 1, H, W]``, as `DepthPictures` makes.
             key: Of the draws; None takes the most probable cell each time, and its centre.
         """
@@ -90,7 +87,7 @@ class CameraSearch:
         for level in range(self.halvings + 1):
             if level:
                 cells = _quarters(cells)
-            drawn = sweep(volume, self._cameras(cells, level, small=True), self.planes).flatten(2)
+            drawn = draw(self._cameras(cells, level, small=True)).flatten(2)
             drawn = drawn[:, None] if level == 0 else drawn.reshape(count, number, 4, -1)
             error = (small[:, :, None] - drawn).square().sum(-1)  # [N, V, cells]
             log_law = torch.log_softmax(-error / (2 * self.spread**2), dim=-1)

@@ -104,7 +104,7 @@ class PosedViews(nn.Module):
 
     def find(self, canvas: Tensor, views: Tensor, key: Key | None) -> Found:
         """The cameras ``[N, V]`` of views ``[N, V, 1, H, W]``; see `CameraSearch.find`."""
-        return self.search.find(density_of(canvas.detach()), views, key)
+        return self.search.find(lambda cameras: self.draw(canvas, cameras), views, key)
 
     def with_anchors(self, cameras: Cameras) -> Cameras:
         """``[N, K + V]``: the known ones, and then these, ``[N, V]``."""

@@ -82,7 +82,7 @@ class DepthViews:
     elevation_degrees: tuple[float, float] = (-90.0, 90.0)
     sigma: float = 0.07
     canvas: int = 20
-    channels: int = 1
+    channels: int = 4
     latents: int = 10
     state: int = 300
     hidden: int = 256
