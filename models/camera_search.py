@@ -39,7 +39,7 @@ class CameraSearch:
     """q(camera given picture, volume), where cameras look at the origin, upright, from anywhere in a zone of a sphere.
 
     The prior is uniform over the zone. In sine of elevation and azimuth the zone is a rectangle, and equal cells of it
-    have equal probability. The volume is drawn from the centres of all cells of a grid, and the picture is compared
+    have equal probability. The object is drawn from the centres of all cells of a grid, and the picture is compared
     with each: a cell is drawn with a probability that falls with the squared difference. It is cut into four, and so
     on; the camera is uniform within the last cell. Whatever the differences tell, this is a law whose density is known,
     so a bound stays a bound. All cells are tried, so there is no local optimum to be caught in at the start.

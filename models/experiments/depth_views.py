@@ -27,6 +27,10 @@ ProjectionKind = Literal["learned", "emission_absorption"]
 CameraKind = Literal["inferred", "known"]
 
 
+_EMPTY = -4.0
+_MIST = -1.5  # a learned projection learns to see sooner where occupancies are not yet saturated
+
+
 class DepthExample(NamedTuple):
     """Pictures of one object: the given views, and then the random ones."""
 
@@ -91,7 +95,7 @@ class DepthViews:
     patch: int = 16
     camera_features: int = 3
     planes: int = 12
-    drawn: int = 4
+    drawn: int = 3
 
     def __post_init__(self) -> None:
         numbers = (field.name for field in dataclasses.fields(self) if field.type is int)
@@ -145,7 +149,12 @@ class DepthViews:
             context=context,
             posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
             writer=CanvasWriter(
-                self.state, (self.canvas,) * 3, channels=self.channels, patch=self.patch, hidden=self.hidden
+                self.state,
+                (self.canvas,) * 3,
+                channels=self.channels,
+                patch=self.patch,
+                hidden=self.hidden,
+                empty=_MIST if self.projection == "learned" else _EMPTY,
             ),
             projection=self._projection(),
             likelihood=Gaussian(self.sigma),
