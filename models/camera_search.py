@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple, final
 
@@ -12,6 +13,7 @@ from render3d.cameras import Cameras
 from render3d.datasets import RandomCameras
 from render3d.errors import ModelError
 from render3d.randomness import Key, standard_normal
+from render3d.renderers.base import EmptyViewWarning
 
 
 class Found(NamedTuple):
@@ -57,8 +59,8 @@ class CameraSearch:
     """
 
     places: RandomCameras
-    rows: int = 5
-    columns: int = 12
+    rows: int = 4
+    columns: int = 10
     halvings: int = 2
     pixels: int = 12
     spread: float = 0.2
@@ -87,7 +89,9 @@ class CameraSearch:
         for level in range(self.halvings + 1):
             if level:
                 cells = _quarters(cells)
-            drawn = draw(self._cameras(cells, level, small=True)).flatten(2)
+            with warnings.catch_warnings():  # small pictures of thin objects may be empty
+                warnings.simplefilter("ignore", EmptyViewWarning)
+                drawn = draw(self._cameras(cells, level, small=True)).flatten(2)
             drawn = drawn[:, None] if level == 0 else drawn.reshape(count, number, 4, -1)
             error = (small[:, :, None] - drawn).square().sum(-1)  # [N, V, cells]
             log_law = torch.log_softmax(-error / (2 * self.spread**2), dim=-1)

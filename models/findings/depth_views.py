@@ -10,6 +10,7 @@ from render3d import report
 from render3d.cameras import Cameras
 from render3d.datasets import Split, VolumeDataset
 from render3d.datasets.from_settings import dataset_from
+from render3d.models.depth_pictures import DepthPictures
 from render3d.models.evaluation import Estimate
 from render3d.models.experiments.depth_views import DepthExample, DepthPicturesOf, DepthViews
 from render3d.models.findings.base import Findings
@@ -27,6 +28,8 @@ from render3d.models.posed_views import PosedViews
 from render3d.models.run import Run
 from render3d.models.sources import Source
 from render3d.randomness import Key
+from render3d.renderers import EmissionAbsorption
+from render3d.scenes import Volume
 
 _OBJECTS = 100
 _TO_FIT = 24  # training objects for the turn of the frame and the density of the analytic projection
@@ -34,6 +37,7 @@ _NOVEL = 8
 _SHOWN = 3
 _OF_SAMPLES = 6
 _SEED_OF_NOVEL_CAMERAS = 1  # that of the others is 0
+_TRUE_PICTURES = DepthPictures(EmissionAbsorption())
 _NAMES = {"model": "the model", "nearest": "nearest given view", "analytic": "its canvas, analytic projection"}
 
 
@@ -44,6 +48,7 @@ class _Objects(NamedTuple):
     views: Tensor  # [N, views, 1, H, W]
     cameras: Cameras  # [N, views], the true ones
     labels: Tensor  # [N]
+    volumes: Volume  # [N], the true ones
     canvas: Tensor  # [N, C, D, H, W]
 
 
@@ -66,7 +71,8 @@ def find(run: Run) -> Findings:
     factor = best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
     novel = _novel(run, held_out, turn, factor)
     found = projection.find(held_out.canvas, held_out.views, None).cameras
-    errors = degrees_between(turned(found, -turn).position, held_out.cameras.position)
+    errors = _camera_errors(turned(found, -turn), held_out)
+    in_truth = projection.search.find(lambda cameras: _TRUE_PICTURES(held_out.volumes, cameras), held_out.views, None)
     figures = {
         "split": "test",
         "objects": len(held_out.given),
@@ -75,6 +81,13 @@ def find(run: Run) -> Findings:
         "density_factor": factor,
         **_compared(novel),
         "camera_error_degrees": _of_cameras(errors, held_out.labels, run.classes),
+        "camera_error_degrees_in_true_volumes": _of_cameras(
+            _camera_errors(in_truth.cameras, held_out), held_out.labels, run.classes
+        ),
+        "rmse_of_random_views": {
+            "from_cameras_found": _rmse(projection, held_out, found),
+            "from_true_cameras": _rmse(projection, held_out, turned(held_out.cameras, turn)),
+        },
     }
     return Findings(figures, (_table(figures), *_pictures(run, held_out, novel, found, errors)))
 
@@ -93,17 +106,26 @@ def _objects(run: Run, split: Split, count: int) -> _Objects:
     assert isinstance(canvas, Tensor)
     labels = torch.tensor([example.label for example in examples])
     given = experiment.given
-    return _Objects(views[:, :given], views[:, given:], cameras[:, given:], labels, canvas)
+    dataset = _dataset(run, split)
+    occupancy = torch.cat([dataset[index].volume for index in range(len(examples))]).to(views)
+    return _Objects(
+        views[:, :given], views[:, given:], cameras[:, given:], labels, Volume.from_occupancy(occupancy), canvas
+    )
+
+
+def _dataset(run: Run, split: Split) -> VolumeDataset:
+    recipe = run.recipe
+    dataset = dataset_from(recipe.data, split, recipe.path, seed=recipe.training.seed)
+    assert isinstance(dataset, VolumeDataset)
+    return dataset
 
 
 def _novel(run: Run, objects: _Objects, turn: float, factor: float) -> _Novel:
-    recipe, projection = run.recipe, run.model.projection
-    assert isinstance(recipe.experiment, DepthViews) and isinstance(projection, PosedViews)
-    dataset = dataset_from(recipe.data, "test", recipe.path, seed=recipe.training.seed)
-    assert isinstance(dataset, VolumeDataset)
-    viewpoints = recipe.experiment.viewpoints
+    experiment, projection = run.recipe.experiment, run.model.projection
+    assert isinstance(experiment, DepthViews) and isinstance(projection, PosedViews)
+    viewpoints = experiment.viewpoints
     anywhere = dataclasses.replace(viewpoints.random, views=_NOVEL)
-    drawn = DepthPicturesOf(dataset, anywhere, seed=_SEED_OF_NOVEL_CAMERAS)
+    drawn = DepthPicturesOf(_dataset(run, "test"), anywhere, seed=_SEED_OF_NOVEL_CAMERAS)
     examples: list[DepthExample] = [drawn[index] for index in range(len(objects.given))]
     truth = torch.stack([example.views for example in examples]).to(objects.given)
     cameras = Cameras.stack([example.cameras for example in examples]).to(truth.device)
@@ -131,6 +153,16 @@ def _estimate(values: Tensor) -> dict[str, Any]:
     return Estimate.of(values[~values.isnan()]).named("mean")
 
 
+def _camera_errors(found: Cameras, objects: _Objects) -> Tensor:
+    """``[N, views]``, degrees as seen from the object."""
+    return degrees_between(found.position, objects.cameras.position)
+
+
+def _rmse(projection: PosedViews, objects: _Objects, cameras: Cameras) -> float:
+    """Of the random views, drawn from these cameras, over all pixels."""
+    return float((projection.draw(objects.canvas, cameras) - objects.views).square().mean().sqrt())
+
+
 def _of_cameras(errors: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
     """Of errors ``[N, views]`` in degrees; without any knowledge the mean would be 90."""
     by_class = {
@@ -156,7 +188,8 @@ def _table(figures: dict[str, Any]) -> report.Html:
         f"where both cover, in scene units. Paired by object, the model gains {gains} in RMSE. Its frame is turned by "
         f"{figures['turn_degrees']:.0f} degrees, found on the given views of training objects. Cameras found for the "
         f"random views are off by {cameras['median']:.1f} degrees in the median, {cameras['mean']:.1f} in the mean; "
-        f"{cameras['share_within_15']:.0%} are within 15."
+        f"{cameras['share_within_15']:.0%} are within 15. In the true volumes the same search is off by "
+        f"{figures['camera_error_degrees_in_true_volumes']['median']:.1f} degrees in the median: solids are symmetric."
     )
     heads = ("novel views", "RMSE", "RMSE of depth", "IoU of silhouettes")
     return report.section("Novel views of held-out objects", report.paragraph(note), report.table(heads, rows))

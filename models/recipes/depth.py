@@ -15,7 +15,7 @@ _DATA: dict[DataKind, DataSettings] = {
     "mnist3d": MNIST3DSettings(),
 }
 _VIEWS = DepthViews(vertical_fov_degrees=34)
-_TRAINING = TrainSettings(updates=2000, batch_size=8, learning_rate=(4e-3, 4e-4), validation_examples=100)
+_TRAINING = TrainSettings(updates=1200, batch_size=8, learning_rate=(4e-3, 4e-4), validation_examples=100)
 
 
 def multiview(

@@ -1,6 +1,7 @@
 """Many views from pictures of depth: cameras known and searched for, scores, baselines, and what is refused."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from render3d.models.findings.depth_scores import (
     score,
     turned,
 )
+from render3d.models.folder import train_to_folder
 from render3d.models.likelihoods import Gaussian
 from render3d.models.posed_views import PosedViews
 from render3d.models.recipe import TrainSettings
@@ -303,6 +305,24 @@ def test_the_density_of_the_analytic_projection_is_fitted() -> None:
     given = analytic(canvas, 10.0, rig)
     assert best_density(canvas, rig, given) == pytest.approx(10)
     assert best_density(canvas, rig, analytic(canvas, 1.0, rig)) == pytest.approx(1)
+
+
+def test_findings_hold_every_comparison_and_pictures(tmp_path: Path) -> None:
+    settings = TrainSettings(updates=1, batch_size=4, validation_examples=4)
+    recipe = dataclasses.replace(multiview(experiment=small(), training=settings), data=DATA)
+    train_to_folder(recipe, tmp_path, device="cpu", evaluation_samples=1)
+    found = json.loads((tmp_path / "metrics.json").read_text())["findings"]
+    assert found["objects"] == 6 and found["novel_views"] == 8
+    for name in ("model", "nearest", "analytic"):
+        assert set(found[name]) == {"rmse", "depth_rmse", "iou"}
+    gain = found["rmse_gain_of_model_over"]["nearest"]["mean"]
+    assert gain == pytest.approx(found["nearest"]["rmse"]["mean"] - found["model"]["rmse"]["mean"], abs=1e-6)
+    # What the nearest view is does not depend on the model: it is another picture of the same solid.
+    assert 0.6 < found["nearest"]["iou"]["mean"] < 1
+    assert 0 < found["camera_error_degrees"]["mean"] < 180
+    assert set(found["camera_error_degrees"]["median_by_class"]) == set(Primitives.classes)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("Held-out object") == 3 and page.count("novel 8") == 15
 
 
 # What is refused
