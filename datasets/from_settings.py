@@ -4,22 +4,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from render3d.datasets.base import Split
+from render3d.datasets.colored import ColoredSolids, ColoredSolidsSettings
 from render3d.datasets.mnist import MNIST3D, MNIST3DSettings
 from render3d.datasets.necker import NeckerCubes, NeckerSettings
 from render3d.datasets.primitives import Primitives, PrimitivesSettings
 
-DataSettings = PrimitivesSettings | MNIST3DSettings | NeckerSettings
+DataSettings = PrimitivesSettings | MNIST3DSettings | NeckerSettings | ColoredSolidsSettings
 
 DATA_SETTINGS: dict[str, type[DataSettings]] = {
     "primitives": PrimitivesSettings,
     "mnist3d": MNIST3DSettings,
     "necker": NeckerSettings,
+    "colored_solids": ColoredSolidsSettings,
 }
 """The kinds of settings, by the name of the dataset."""
 
 
 class Examples(Protocol):
-    """What a model can learn from: `VolumeDataset`, or `WithViews` of one."""
+    """What a model can learn from: a `SeededDataset`, or `WithViews` of one."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -58,3 +60,5 @@ def dataset_from(settings: DataSettings, split: Split, path: Path | None = None,
             return MNIST3D(split, path, settings=settings, seed=seed)
         case NeckerSettings():
             return NeckerCubes(split, settings, seed=seed)
+        case ColoredSolidsSettings():
+            return ColoredSolids(split, settings, seed=seed)
