@@ -6,9 +6,15 @@ from collections.abc import Callable
 
 from render3d.errors import TrainingError
 from render3d.models.recipe import Recipe
+from render3d.models.recipes.images import meshes
 from render3d.models.recipes.volumes import mnist3d, necker, primitives
 
-RECIPES: dict[str, Callable[..., Recipe]] = {"primitives": primitives, "mnist3d": mnist3d, "necker": necker}
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "primitives": primitives,
+    "mnist3d": mnist3d,
+    "necker": necker,
+    "meshes": meshes,
+}
 """The recipes of the package, by the name that a command line takes."""
 
 
