@@ -14,7 +14,7 @@ class Likelihood(Protocol):
     """A law of the observation given ``x_hat``, each element by itself."""
 
     def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """Nats: the log probability (or density) of every element of ``x`` given ``x_hat``, which broadcast."""
+        """Nats: the log probability (or density) of every element of ``x``, which broadcasts to ``x_hat``."""
         ...
 
     def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
@@ -37,8 +37,7 @@ class Bernoulli:
 
     def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """``x log p + (1 - x) log(1 - p)`` with ``p = sigmoid(x_hat)``."""
-        x, x_hat = torch.broadcast_tensors(x, x_hat)
-        return -torch.nn.functional.binary_cross_entropy_with_logits(x_hat, x, reduction="none")
+        return -torch.nn.functional.binary_cross_entropy_with_logits(x_hat, x.expand_as(x_hat), reduction="none")
 
     def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """The sum over elements."""
@@ -71,8 +70,7 @@ class ClampedBernoulli:
 
     def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """``x log p + (1 - x) log(1 - p)`` with ``p`` shrunk linearly into the margins, so that gradients stay."""
-        x, x_hat = torch.broadcast_tensors(x, x_hat)
-        return -torch.nn.functional.binary_cross_entropy(self.mean(x_hat), x, reduction="none")
+        return -torch.nn.functional.binary_cross_entropy(self.mean(x_hat), x.expand_as(x_hat), reduction="none")
 
     def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """The sum over elements."""

@@ -29,7 +29,7 @@ def free_frames(inferred: Tensor, true: Tensor, labels: Tensor, classes: int) ->
         classes: How many there are; those without an example keep their frame.
     """
     frames = torch.eye(3).to(true).repeat(classes, 1, 1)
-    for label in labels.unique().tolist():
+    for label in sorted(set(labels.tolist())):
         told = true[labels == label].mT @ inferred[labels == label]
         frames[label] = told[angles(told.mT[:, None] @ told).mean(0).argmin()]
     return frames

@@ -36,6 +36,26 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
     Raises:
         TrainingError: There is none, or what is there is damaged or of another version.
     """
+    recipe = configuration_in(folder)
+    tensors, saved = read_checkpoint(folder / CHECKPOINT)
+    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
+    if changed:
+        raise TrainingError(
+            f"{folder / CONFIG} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. Put "
+            "back the file that was written with it."
+        )
+    classes = tuple(json.loads(saved.identity["data.classes"]))
+    model = model_of(recipe, classes)
+    restore(tensors, model)
+    return Run(recipe, model.to(device).eval(), saved.history, classes)
+
+
+def configuration_in(folder: Path) -> Recipe:
+    """What the run in a folder was asked for.
+
+    Raises:
+        TrainingError: There is none, or what is there is damaged or of another version.
+    """
     path = folder / CONFIG
     if not path.is_file():
         raise TrainingError(f"{folder} holds no run: it has no {CONFIG}. Train one: render3d train RECIPE --out DIR.")
@@ -43,15 +63,4 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
         config = json.loads(path.read_text(encoding="utf-8"))["recipe"]
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is damaged: {error}.") from error
-    recipe = Recipe.from_json(json.dumps(config))
-    tensors, saved = read_checkpoint(folder / CHECKPOINT)
-    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
-    if changed:
-        raise TrainingError(
-            f"{path} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. Put back the file "
-            "that was written with it."
-        )
-    classes = tuple(json.loads(saved.identity["data.classes"]))
-    model = model_of(recipe, classes)
-    restore(tensors, model)
-    return Run(recipe, model.to(device).eval(), saved.history, classes)
+    return Recipe.from_json(json.dumps(config))

@@ -90,22 +90,29 @@ class SampledRendering(nn.Module):
         def of_pixels(rendering: Rendering) -> Tensor:
             return likelihood.log_probs(x, rendering.rgb).sum(-3)
 
-        mesh, seen_by, options = self.turned(scene, state), self._cameras(state), {"outputs": _OUTPUTS}
-        if self.estimator is not None:
-            loss = expected_loss(
+        mesh, seen_by = self.turned(scene, state), self._cameras(state)
+        if self.estimator is None:
+            bound = multi_sample_bound(
                 self.renderer,
                 mesh,
                 seen_by,
-                lambda images: -of_pixels(images),
-                self.estimator,
+                of_pixels,
+                self.samples,
+                noise=self.noise,
+                outputs=_OUTPUTS,
                 generator=key,
-                **options,
             )
-            return -loss
-        bound = multi_sample_bound(
-            self.renderer, mesh, seen_by, of_pixels, self.samples, noise=self.noise, generator=key, **options
+            return bound.to(x)
+        loss = expected_loss(
+            self.renderer,
+            mesh,
+            seen_by,
+            lambda rendering: -of_pixels(rendering),
+            self.estimator,
+            outputs=_OUTPUTS,
+            generator=key,
         )
-        return bound.to(x)
+        return -loss
 
     def _cameras(self, state: Tensor) -> Cameras:
         return self.cameras.to(state.device)
@@ -119,8 +126,8 @@ def _check(renderer: Renderer, cameras: Cameras, gradient: str) -> None:
         raise ModelError(f"The renderer must render meshes, and {able.name} does not. Take one such as OpenGL.")
     if gradient == "none" and not able.gradients:
         raise ModelError(
-            f"{able.name} gives no gradient, so that nothing could be learnt with gradient='none'. Take 'local_credit', "
-            "'leave_one_out' or 'vimco'; or a renderer with a gradient of its own, such as PyTorch3D."
+            f"{able.name} gives no gradient, so that nothing could be learnt with gradient='none'. Take "
+            "'local_credit', 'leave_one_out' or 'vimco'; or a renderer with a gradient of its own, such as PyTorch3D."
         )
     if cameras.batch_shape:
         raise ModelError(f"cameras must be of shape [views]; got {list(cameras.leading_shape)}.")

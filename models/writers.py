@@ -12,7 +12,6 @@ from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, 
 from render3d.scenes import Mesh
 from render3d.spatial import superpose
 
-
 _REACH = 1.5  # radii are within a factor of e^1.5 of that of the first sphere
 
 
@@ -115,4 +114,5 @@ def _smoothing(mesh: Mesh) -> Tensor:
     """``(I + L)^-1``, ``[V, V]``."""
     count = len(mesh.vertices)
     laplacian = torch.from_numpy(combinatorial_laplacian(mesh.faces, count).toarray())
-    return torch.linalg.inv(torch.eye(count) + laplacian).float()
+    inverse: Tensor = torch.linalg.inv(torch.eye(count) + laplacian).float()
+    return inverse

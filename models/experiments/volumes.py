@@ -6,7 +6,7 @@ from typing import Any, Literal, final
 
 import torch
 
-from render3d.datasets import RandomCameras, VolumeDataset, WithViews
+from render3d.datasets import ColoredSolidsSettings, RandomCameras, VolumeDataset, WithViews
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
 from render3d.models.batch import Batch
@@ -84,6 +84,8 @@ class Volumes:
 
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
+        if isinstance(data, ColoredSolidsSettings):
+            raise ModelError("Pictures of solids are no volumes. Take the settings of a dataset of volumes.")
         grid, context = (data.size,) * 3, self._context(classes)
         reader = GridReader((1, *grid), self.state, **self._reading)
         return SequentialModel(

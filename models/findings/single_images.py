@@ -153,9 +153,9 @@ def _table(figures: dict[str, Any], classes: Sequence[str]) -> report.Html:
     ]
     medians = figures["orientation_error_degrees"]["median_by_class"]
     note = (
-        f"On {figures['examples']} held-out pictures, z at the mean of q(z given x). Beside them the best that is fixed: "
-        "the mean of all training silhouettes, from each camera, cut where it is most like them; the mean picture; and "
-        "one orientation for each kind. An inferred frame is free: for each kind one rotation was fitted to training "
+        f"On {figures['examples']} held-out pictures, z at the mean of q(z given x). Beside them the best that is "
+        "fixed: the mean of all training silhouettes, from each camera, cut where it is most like them; the mean "
+        "picture; and one orientation for each kind. An inferred frame is free: for each kind one rotation was fitted to training "
         "pictures. The mean angle of random rotations is 126.5 degrees."
     )
     return report.section(
@@ -176,8 +176,8 @@ def _pictures(test: Judged, data: ColoredSolidsSettings) -> report.Html:
     for view, degrees in enumerate((90, 180, 270), start=1):
         rows |= {f"solid, {degrees} degrees round": true[:, view], f"mesh, {degrees} degrees round": found[:, view]}
     note = (
-        "For each solid: the picture; the mesh inferred of it, from the same place; then solid and mesh with the camera "
-        "90, 180 and 270 degrees round. No picture shows what is there."
+        "For each solid: the picture; the mesh inferred of it, from the same place; then solid and mesh with the "
+        "camera 90, 180 and 270 degrees round. No picture shows what is there."
     )
     round_about = _around(data, _FRAMES, 96)
     both = [OpenGL()(each, round_about).rgb for each in (solids[:6], meshes[:6])]  # [6, frames, 3, H, W]

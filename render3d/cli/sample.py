@@ -12,6 +12,7 @@ from render3d import report
 from render3d.atomic import atomic_write
 from render3d.errors import ModelError, TrainingError, VolumeError
 from render3d.models.batch import Batch
+from render3d.models.experiments import Volumes
 from render3d.models.pictures import portraits, turntable
 from render3d.models.run import load_run
 from render3d.randomness import Key
@@ -45,6 +46,8 @@ def sample(
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     recipe, model, _, _ = load_run(run)
+    if not isinstance(recipe.experiment, Volumes):
+        raise ModelError(f"{run} is no model of volumes; what it imagines is on its own page, {run / 'report.html'}.")
     context = None if label is None else torch.full((count,), label)
     latents = model.noise(count, Key(seed)).to(model.start)
     states = model.imagine(latents, context)
