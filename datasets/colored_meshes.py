@@ -67,10 +67,11 @@ def side_colors(label: int, kinds: int, sides: int) -> Tensor:
     """``[sides, 3]`` float32, linear light: a hue for each side, and none that another kind has.
 
     The paper says no more than that each side has a solid colour of its own. Hues are evenly spaced; every second side
-    is darker, so that neighbours differ in more than hue; and kinds are shifted against each other.
+    is darker, so that neighbours differ in more than hue; and kinds differ a little in hues and saturation.
     """
-    hues = [(side + label / kinds) / sides for side in range(sides)]
-    return torch.tensor([colorsys.hsv_to_rgb(hue, 0.9, 0.95 - 0.35 * (side % 2)) for side, hue in enumerate(hues)])
+    hues, saturation = [(side + label / kinds) / sides for side in range(sides)], 0.95 - 0.3 * label / kinds
+    values = [0.95 - 0.35 * (side % 2) for side in range(sides)]
+    return torch.tensor([colorsys.hsv_to_rgb(hue, saturation, value) for hue, value in zip(hues, values, strict=True)])
 
 
 def colored(kind: str, label: int, kinds: int, vertices: Tensor) -> Mesh:

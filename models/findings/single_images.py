@@ -154,9 +154,9 @@ def _table(figures: dict[str, Any], classes: Sequence[str]) -> report.Html:
     medians = figures["orientation_error_degrees"]["median_by_class"]
     note = (
         f"On {figures['examples']} held-out pictures, z at the mean of q(z given x). Beside them the best that is "
-        "fixed: the mean of all training silhouettes, from each camera, cut where it is most like them; the mean "
-        "picture; and one orientation for each kind. An inferred frame is free: for each kind one rotation was fitted to training "
-        "pictures. The mean angle of random rotations is 126.5 degrees."
+        "fixed: the mean training silhouette of each camera, cut where it is most like all of them; the mean picture; "
+        "and one orientation for each kind. The frame of what is inferred is free: for each kind, one rotation was "
+        "fitted to training pictures. Random rotations are 126.5 degrees apart in the mean."
     )
     return report.section(
         "Shape and orientation",
