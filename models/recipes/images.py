@@ -5,7 +5,7 @@ from render3d.models.experiments import SingleImages
 from render3d.models.recipe import Recipe, TrainSettings
 
 _DATA, _EXPERIMENT = ColoredSolidsSettings(), SingleImages()
-_TRAINING = TrainSettings(learning_rate=(1e-3, 1e-4))
+_TRAINING = TrainSettings()
 
 
 def meshes(
