@@ -6,9 +6,14 @@ from collections.abc import Callable
 
 from render3d.errors import TrainingError
 from render3d.models.recipe import Recipe
-from render3d.models.recipes.volumes import mnist3d, necker, primitives
+from render3d.models.recipes.volumes import mnist3d, necker, primitives, shapes
 
-RECIPES: dict[str, Callable[..., Recipe]] = {"primitives": primitives, "mnist3d": mnist3d, "necker": necker}
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "primitives": primitives,
+    "mnist3d": mnist3d,
+    "necker": necker,
+    "shapes": shapes,
+}
 """The recipes of the package, by the name that a command line takes."""
 
 
