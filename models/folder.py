@@ -9,12 +9,14 @@ from typing import Any
 
 from render3d.atomic import atomic_write
 from render3d.errors import TrainingError
+from render3d.models.baselines import baseline_of
 from render3d.models.checkpoints import Record
 from render3d.models.distributed import World
 from render3d.models.evaluation import Bound, bound
 from render3d.models.findings import Findings, findings
 from render3d.models.recipe import Recipe
-from render3d.models.run import CONFIG, Run
+from render3d.models.run import BASELINE, CONFIG, Run
+from render3d.models.sequential import SequentialModel
 from render3d.models.sources import Source
 from render3d.models.training import CHECKPOINT, Progress, train
 from render3d.models.training_report import training_report
@@ -36,7 +38,7 @@ def train_to_folder(
     """Train, and write what came of it to a folder.
 
     There will be ``config.json``, ``checkpoint.safetensors``, ``metrics.json``, ``report.html`` and, where tensorboard
-    is installed, ``tensorboard/``.
+    is installed, ``tensorboard/``; and ``baseline/``, where the run is compared with another that is trained after it.
 
     Args:
         recipe: Everything that decides the run.
@@ -68,14 +70,26 @@ def train_to_folder(
                 progress(record)
 
         trained = train(recipe, out, resume=resume, progress=report, device=device)
+    baseline = _baseline(recipe, out / BASELINE, resume=resume, progress=progress, device=device)
     if not first:
         return None
     source = Source(recipe, "test")
-    run = Run(recipe, trained.model, trained.records, source.classes)
+    run = Run(recipe, trained.model, trained.records, source.classes, baseline)
     found, more = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples), findings(run)
     _write(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2))
     _write(out / "report.html", training_report(run, found, more))
     return found
+
+
+def _baseline(
+    recipe: Recipe, out: Path, *, resume: bool, progress: Progress | None, device: str | None
+) -> SequentialModel | None:
+    """What the run is compared with, trained; the part of it that is there already is not done again."""
+    compared = baseline_of(recipe)
+    if compared is None:
+        return None
+    begun = resume and (out / CHECKPOINT).exists()
+    return train(compared, out, resume=begun, progress=progress, device=device).model
 
 
 def _metrics(run: Run, found: Bound, more: Findings) -> dict[str, Any]:
