@@ -4,11 +4,13 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, Literal, TypeVar, final
 
 from render3d.datasets.from_settings import DATA_SETTINGS, DataSettings
 from render3d.errors import TrainingError
 from render3d.models.experiments import EXPERIMENTS, Experiment
+
+Precision = Literal["float32", "bfloat16"]
 
 _Settings = TypeVar("_Settings")
 
@@ -23,6 +25,8 @@ class TrainSettings:
         batch_size: Examples a step, over all processes. The paper does not say.
         learning_rate: Of Adam, at the first and the last step; it decays geometrically. The paper does not say.
         gradient_norm: Larger gradients are scaled down to this norm: LSTMs blow up now and then.
+        precision: Of products and convolutions in training: ``"bfloat16"`` is quicker where the hardware has it.
+            Parameters, latents, and the terms of the free energy are float32 in any case, and so are bounds.
         validate_every: Steps between two bounds on held-out data.
         validation_examples: How many of them are used.
         seed: Of parameters, data, their order, and latents.
@@ -35,6 +39,7 @@ class TrainSettings:
     batch_size: int = 32
     learning_rate: tuple[float, float] = (2e-3, 2e-4)
     gradient_norm: float = 100.0
+    precision: Precision = "float32"
     validate_every: int = 500
     validation_examples: int = 300
     seed: int = 0
@@ -48,6 +53,8 @@ class TrainSettings:
                 "learning_rate must be two numbers between 0 and 1, and gradient_norm positive; got "
                 f"{self.learning_rate} and {self.gradient_norm}."
             )
+        if self.precision not in ("float32", "bfloat16"):
+            raise TrainingError(f"precision must be 'float32' or 'bfloat16'; got {self.precision!r}.")
 
     def learning_rate_at(self, step: int) -> float:
         """Of the step with this number, from 0."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from render3d.errors import ModelError
 from render3d.models.batch import Batch, Inferred
@@ -27,6 +28,9 @@ from render3d.models.projections import Projection
 from render3d.models.readers import Reader
 from render3d.models.writers import Writer
 from render3d.randomness import Key, standard_normal
+
+REGION = "projection"
+"""What a profiler calls the projection and the likelihood of what it makes."""
 
 
 class FreeEnergy(NamedTuple):
@@ -76,6 +80,7 @@ class Posterior(nn.Module):
     def forward(self, prepared: Any, state: Tensor, context: Tensor) -> DiagonalGaussian:
         """The law of z_t, ``[N, L]``."""
         moments = self.moments(torch.cat([self.reader(prepared, state), state, context], dim=-1))
+        moments = moments.to(torch.promote_types(moments.dtype, torch.float32))  # under autocast: nats want digits
         mean, log_scale = moments.chunk(2, dim=-1)
         return DiagonalGaussian(mean, 3 * torch.tanh(log_scale / 3))  # scales of 1/20 to 20
 
@@ -130,8 +135,11 @@ class SequentialModel(nn.Module):
     def free_energy(self, batch: Batch, noise: Tensor, key: Key) -> FreeEnergy:
         """The same for given noise ``[N, T, L]``, from which z is made; ``key`` is for renderers that are random."""
         states, kl, log_ratio = self._infer(batch, noise)
-        x_hat = self.decode(states, batch, key)
-        return FreeEnergy(-self.likelihood.log_prob(batch.x, x_hat), kl, log_ratio)
+        scene = self.writer(states)
+        with record_function(REGION):
+            x_hat = self.projection(scene, states[:, -1], batch.cameras, key)
+            log_prob = self.likelihood.log_prob(batch.x, x_hat)
+        return FreeEnergy(-log_prob, kl, log_ratio)
 
     def infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
         """States ``[N, T, S]`` with z sampled from q by ``noise`` ``[N, T, L]``, and the KL terms ``[N, T]``."""

@@ -11,6 +11,7 @@ from typing import NamedTuple, final
 
 import torch
 from torch import nn
+from torch.profiler import record_function
 
 from render3d.errors import TrainingError, TransformError
 from render3d.models.batch import Batch
@@ -77,7 +78,7 @@ def train(
     if path.exists() and not resume:
         raise TrainingError(f"{out} holds a run already. Go on with it by --resume, or write to another folder.")
     with World(device) as world:
-        run = _Run(recipe, path, world, progress or (lambda record: None))
+        run = TrainingRun(recipe, path, world, progress)
         if resume:
             run.restore()
         run.finish()
@@ -85,11 +86,19 @@ def train(
 
 
 @final
-class _Run:
-    """The state of a run."""
+class TrainingRun:
+    """The state of a run.
 
-    def __init__(self, recipe: Recipe, path: Path, world: World, progress: Progress) -> None:
-        self.recipe, self.path, self.world, self.progress = recipe, path, world, progress
+    Args:
+        recipe: Everything that decides it.
+        path: Its checkpoint.
+        world: The processes that take part in it.
+        progress: As in `train`.
+    """
+
+    def __init__(self, recipe: Recipe, path: Path, world: World, progress: Progress | None = None) -> None:
+        self.recipe, self.path, self.world = recipe, path, world
+        self.progress = progress or (lambda record: None)
         self.training, self.held_out = Source(recipe, "train"), Source(recipe, "validation")
         self.model = model_of(recipe, self.training.classes).to(world.device)
         self.parallel = world.parallel(self.model)
@@ -119,7 +128,7 @@ class _Run:
         settings = self.recipe.training
         try:
             while self.step < settings.updates:
-                self._update()
+                self.update()
                 if self.step % _STEPS_BETWEEN_RECORDS == 0 or self.step == settings.updates:
                     self._record()
                 if time.monotonic() - self.saved_at > _SECONDS_BETWEEN_SAVES:
@@ -129,14 +138,16 @@ class _Run:
             raise
         self._save()
 
-    def _update(self) -> None:
+    def update(self) -> None:
+        """One step of the optimiser; parts of it are regions to a profiler."""
         settings, step = self.recipe.training, self.step
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate_at(step)
         share = self.world.share(settings.batch_size)
-        indices = self.training.training_indices(step)[share.start : share.stop]
-        batch = self.training.batch(indices).to(self.world.device)
+        with record_function("data"):
+            indices = self.training.training_indices(step)[share.start : share.stop]
+            batch = self.training.batch(indices).to(self.world.device)
         key = Key(self.key.fold_in(step).seed, share.start)
         self.optimiser.zero_grad(set_to_none=True)
         terms = self._free_energy(batch, key)
@@ -151,8 +162,10 @@ class _Run:
             self.pending.append(values)
 
     def _free_energy(self, batch: Batch, key: Key) -> FreeEnergy:
+        reduced = torch.autocast(self.world.device.type, torch.bfloat16, self.recipe.training.precision == "bfloat16")
         try:
-            terms: FreeEnergy = self.parallel(batch, key)
+            with reduced:
+                terms: FreeEnergy = self.parallel(batch, key)
         except TransformError as error:  # which comes of a state that is not finite
             raise self._broken(["place of a patch"]) from error
         return terms

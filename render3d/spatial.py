@@ -15,9 +15,13 @@ from typing import Any, ClassVar, Self, final
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.profiler import record_function
 
 from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import ShapeError, TransformError
+
+REGION = "spatial transformer"
+"""What a profiler calls reading and writing."""
 
 _CACHED = 2**19  # numbers: some such tensors fit a cache together
 
@@ -162,12 +166,13 @@ def read(canvas: Tensor, place: Transform, size: Sequence[int]) -> Tensor:
         DeviceError: Canvas and place on different devices.
     """
     batch = _check(canvas, place, size)
-    values = _flat(canvas, batch, place.dims + 1)
-    if isinstance(place, Affine):
-        sampled = _general(values, _flat(place.matrix, batch, 2), size)
-    else:
-        sampled = _contract(values, _kernels(place, values, batch, size)).movedim(-1, 1)
-    return sampled.reshape(*batch, *sampled.shape[1:])
+    with record_function(REGION):
+        values = _flat(canvas, batch, place.dims + 1)
+        if isinstance(place, Affine):
+            sampled = _general(values, _flat(place.matrix, batch, 2), size)
+        else:
+            sampled = _contract(values, _kernels(place, values, batch, size)).movedim(-1, 1)
+        return sampled.reshape(*batch, *sampled.shape[1:])
 
 
 def write(patch: Tensor, place: Transform, size: Sequence[int]) -> Tensor:
@@ -197,17 +202,18 @@ def superpose(patches: Tensor, places: Transform, size: Sequence[int]) -> Tensor
     if isinstance(inverse, Affine):
         return read(patches, inverse, size).sum(-5)
     batch = _check(patches, inverse, size)
-    flat = _flat(patches, batch, 4)
-    depth_kernel, *others = _kernels(inverse, flat, batch, size)
-    rows = _contract(flat, others)  # [N * T, H, W, C, d]
-    per_canvas = (-1, batch[-1])
-    # The sum over the patches is part of the product with the last kernel.
-    canvas = torch.einsum(
-        "ntpd,nthwcd->ncphw",
-        depth_kernel.reshape(*per_canvas, *depth_kernel.shape[1:]),
-        rows.reshape(*per_canvas, *rows.shape[1:]),
-    )
-    return canvas.reshape(*batch[:-1], *canvas.shape[1:])
+    with record_function(REGION):
+        flat = _flat(patches, batch, 4)
+        depth_kernel, *others = _kernels(inverse, flat, batch, size)
+        rows = _contract(flat, others)  # [N * T, H, W, C, d]
+        per_canvas = (-1, batch[-1])
+        # The sum over the patches is part of the product with the last kernel.
+        canvas = torch.einsum(
+            "ntpd,nthwcd->ncphw",
+            depth_kernel.reshape(*per_canvas, *depth_kernel.shape[1:]),
+            rows.reshape(*per_canvas, *rows.shape[1:]),
+        )
+        return canvas.reshape(*batch[:-1], *canvas.shape[1:])
 
 
 def _check(values: Tensor, transform: Transform, size: Sequence[int]) -> torch.Size:
@@ -242,7 +248,7 @@ def _kernels(transform: ScaleShift, values: Tensor, batch: torch.Size, size: Seq
 
     Point u of the patch lies at ``scale * u + shift``; a cell counts for it by one minus their distance in cells.
     """
-    exact = torch.promote_types(transform.scale.dtype, values.dtype)
+    exact = torch.promote_types(torch.promote_types(transform.scale.dtype, values.dtype), torch.float32)
     scale, shift = (_flat(tensor.to(exact), batch, 1) for tensor in (transform.scale, transform.shift))
     kernels = []
     for axis, (cells, points) in enumerate(zip(values.shape[2:], size, strict=True)):
@@ -259,7 +265,8 @@ def _contract(values: Tensor, kernels: Sequence[Tensor]) -> Tensor:
 
     Each product takes an axis from the end and puts it in front, so that none needs a copy of the values.
     """
-    found: Tensor = _Contraction.apply(values.contiguous(), *reversed(kernels))  # type: ignore[no-untyped-call]
+    with torch.autocast(values.device.type, enabled=False):  # the products write to tensors of the values' own dtype
+        found: Tensor = _Contraction.apply(values.contiguous(), *reversed(kernels))  # type: ignore[no-untyped-call]
     return found
 
 

@@ -241,3 +241,15 @@ def test_a_transform_has_two_or_three_dimensions() -> None:
 def test_the_canvas_and_the_place_share_a_device() -> None:
     with pytest.raises(DeviceError, match="grid on cpu, transform on meta"):
         read(torch.ones(1, 2, 2), Affine(torch.empty(2, 3, device="meta")), (2, 2))
+
+
+def test_places_keep_their_digits_under_autocast() -> None:
+    canvas, place = random(2, 1, 9, 8, 7).float(), random_scale_shift(2)
+    there = ScaleShift(place.scale.float(), place.shift.float())
+    exact = read(canvas, there, (5, 5, 5))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(read(canvas, there, (5, 5, 5)), exact)
+        rounded = read(canvas.bfloat16(), there, (5, 5, 5))
+    assert rounded.dtype == torch.bfloat16
+    # Places in bfloat16 would be off by a tenth of a cell.
+    assert (rounded - exact).abs().max() < 0.02 * exact.abs().max()

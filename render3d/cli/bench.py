@@ -16,7 +16,7 @@ from render3d.cli.timing import Comparison
 from render3d.renderers import Renderer
 from render3d.report.provenance import provenance
 
-Subject = Literal["render", "volume", "gradients", "views"]
+Subject = Literal["render", "volume", "gradients", "views", "train"]
 
 
 def bench(
@@ -32,7 +32,8 @@ def bench(
 
     render: OpenGL beside pyrender. volume: EmissionAbsorption and the spatial transformer beside grid_sample, and a
     step of the generative model beside one that writes step by step. gradients: estimators beside leave_one_out, in
-    squared error and in fits. views: what render3d views does beside a plain script on pyrender.
+    squared error and in fits. views: what render3d views does beside a plain script on pyrender. train: steps a second,
+    what they are spent on, and memory.
 
     Args:
         subject: What is measured.

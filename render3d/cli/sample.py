@@ -44,7 +44,8 @@ def sample(
         raise ModelError(f"--count must be at least 1; got {count}.")
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
-    recipe, model, _, _ = load_run(run)
+    trained = load_run(run)
+    recipe, model = trained.recipe, trained.model
     context = None if label is None else torch.full((count,), label)
     latents = model.noise(count, Key(seed)).to(model.start)
     states = model.imagine(latents, context)

@@ -51,7 +51,8 @@ def train(words: Sequence[str]) -> int:
         """
         return _train(configuration, out, resume, device, evaluation_samples, as_json)
 
-    return tyro.cli(run, prog=f"render3d train {words[0]}", args=list(words[1:]))
+    settings = (tyro.conf.OmitArgPrefixes,)  # --updates, not --training.updates
+    return tyro.cli(run, prog=f"render3d train {words[0]}", args=list(words[1:]), config=settings)
 
 
 def _train(recipe: Recipe, out: Path, resume: bool, device: str | None, evaluation_samples: int, as_json: bool) -> int:
