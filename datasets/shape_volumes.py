@@ -159,10 +159,10 @@ def turned(voxels: Voxels, settings: ShapesSettings, generator: np.random.Genera
 
 
 def _turned_by(voxels: Voxels, angle: float) -> Voxels:
-    """By any angle about y, radians, from +z towards +x; each voxel is the nearest of what it was."""
+    """By any angle about y, radians, from +x towards +z; each voxel is the nearest of what it was."""
     size = len(voxels)
     z, x = np.mgrid[:size, :size] - (size - 1) / 2
-    back = np.array([np.cos(angle) * z + np.sin(angle) * x, np.cos(angle) * x - np.sin(angle) * z])
+    back = np.array([np.cos(angle) * z - np.sin(angle) * x, np.cos(angle) * x + np.sin(angle) * z])
     source_z, source_x = np.rint(back + (size - 1) / 2).astype(int)
     inside = (np.minimum(source_z, source_x) >= 0) & (np.maximum(source_z, source_x) < size)
     found = voxels[source_z.clip(0, size - 1), :, source_x.clip(0, size - 1)] & inside[..., None]
