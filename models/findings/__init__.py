@@ -1,7 +1,7 @@
 """What is to be known of a trained model beside its bound: one file an experiment."""
 
-from render3d.models.experiments import DepthViews, SingleImages
-from render3d.models.findings import depth_views, single_images, volumes
+from render3d.models.experiments import DepthViews, SingleImages, Volumes
+from render3d.models.findings import class_conditional, depth_views, single_images, view_conditional, volumes
 from render3d.models.findings.base import Findings as Findings
 from render3d.models.run import Run
 
@@ -13,5 +13,13 @@ def findings(run: Run) -> Findings:
             return depth_views.find(run)
         case SingleImages():
             return single_images.find(run)
+        case Volumes(context="class"):
+            return _joined(class_conditional.find(run), volumes.find(run))
+        case Volumes(context="views"):
+            return _joined(view_conditional.find(run), volumes.find(run))
         case _:
             return volumes.find(run)
+
+
+def _joined(first: Findings, second: Findings) -> Findings:
+    return Findings(first.figures | second.figures, first.sections + second.sections)
