@@ -142,12 +142,15 @@ class DepthViews:
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
         context, reader = self._reader(1, self.given), self._reader(self.anchored + self.views, 1)
+        posterior = Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden)
+        with torch.no_grad():  # begin near the prior: pictures would otherwise drown the divergence at first
+            posterior.moments[-1].weight.mul_(0.05)  # type: ignore[operator]
         return SequentialModel(
             steps=self.steps,
             latents=self.latents,
             state=self.state,
             context=context,
-            posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
+            posterior=posterior,
             writer=CanvasWriter(
                 self.state,
                 (self.canvas,) * 3,

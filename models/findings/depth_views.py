@@ -37,11 +37,10 @@ _NOVEL = 8
 _SHOWN = 3
 _OF_SAMPLES = 6
 _SEED_OF_NOVEL_CAMERAS = 1  # that of the others is 0
-_TRUE_PICTURES = DepthPictures(EmissionAbsorption())
 _NAMES = {"model": "the model", "nearest": "nearest given view", "analytic": "its canvas, analytic projection"}
 
 
-class _Objects(NamedTuple):
+class Objects(NamedTuple):
     """Objects of a split, and what the model makes of their given views alone: z from the prior."""
 
     given: Tensor  # [N, given, 1, H, W]
@@ -52,7 +51,7 @@ class _Objects(NamedTuple):
     canvas: Tensor  # [N, C, D, H, W]
 
 
-class _Novel(NamedTuple):
+class Novel(NamedTuple):
     """Novel views, and what stands beside them, by the names of `_NAMES`."""
 
     truth: Tensor  # [N, 8, 1, H, W]
@@ -60,9 +59,25 @@ class _Novel(NamedTuple):
     pictures: dict[str, Tensor]
 
 
-@torch.no_grad()
+class Study(NamedTuple):
+    """What was found of a run, with the pictures it was found on."""
+
+    held_out: Objects
+    novel: Novel
+    found: Cameras  # [N, views]: those of the random views, in the model's frame
+    errors: Tensor  # [N, views], degrees
+    figures: dict[str, Any]
+
+
 def find(run: Run) -> Findings:
     """Figures and pictures."""
+    found = study(run)
+    return Findings(found.figures, (_table(found.figures), *_pictures(run, found)))
+
+
+@torch.no_grad()
+def study(run: Run) -> Study:
+    """Draw held-out objects from novel cameras, and find the cameras of their random views."""
     experiment, projection = run.recipe.experiment, run.model.projection
     assert isinstance(experiment, DepthViews) and isinstance(projection, PosedViews)
     rig = experiment.viewpoints.rig
@@ -72,7 +87,6 @@ def find(run: Run) -> Findings:
     novel = _novel(run, held_out, turn, factor)
     found = projection.find(held_out.canvas, held_out.views, None).cameras
     errors = _camera_errors(turned(found, -turn), held_out)
-    in_truth = projection.search.find(lambda cameras: _TRUE_PICTURES(held_out.volumes, cameras), held_out.views, None)
     figures = {
         "split": "test",
         "objects": len(held_out.given),
@@ -81,18 +95,16 @@ def find(run: Run) -> Findings:
         "density_factor": factor,
         **_compared(novel),
         "camera_error_degrees": _of_cameras(errors, held_out.labels, run.classes),
-        "camera_error_degrees_in_true_volumes": _of_cameras(
-            _camera_errors(in_truth.cameras, held_out), held_out.labels, run.classes
-        ),
+        "camera_error_degrees_in_true_volumes": _in_true_volumes(run, held_out),
         "rmse_of_random_views": {
             "from_cameras_found": _rmse(projection, held_out, found),
             "from_true_cameras": _rmse(projection, held_out, turned(held_out.cameras, turn)),
         },
     }
-    return Findings(figures, (_table(figures), *_pictures(run, held_out, novel, found, errors)))
+    return Study(held_out, novel, found, errors, figures)
 
 
-def _objects(run: Run, split: Split, count: int) -> _Objects:
+def _objects(run: Run, split: Split, count: int) -> Objects:
     experiment, model = run.recipe.experiment, run.model
     assert isinstance(experiment, DepthViews)
     source = Source(run.recipe, split)
@@ -108,7 +120,7 @@ def _objects(run: Run, split: Split, count: int) -> _Objects:
     given = experiment.given
     dataset = _dataset(run, split)
     occupancy = torch.cat([dataset[index].volume for index in range(len(examples))]).to(views)
-    return _Objects(
+    return Objects(
         views[:, :given], views[:, given:], cameras[:, given:], labels, Volume.from_occupancy(occupancy), canvas
     )
 
@@ -120,7 +132,7 @@ def _dataset(run: Run, split: Split) -> VolumeDataset:
     return dataset
 
 
-def _novel(run: Run, objects: _Objects, turn: float, factor: float) -> _Novel:
+def _novel(run: Run, objects: Objects, turn: float, factor: float) -> Novel:
     experiment, projection = run.recipe.experiment, run.model.projection
     assert isinstance(experiment, DepthViews) and isinstance(projection, PosedViews)
     viewpoints = experiment.viewpoints
@@ -135,10 +147,10 @@ def _novel(run: Run, objects: _Objects, turn: float, factor: float) -> _Novel:
         "nearest": nearest_given(objects.given, viewpoints.rig.to(truth.device), cameras),
         "analytic": analytic(objects.canvas, factor, own),
     }
-    return _Novel(truth, cameras, pictures)
+    return Novel(truth, cameras, pictures)
 
 
-def _compared(novel: _Novel) -> dict[str, Any]:
+def _compared(novel: Novel) -> dict[str, Any]:
     """Of each kind of picture: means over objects, with intervals; and what the model gains, paired by object."""
     scores = {name: score(pictures, novel.truth, novel.cameras) for name, pictures in novel.pictures.items()}
     found: dict[str, Any] = {
@@ -153,12 +165,20 @@ def _estimate(values: Tensor) -> dict[str, Any]:
     return Estimate.of(values[~values.isnan()]).named("mean")
 
 
-def _camera_errors(found: Cameras, objects: _Objects) -> Tensor:
+def _camera_errors(found: Cameras, objects: Objects) -> Tensor:
     """``[N, views]``, degrees as seen from the object."""
     return degrees_between(found.position, objects.cameras.position)
 
 
-def _rmse(projection: PosedViews, objects: _Objects, cameras: Cameras) -> float:
+def _in_true_volumes(run: Run, objects: Objects) -> dict[str, Any]:
+    """How far off the same search is that looks at the truth: what symmetry hides, no model can find."""
+    projection, pictures = run.model.projection, DepthPictures(EmissionAbsorption())
+    assert isinstance(projection, PosedViews)
+    found = projection.search.find(lambda cameras: pictures(objects.volumes, cameras), objects.views, None)
+    return _of_cameras(_camera_errors(found.cameras, objects), objects.labels, run.classes)
+
+
+def _rmse(projection: PosedViews, objects: Objects, cameras: Cameras) -> float:
     """Of the random views, drawn from these cameras, over all pixels."""
     return float((projection.draw(objects.canvas, cameras) - objects.views).square().mean().sqrt())
 
@@ -200,19 +220,18 @@ def _cell(estimate: dict[str, Any]) -> str:
     return f"{estimate['mean']:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _pictures(run: Run, objects: _Objects, novel: _Novel, found: Cameras, errors: Tensor) -> list[report.Html]:
-    projection = run.model.projection
+def _pictures(run: Run, found: Study) -> list[report.Html]:
+    """A section for each of a few objects: what is given, the random views, and the novel ones."""
+    projection, objects, novel = run.model.projection, found.held_out, found.novel
     assert isinstance(projection, PosedViews)
-    again = projection.draw(objects.canvas[:_SHOWN], found[:_SHOWN])
+    again = projection.draw(objects.canvas[:_SHOWN], found.found[:_SHOWN]).detach()
     return [
         report.section(
             f"Held-out object {number + 1}: {run.classes[int(objects.labels[number])]}",
-            report.columns(
-                report.gallery({"given view": objects.given[number]}, _numbers("given", objects.given.shape[1])),
-                report.gallery(
-                    {"random view": objects.views[number], "drawn from the camera that was found": again[number]},
-                    [f"{error:.0f} degrees off" for error in errors[number].tolist()],
-                ),
+            report.gallery({"given view": objects.given[number]}, _numbers("given", objects.given.shape[1])),
+            report.gallery(
+                {"random view": objects.views[number], "drawn from the camera that was found": again[number]},
+                [f"{error:.0f} degrees off" for error in found.errors[number].tolist()],
             ),
             report.paragraph("Novel views. From above: the truth, " + ", ".join(_NAMES.values()) + "."),
             report.gallery(
