@@ -5,9 +5,13 @@ if __name__ != "render3d.datasets":
         "This folder is imported as render3d.datasets; the bare name 'datasets' belongs to another well-known package."
     )
 
+from render3d.datasets.base import SeededDataset as SeededDataset
 from render3d.datasets.base import Split as Split
 from render3d.datasets.base import VolumeDataset as VolumeDataset
 from render3d.datasets.base import VolumeExample as VolumeExample
+from render3d.datasets.colored import ColoredExample as ColoredExample
+from render3d.datasets.colored import ColoredSolids as ColoredSolids
+from render3d.datasets.colored import ColoredSolidsSettings as ColoredSolidsSettings
 from render3d.datasets.mnist import MNIST3D as MNIST3D
 from render3d.datasets.mnist import MNIST3DSettings as MNIST3DSettings
 from render3d.datasets.necker import NeckerCubes as NeckerCubes
@@ -23,6 +27,7 @@ from render3d.datasets.primitives import PrimitivesSettings as PrimitivesSetting
 from render3d.datasets.shape_volumes import ShapesSettings as ShapesSettings
 from render3d.datasets.shape_volumes import ShapeVolumes as ShapeVolumes
 from render3d.datasets.shape_volumes import volumes_of_shapes as volumes_of_shapes
+from render3d.datasets.views import FixedThenRandom as FixedThenRandom
 from render3d.datasets.views import RandomCameras as RandomCameras
 from render3d.datasets.views import ViewedExample as ViewedExample
 from render3d.datasets.views import WithViews as WithViews

@@ -1,4 +1,4 @@
-"""What datasets of volumes have in common: splits, epochs, and randomness that ignores workers and order."""
+"""What datasets have in common: splits, epochs, and randomness that ignores workers and order."""
 
 import abc
 import dataclasses
@@ -7,7 +7,7 @@ import json
 import math
 import operator
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, final, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ OF_CAMERAS = 1
 OF_RENDERING = 2
 OF_ORDER = 3
 OF_VIEWS = 4
+OF_SOLIDS = 5
+
+_Example = TypeVar("_Example")
 
 
 class VolumeExample(NamedTuple):
@@ -36,8 +39,8 @@ class VolumeExample(NamedTuple):
     label: int
 
 
-class VolumeDataset(Dataset[VolumeExample], abc.ABC):
-    """Binary volumes with labels.
+class SeededDataset(Dataset[_Example], abc.ABC):
+    """Examples that are made when they are asked for, with labels.
 
     Example ``index`` is a function of (settings, seed, split, epoch, index): the same whatever the number of workers
     and the order. The epoch counts for ``train`` only, whose objects are turned and moved anew in each; the other
@@ -48,7 +51,6 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
         settings: How the examples are made.
         seed: Of all randomness, from 0 to 2**63 - 1.
         classes: The name of each label.
-        size: Voxels along each side.
 
     Raises:
         DatasetError: Another split, a seed out of range, or settings that cannot be.
@@ -65,7 +67,6 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
         self.split = split
         self.settings = settings
         self.seed = seed
-        self.size: int = settings.size
         self._checksums: dict[str, str] = {}  # of each file that examples are read from, by name
         # In shared memory: workers that a DataLoader keeps from epoch to epoch see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
@@ -73,20 +74,9 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
     @abc.abstractmethod
     def __len__(self) -> int: ...
 
-    @abc.abstractmethod
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
-        """The voxels ``[size, size, size]`` and the label of an example."""
-
     def _file_checksums(self) -> Mapping[str, str]:
         """Of what examples are read from, by name."""
         return self._checksums
-
-    @final
-    def __getitem__(self, index: int) -> VolumeExample:
-        """Example ``index``; negative ones count from the end. An IndexError beyond, as of a list."""
-        number = resolve_index(index, len(self))
-        voxels, label = self._make(number, example_generator(self.stream(self.seed, _OF_VOLUMES), number))
-        return VolumeExample(torch.from_numpy(voxels.astype(np.float32))[None], label)
 
     @property
     def epoch(self) -> int:
@@ -115,6 +105,29 @@ class VolumeDataset(Dataset[VolumeExample], abc.ABC):
         chosen = {f"settings.{name}": value for name, value in dataclasses.asdict(self.settings).items()}
         files = {f"file.{name}": checksum for name, checksum in self._file_checksums().items()}
         return {name: str(value) for name, value in (facts | chosen | files).items()}
+
+
+class VolumeDataset(SeededDataset[VolumeExample]):
+    """Binary volumes with labels; see `SeededDataset`.
+
+    Attributes:
+        size: Voxels along each side.
+    """
+
+    def __init__(self, split: Split, settings: Any, seed: int) -> None:
+        super().__init__(split, settings, seed)
+        self.size: int = settings.size
+
+    @abc.abstractmethod
+    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+        """The voxels ``[size, size, size]`` and the label of an example."""
+
+    @final
+    def __getitem__(self, index: int) -> VolumeExample:
+        """Example ``index``; negative ones count from the end. An IndexError beyond, as of a list."""
+        number = resolve_index(index, len(self))
+        voxels, label = self._make(number, example_generator(self.stream(self.seed, _OF_VOLUMES), number))
+        return VolumeExample(torch.from_numpy(voxels.astype(np.float32))[None], label)
 
 
 def example_generator(stream: Key, index: int) -> np.random.Generator:

@@ -34,6 +34,7 @@ def train_to_folder(
     progress: Progress | None = None,
     device: str | None = None,
     evaluation_samples: int = EVALUATION_SAMPLES,
+    with_findings: bool = True,
 ) -> Bound | None:
     """Train, and write what came of it to a folder.
 
@@ -48,6 +49,8 @@ def train_to_folder(
         device: Where to compute.
         evaluation_samples: K of the importance-weighted bound on test data. It is no part of the run: a finished one,
             resumed with another K, is only evaluated anew.
+        with_findings: Whether to look for more than bounds, as `findings` does, and to train what that is compared
+            with.
 
     Returns:
         The bounds on the test split, the first 1,000 examples of it; None in all processes but the first.
@@ -70,12 +73,15 @@ def train_to_folder(
                 progress(record)
 
         trained = train(recipe, out, resume=resume, progress=report, device=device)
-    baseline = _baseline(recipe, out / BASELINE, resume=resume, progress=progress, device=device)
+    baseline = None
+    if with_findings:
+        baseline = _baseline(recipe, out / BASELINE, resume=resume, progress=progress, device=device)
     if not first:
         return None
     source = Source(recipe, "test")
     run = Run(recipe, trained.model, trained.records, source.classes, baseline)
-    found, more = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples), findings(run)
+    found = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples)
+    more = findings(run) if with_findings else Findings({}, ())
     _write(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2))
     _write(out / "report.html", training_report(run, found, more))
     return found
@@ -94,10 +100,11 @@ def _baseline(
 
 def _metrics(run: Run, found: Bound, more: Findings) -> dict[str, Any]:
     measured = [record for record in run.records if record.validation is not None]
+    held_out = bound(run.model, Source(run.recipe, "validation"), run.recipe.training.validation_examples)
     return {
         found.split: found.summary(),
+        held_out.split: held_out.summary(),
         **({"findings": more.figures} if more.figures else {}),
-        "validation_nats": measured[-1].validation,
         "updates": run.records[-1].step,
         "seconds": run.records[-1].seconds,
         "history": [dataclasses.asdict(record) for record in measured],

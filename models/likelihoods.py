@@ -13,8 +13,12 @@ from render3d.errors import ModelError
 class Likelihood(Protocol):
     """A law of the observation given ``x_hat``, each element by itself."""
 
+    def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """Nats: the log probability (or density) of every element of ``x``, which broadcasts to ``x_hat``."""
+        ...
+
     def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """``[N]``, nats: the log probability (or density) of ``x`` given ``x_hat``, both ``[N, ...]``, summed."""
+        """``[N]``, nats: that of ``x`` given ``x_hat``, both ``[N, ...]``: the sum over elements."""
         ...
 
     def mean(self, x_hat: Tensor) -> Tensor:
@@ -31,10 +35,13 @@ class Likelihood(Protocol):
 class Bernoulli:
     """Zero or one; ``x_hat`` is a logit. For binary volumes through the identity projection."""
 
-    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
+    def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """``x log p + (1 - x) log(1 - p)`` with ``p = sigmoid(x_hat)``."""
-        _check_alike(x, x_hat)
-        return -_sum(torch.nn.functional.binary_cross_entropy_with_logits(x_hat, x, reduction="none"))
+        return -torch.nn.functional.binary_cross_entropy_with_logits(x_hat, x.expand_as(x_hat), reduction="none")
+
+    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """The sum over elements."""
+        return _summed(self, x, x_hat)
 
     def mean(self, x_hat: Tensor) -> Tensor:
         """The probability of one."""
@@ -61,10 +68,13 @@ class ClampedBernoulli:
         if not 0 < self.margin < 0.5:
             raise ModelError(f"margin must lie between 0 and 0.5; got {self.margin}.")
 
-    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
+    def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """``x log p + (1 - x) log(1 - p)`` with ``p`` shrunk linearly into the margins, so that gradients stay."""
-        _check_alike(x, x_hat)
-        return -_sum(torch.nn.functional.binary_cross_entropy(self.mean(x_hat), x, reduction="none"))
+        return -torch.nn.functional.binary_cross_entropy(self.mean(x_hat), x.expand_as(x_hat), reduction="none")
+
+    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """The sum over elements."""
+        return _summed(self, x, x_hat)
 
     def mean(self, x_hat: Tensor) -> Tensor:
         """The probability of one."""
@@ -90,11 +100,14 @@ class Gaussian:
         if not (self.sigma > 0 and math.isfinite(self.sigma)):
             raise ModelError(f"sigma must be positive and finite; got {self.sigma}.")
 
-    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
+    def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """The log density of ``N(x_hat, sigma^2)``."""
-        _check_alike(x, x_hat)
         constant = math.log(self.sigma) + 0.5 * math.log(2 * math.pi)
-        return -_sum(0.5 * ((x - x_hat) / self.sigma).square() + constant)
+        return -0.5 * ((x - x_hat) / self.sigma).square() - constant
+
+    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """The sum over elements."""
+        return _summed(self, x, x_hat)
 
     def mean(self, x_hat: Tensor) -> Tensor:
         """``x_hat`` itself."""
@@ -106,13 +119,10 @@ class Gaussian:
         return x_hat + self.sigma * noise
 
 
-def _sum(values: Tensor) -> Tensor:
-    return values.flatten(1).sum(1)
-
-
-def _check_alike(x: Tensor, x_hat: Tensor) -> None:
+def _summed(likelihood: Likelihood, x: Tensor, x_hat: Tensor) -> Tensor:
     if x.shape != x_hat.shape:
         raise ModelError(
             f"The observation has shape {list(x.shape)}, and the model makes {list(x_hat.shape)}. Build the model for "
             "this data."
         )
+    return likelihood.log_probs(x, x_hat).flatten(1).sum(1)

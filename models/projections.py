@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from render3d.cameras import Cameras, rigid
 from render3d.errors import ModelError
 from render3d.models.batch import Inferred
+from render3d.models.likelihoods import Likelihood
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
@@ -29,9 +30,34 @@ class Projection(Protocol):
         """
         ...
 
+    def log_prob(
+        self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
+    ) -> Tensor:
+        """``log p(x given scene)``, ``[N]``, nats; a projection may have a gradient, or latents, of its own.
+
+        Args:
+            likelihood: Of ``x`` given ``x_hat``.
+            x: The observation.
+            scene: As above, like the rest.
+            state: s_T.
+            cameras: Those of the batch.
+            key: For renderers and gradients that are random.
+        """
+        ...
+
+
+class _Differentiable(nn.Module):
+    """A projection that autograd sees through."""
+
+    def log_prob(
+        self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
+    ) -> Tensor:
+        """``log p(x given x_hat)``, ``[N]``."""
+        return likelihood.log_prob(x, self(scene, state, cameras, key))
+
 
 @final
-class Identity(nn.Module):
+class Identity(_Differentiable):
     """The canvas itself: for models of volumes."""
 
     def forward(self, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key) -> Tensor:
@@ -39,6 +65,18 @@ class Identity(nn.Module):
         if isinstance(scene, Mesh):
             raise ModelError("A mesh cannot be compared with an observation as it is. Use a Rendered projection.")
         return scene
+
+
+def rotations(values: Tensor) -> Tensor:
+    """``[N, 3, 3]`` of any numbers ``[N, 6]``: two rows made orthonormal; zeros mean no turn.
+
+    Without singular points: Zhou et al., "On the continuity of rotation representations in neural networks", CVPR 2019.
+    """
+    rows = values.reshape(-1, 2, 3) + torch.eye(2, 3, device=values.device)
+    first = torch.nn.functional.normalize(rows[:, 0], dim=-1)
+    second = rows[:, 1] - (first * rows[:, 1]).sum(-1, keepdim=True) * first
+    second = torch.nn.functional.normalize(second, dim=-1)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], dim=-2)
 
 
 @final
@@ -59,20 +97,14 @@ class InferredCameras(nn.Module):
 
     def forward(self, state: Tensor) -> Cameras:
         """``[N, views]``."""
-        # Two rows made orthonormal: a rotation without singular points (Zhou et al., "On the continuity of rotation
-        # representations in neural networks", CVPR 2019). A state of no opinion means no turn.
-        rows = self.turn(state).reshape(-1, 2, 3) + torch.eye(2, 3, device=state.device)
-        first = torch.nn.functional.normalize(rows[:, 0], dim=-1)
-        second = rows[:, 1] - (first * rows[:, 1]).sum(-1, keepdim=True) * first
-        second = torch.nn.functional.normalize(second, dim=-1)
-        rotation = torch.stack([first, second, torch.linalg.cross(first, second)], dim=-2)
-        turn = rigid(rotation, torch.zeros_like(first))
+        rotation = rotations(self.turn(state))
+        turn = rigid(rotation, torch.zeros_like(rotation[:, 0]))
         rig = self.rig.to(state.device)
         return dataclasses.replace(rig, world_to_camera=rig.world_to_camera @ turn[:, None])
 
 
 @final
-class Rendered(nn.Module):
+class Rendered(_Differentiable):
     """A picture of the scene by any `Renderer`: the line in which back ends are swapped.
 
     A canvas becomes a `Volume` by the softplus link; further channels of it go to the renderer as they are. A mesh is

@@ -41,6 +41,21 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
     Raises:
         TrainingError: There is none, or what is there is damaged or of another version.
     """
+    recipe = configuration_in(folder)
+    model, saved = _trained(recipe, folder, device)
+    compared = baseline_of(recipe)
+    baseline = None
+    if compared is not None and (folder / BASELINE / CHECKPOINT).exists():
+        baseline, _ = _trained(compared, folder / BASELINE, device)
+    return Run(recipe, model, saved.history, _classes(saved), baseline)
+
+
+def configuration_in(folder: Path) -> Recipe:
+    """What the run in a folder was asked for.
+
+    Raises:
+        TrainingError: There is none, or what is there is damaged or of another version.
+    """
     path = folder / CONFIG
     if not path.is_file():
         raise TrainingError(f"{folder} holds no run: it has no {CONFIG}. Train one: render3d train RECIPE --out DIR.")
@@ -48,13 +63,7 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
         config = json.loads(path.read_text(encoding="utf-8"))["recipe"]
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is damaged: {error}.") from error
-    recipe = Recipe.from_json(json.dumps(config))
-    model, saved = _trained(recipe, folder, device)
-    compared = baseline_of(recipe)
-    baseline = None
-    if compared is not None and (folder / BASELINE / CHECKPOINT).exists():
-        baseline, _ = _trained(compared, folder / BASELINE, device)
-    return Run(recipe, model, saved.history, _classes(saved), baseline)
+    return Recipe.from_json(json.dumps(config))
 
 
 def _trained(recipe: Recipe, folder: Path, device: str) -> tuple[SequentialModel, Saved]:

@@ -133,12 +133,11 @@ class SequentialModel(nn.Module):
         return self.free_energy(batch, self.noise(len(batch.x), key).to(batch.x), key.fold_in(1))
 
     def free_energy(self, batch: Batch, noise: Tensor, key: Key) -> FreeEnergy:
-        """The same for given noise ``[N, T, L]``, from which z is made; ``key`` is for renderers that are random."""
+        """The same for given noise ``[N, T, L]``, from which z is made; ``key`` is for what is random in rendering."""
         states, kl, log_ratio = self._infer(batch, noise)
         scene = self.writer(states)
         with record_function(REGION):
-            x_hat = self.projection(scene, states[:, -1], batch.cameras, key)
-            log_prob = self.likelihood.log_prob(batch.x, x_hat)
+            log_prob = self.projection.log_prob(self.likelihood, batch.x, scene, states[:, -1], batch.cameras, key)
         return FreeEnergy(-log_prob, kl, log_ratio)
 
     def infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,13 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
+from render3d.fitting.preconditioner import combinatorial_laplacian
 from render3d.models.batch import Inferred
 from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, mlp
 from render3d.scenes import Mesh
 from render3d.spatial import superpose
+
+_REACH = 1.5  # radii are within a factor of e^1.5 of that of the first sphere
 
 
 class Writer(Protocol):
@@ -71,25 +74,45 @@ class MeshWriter(nn.Module):
         subdivisions: Of the icosahedron; the paper's 162 vertices are two.
         radius: Of the sphere that it starts as.
         colored: Whether vertices have colours. They want a renderer that carries gradients to them.
+        smooth: Whether the logarithms of the radii are smoothed by ``(I + L)^-1``, L being the Laplacian of the graph
+            of edges: all neighbours learn from what one shows, and estimates of gradients lose their noise.
     """
 
     def __init__(
-        self, state: int, *, hidden: int = 256, subdivisions: int = 2, radius: float = 0.6, colored: bool = False
+        self,
+        state: int,
+        *,
+        hidden: int = 256,
+        subdivisions: int = 2,
+        radius: float = 0.6,
+        colored: bool = False,
+        smooth: bool = False,
     ) -> None:
         super().__init__()
         sphere = Mesh.icosphere(subdivisions)
+        count = len(sphere.vertices)
         self.radius, self.values = radius, 4 if colored else 1
         self.rays: Tensor
         self.faces: Tensor
+        self.mixing: Tensor
         self.register_buffer("rays", sphere.vertices, persistent=False)
         self.register_buffer("faces", sphere.faces, persistent=False)
-        self.content = mlp(state, hidden, self.values * len(sphere.vertices))
+        self.register_buffer("mixing", _smoothing(sphere) if smooth else torch.eye(count), persistent=False)
+        self.content = mlp(state, hidden, self.values * count)
         with torch.no_grad():  # begin with spheres, nearly
             self.content[-1].weight.mul_(0.1)  # type: ignore[operator]
 
     def forward(self, states: Tensor) -> Mesh:
         """Meshes of batch ``[N]``."""
         values = self.content(states[:, -1]).reshape(len(states), -1, self.values)
-        length = self.radius * torch.exp(torch.tanh(values[..., :1]))
+        length = self.radius * torch.exp(_REACH * torch.tanh(self.mixing @ values[..., :1] / _REACH))
         colors = torch.sigmoid(values[..., 1:]) if self.values == 4 else None
         return Mesh(length * self.rays, self.faces, colors=colors)
+
+
+def _smoothing(mesh: Mesh) -> Tensor:
+    """``(I + L)^-1``, ``[V, V]``."""
+    count = len(mesh.vertices)
+    laplacian = torch.from_numpy(combinatorial_laplacian(mesh.faces, count).toarray())
+    inverse: Tensor = torch.linalg.inv(torch.eye(count) + laplacian).float()
+    return inverse

@@ -7,7 +7,7 @@ from typing import Any, Literal, final, get_args
 import torch
 
 from render3d.cameras import Cameras
-from render3d.datasets import RandomCameras, VolumeDataset, WithViews
+from render3d.datasets import ColoredSolidsSettings, RandomCameras, VolumeDataset, WithViews
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
 from render3d.models.batch import Batch
@@ -103,6 +103,8 @@ class Volumes:
 
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
+        if isinstance(data, ColoredSolidsSettings):
+            raise ModelError("Pictures of solids are no volumes. Take the settings of a dataset of volumes.")
         grid, context = (data.size,) * 3, self._context(classes)
         return SequentialModel(
             steps=self.steps,

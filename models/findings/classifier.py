@@ -70,7 +70,7 @@ def train_classifier(training: Source, validation: Source, *, steps: int = _STEP
     batches = _balanced(training, steps, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ShapeClassifier(training.recipe.data.size, len(training.classes))
+        network = ShapeClassifier(held_out.shape[-1], len(training.classes))
         optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
         least, best, waited = (math.inf, math.inf), network.state_dict(), 0
         for step, (volumes, labels) in enumerate(batches, start=1):

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from render3d.errors import TrainingError
 from render3d.models.recipe import Recipe
+from render3d.models.recipes.depth import multiview
+from render3d.models.recipes.images import meshes
 from render3d.models.recipes.volumes import mnist3d, necker, primitives, shapes
 
 RECIPES: dict[str, Callable[..., Recipe]] = {
@@ -16,6 +18,8 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "mnist3d": mnist3d,
     "necker": necker,
     "shapes": shapes,
+    "multiview": multiview,
+    "meshes": meshes,
 }
 """The recipes of the package, by the name that a command line takes."""
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "fit": ("render3d.cli.fit:fit_by_words", "a mesh or a volume from posed images"),
     "compare": ("render3d.cli.compare:compare_by_words", "the same scene, or the same fit, by several back ends"),
     "train": ("render3d.cli.train:train", "a generative model of volumes, from a recipe"),
+    "bounds": ("render3d.cli.bounds:bounds", "the paper's table: bounds by steps, views in the context, and seeds"),
     "sample": ("render3d.cli.sample:sample", "volumes that a trained model imagines"),
     "complete": ("render3d.cli.complete:complete", "volumes of which a part is missing, by a trained model"),
     "bench": ("render3d.cli.bench:bench", "speed, as ratios measured in one run"),

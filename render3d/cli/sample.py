@@ -13,6 +13,7 @@ from render3d import report
 from render3d.atomic import atomic_write
 from render3d.errors import ModelError, TrainingError, VolumeError
 from render3d.models.batch import Batch
+from render3d.models.experiments import Volumes
 from render3d.models.pictures import portraits, turntable
 from render3d.models.run import Run, load_run
 from render3d.models.sources import Source
@@ -49,6 +50,8 @@ def sample(
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
+    if not isinstance(trained.recipe.experiment, Volumes):
+        raise ModelError(f"{run} is no model of volumes; what it imagines is on its own page, {run / 'report.html'}.")
     model = trained.model
     context = _context(trained, label, example)
     latents = model.noise(count, Key(seed)).to(model.start)

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from render3d.models.checkpoints import Record
+from render3d.cli.training_bar import TrainingBar
 from render3d.models.distributed import World
 from render3d.models.folder import EVALUATION_SAMPLES, train_to_folder
 from render3d.models.recipe import Recipe
@@ -58,7 +57,8 @@ def train(words: Sequence[str]) -> int:
 def _train(recipe: Recipe, out: Path, resume: bool, device: str | None, evaluation_samples: int, as_json: bool) -> int:
     first = World(device).is_first
     console = Console(stderr=as_json, quiet=not first)
-    with _Bar(recipe, console) as bar:
+    with TrainingBar(console) as bar:
+        bar.begin("train", recipe.training)
         try:
             found = train_to_folder(
                 recipe,
@@ -83,29 +83,3 @@ def _train(recipe: Recipe, out: Path, resume: bool, device: str | None, evaluati
             console.print(f"  by {samples} sample{'s' * (samples > 1)}: {estimate}", highlight=False)
         console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
     return 0
-
-
-class _Bar:
-    """Updates, nats, examples a second and an estimate of the time that is left."""
-
-    def __init__(self, recipe: Recipe, console: Console) -> None:
-        self.step = 0
-        self._batch, self._last = recipe.training.batch_size, (0, 0.0)
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
-        self._bar = Progress(TextColumn("train"), *columns, TextColumn("left"), TimeRemainingColumn(), console=console)
-        self._task = self._bar.add_task("train", total=recipe.training.updates, state="")
-
-    def __enter__(self) -> "_Bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def advance(self, record: Record) -> None:
-        """Show a record."""
-        steps, seconds = record.step - self._last[0], record.seconds - self._last[1]
-        rate = steps * self._batch / seconds if seconds > 0 else 0.0
-        self.step, self._last = record.step, (record.step, record.seconds)
-        state = f"{record.free_energy:.1f} nats (KL {record.kl:.1f})  {rate:.0f} examples/s"
-        self._bar.update(self._task, completed=record.step, state=state)

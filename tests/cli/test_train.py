@@ -159,7 +159,7 @@ def test_a_configuration_of_another_run_is_noticed(
     text = (run / "config.json").read_text()
     (tmp_path / "config.json").write_text(text.replace('"steps": 2', '"steps": 3'))
     assert main(["sample", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert "model.steps differ" in capsys.readouterr().err
+    assert "experiment.steps differ" in capsys.readouterr().err
     (tmp_path / "config.json").write_text(text[:40])
     assert main(["sample", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "is damaged" in capsys.readouterr().err

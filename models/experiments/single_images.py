@@ -1,0 +1,103 @@
+"""Meshes from single pictures."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+
+from render3d.datasets import ColoredSolidsSettings
+from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.errors import ModelError
+from render3d.models.batch import Batch
+from render3d.models.likelihoods import Gaussian
+from render3d.models.readers import GridReader, NoReader
+from render3d.models.sampled import GradientName, SampledRendering
+from render3d.models.sequential import Posterior, SequentialModel
+from render3d.models.writers import MeshWriter
+from render3d.renderers.by_name import renderer_by_name
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SingleImages:
+    """Single pictures of solids, explained by a mesh, its colours and its orientation through a renderer.
+
+    Attributes:
+        renderer: What renders the meshes: a name as of `render3d.renderers.by_name.renderer_by_name`.
+        gradient: How the way back through it is had; see `SampledRendering`.
+        samples: K. The paper does not say.
+        noise: Of the vertices, pixels. The paper: "small".
+        sigma: Of the Gaussian likelihood, in units of linear light. The paper does not say.
+        steps: T; the paper: 1.
+        latents: Size of z_t. The paper: 10.
+        state: Size of the LSTM. The paper: 300.
+        hidden: Size of hidden layers and summaries. The paper does not say.
+        features: Channels of convolutions. The paper does not say.
+        glimpse: Pixels along each side of what f_r sees at a step.
+
+    Raises:
+        ModelError: A number out of its range.
+    """
+
+    renderer: str = "opengl"
+    gradient: GradientName = "local_credit"
+    samples: int = 4
+    noise: float = 0.5
+    sigma: float = 0.1
+    steps: int = 1
+    latents: int = 10
+    state: int = 300
+    hidden: int = 256
+    features: int = 32
+    glimpse: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "latents", "state", "hidden", "features", "glimpse"):
+            if getattr(self, name) < 1:
+                raise ModelError(f"{name} must be at least 1; got {getattr(self, name)}.")
+
+    def examples(self, dataset: Examples) -> Examples:
+        """The pictures themselves."""
+        return dataset
+
+    def batch(self, examples: Sequence[Any]) -> Batch:
+        """Pictures ``[N, 1, 3, H, W]``.
+
+        Raises:
+            ModelError: A picture without a pixel of its object.
+        """
+        for example in examples:
+            if not example.alpha.any():
+                raise ModelError(
+                    "A picture shows nothing of its object, so that nothing can be inferred of it. Bring the camera "
+                    "nearer, or leave the picture out."
+                )
+        return Batch(torch.stack([example.image for example in examples])[:, None])
+
+    def build(self, data: DataSettings, classes: int) -> SequentialModel:
+        """As `Experiment.build`."""
+        if not isinstance(data, ColoredSolidsSettings):
+            raise ModelError(f"Single pictures are those of ColoredSolidsSettings; got {type(data).__name__}.")
+        shape, context = (1, 3, data.image_size, data.image_size), NoReader()
+        reader = GridReader(
+            shape, self.state, images=True, size=self.hidden, features=self.features, glimpse=self.glimpse
+        )
+        projection = SampledRendering(
+            renderer_by_name(self.renderer),
+            data.camera,
+            self.state,
+            gradient=self.gradient,
+            samples=self.samples,
+            noise=self.noise,
+        )
+        return SequentialModel(
+            steps=self.steps,
+            latents=self.latents,
+            state=self.state,
+            context=context,
+            posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
+            writer=MeshWriter(self.state, hidden=self.hidden, colored=True, smooth=True),
+            projection=projection,
+            likelihood=Gaussian(self.sigma),
+        )

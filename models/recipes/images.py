@@ -1,0 +1,24 @@
+"""Meshes from pictures."""
+
+from render3d.datasets import ColoredSolidsSettings
+from render3d.models.experiments import SingleImages
+from render3d.models.recipe import Recipe, TrainSettings
+
+_DATA, _EXPERIMENT = ColoredSolidsSettings(), SingleImages()
+_TRAINING = TrainSettings()
+
+
+def meshes(
+    *,
+    data: ColoredSolidsSettings = _DATA,
+    experiment: SingleImages = _EXPERIMENT,
+    training: TrainSettings = _TRAINING,
+) -> Recipe:
+    """Meshes from single pictures of coloured solids, with a renderer in the loop.
+
+    Args:
+        data: The pictures.
+        experiment: How they are explained, through which renderer, and by which gradient.
+        training: How the model is trained.
+    """
+    return Recipe(data=data, experiment=experiment, training=training)
