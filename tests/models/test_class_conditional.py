@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import math
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from render3d.models.findings.classifier import labelled, logits_of, train_class
 from render3d.models.findings.likeness import nearest_training
 from render3d.models.findings.recognition import Recognition, Share
 from render3d.models.recipe import Recipe, TrainSettings
-from render3d.models.run import Run
+from render3d.models.run import Run, load_run
 from render3d.models.sources import Source, model_of
 from render3d.models.training import train
 from render3d.randomness import Key
@@ -180,10 +181,12 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_run_goes_on_only_with_its_classes_and_shapes(collection: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(
-        RECIPE, data=ShapesSettings(collection="classes", size=SIZE, classes=("apple", "pear")), path=collection
+        RECIPE, data=ShapesSettings(collection="classes", size=SIZE, class_names=("apple", "pear")), path=collection
     )
     train(recipe, tmp_path / "run", device="cpu")
-    others = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, classes=("pear", "apple")))
+    (tmp_path / "run" / "config.json").write_text(json.dumps({"recipe": json.loads(recipe.to_json())}))
+    assert load_run(tmp_path / "run").classes == ("apple", "pear")
+    others = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, class_names=("pear", "apple")))
     with pytest.raises(TrainingError, match=r'data.classes was \["apple", "pear"\] and is \["pear", "apple"\]'):
         train(others, tmp_path / "run", resume=True, device="cpu")
     lost = next(shape for shape in find_shapes(collection, "classes") if shape.label == "pear")
