@@ -24,6 +24,10 @@ from render3d.datasets.posed import RenderedObjects as RenderedObjects
 from render3d.datasets.posed import ResumableSampler as ResumableSampler
 from render3d.datasets.primitives import Primitives as Primitives
 from render3d.datasets.primitives import PrimitivesSettings as PrimitivesSettings
+from render3d.datasets.shape_volumes import ShapesSettings as ShapesSettings
+from render3d.datasets.shape_volumes import ShapeVolumes as ShapeVolumes
+from render3d.datasets.shape_volumes import volumes_of_shapes as volumes_of_shapes
+from render3d.datasets.views import FixedThenRandom as FixedThenRandom
 from render3d.datasets.views import RandomCameras as RandomCameras
 from render3d.datasets.views import ViewedExample as ViewedExample
 from render3d.datasets.views import WithViews as WithViews

@@ -8,14 +8,17 @@ from render3d.datasets.colored import ColoredSolids, ColoredSolidsSettings
 from render3d.datasets.mnist import MNIST3D, MNIST3DSettings
 from render3d.datasets.necker import NeckerCubes, NeckerSettings
 from render3d.datasets.primitives import Primitives, PrimitivesSettings
+from render3d.datasets.shape_volumes import ShapesSettings, volumes_of_shapes
+from render3d.errors import DatasetError
 
-DataSettings = PrimitivesSettings | MNIST3DSettings | NeckerSettings | ColoredSolidsSettings
+DataSettings = PrimitivesSettings | MNIST3DSettings | NeckerSettings | ShapesSettings | ColoredSolidsSettings
 
 DATA_SETTINGS: dict[str, type[DataSettings]] = {
     "primitives": PrimitivesSettings,
     "mnist3d": MNIST3DSettings,
     "necker": NeckerSettings,
     "colored_solids": ColoredSolidsSettings,
+    "shapes": ShapesSettings,
 }
 """The kinds of settings, by the name of the dataset."""
 
@@ -62,3 +65,7 @@ def dataset_from(settings: DataSettings, split: Split, path: Path | None = None,
             return NeckerCubes(split, settings, seed=seed)
         case ColoredSolidsSettings():
             return ColoredSolids(split, settings, seed=seed)
+        case ShapesSettings():
+            if path is None:
+                raise DatasetError("A collection of shapes needs the folder that it lies in: --path FOLDER.")
+            return volumes_of_shapes(settings, path, split, seed=seed)

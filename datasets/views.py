@@ -78,16 +78,64 @@ class RandomCameras:
     def __call__(self, generator: np.random.Generator) -> Cameras:
         """Draw cameras ``[views]``."""
         # A zone of a sphere has the area of its height, so heights are uniform.
-        low, high = np.sin(np.radians(self.elevation_degrees))
-        height = generator.uniform(low, high, self.views)
+        height = generator.uniform(*self.heights, self.views)
         azimuth = generator.uniform(0, 2 * math.pi, self.views)
-        radius = np.sqrt(1 - height**2)
-        directions = np.stack([radius * np.sin(azimuth), height, radius * np.cos(azimuth)], axis=-1)
+        return self.at(torch.from_numpy(height), torch.from_numpy(azimuth))
+
+    @property
+    def heights(self) -> tuple[float, float]:
+        """(least, most) sine of the elevation."""
+        low, high = np.sin(np.radians(self.elevation_degrees))
+        return float(low), float(high)
+
+    def at(self, height: Tensor, azimuth: Tensor) -> Cameras:
+        """The cameras at these places.
+
+        Args:
+            height: ``[*batch, views]``: the sine of the elevation.
+            azimuth: ``[*batch, views]``, radians from +Z, growing towards +X.
+        """
+        radius = (1 - height**2).sqrt()
+        directions = torch.stack([radius * azimuth.sin(), height, radius * azimuth.cos()], dim=-1)
         return Cameras.look_at(
-            torch.from_numpy(directions * self.distance).float(),
+            (directions * self.distance).float(),
             vertical_fov_degrees=self.vertical_fov_degrees,
             image_size=self.image_size,
         )
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FixedThenRandom:
+    """The same few cameras for every example, and after them random ones.
+
+    Attributes:
+        fixed: How many are fixed, evenly spaced in azimuth from 0.
+        fixed_elevation_degrees: Of all of them.
+        random: The others; distance, field of view and image size are those of all.
+
+    Raises:
+        DatasetError: No fixed camera, or one that is not within -90 to 90 degrees.
+    """
+
+    fixed: int = 3
+    fixed_elevation_degrees: float = 20.0
+    random: RandomCameras = RandomCameras(views=10)
+
+    def __post_init__(self) -> None:
+        check_at_least(1, fixed=self.fixed)
+        if not -90 <= self.fixed_elevation_degrees <= 90:
+            raise DatasetError(f"fixed_elevation_degrees must be from -90 to 90; got {self.fixed_elevation_degrees}.")
+
+    def __call__(self, generator: np.random.Generator) -> Cameras:
+        """Cameras ``[fixed + random.views]``."""
+        return Cameras.cat([self.rig, self.random(generator)])
+
+    @property
+    def rig(self) -> Cameras:
+        """The fixed cameras, ``[fixed]``."""
+        azimuth = torch.arange(self.fixed, dtype=torch.float64) * (2 * math.pi / self.fixed)
+        return self.random.at(torch.full_like(azimuth, math.sin(math.radians(self.fixed_elevation_degrees))), azimuth)
 
 
 def class_colors(count: int) -> Tensor:

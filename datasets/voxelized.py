@@ -91,7 +91,7 @@ class VoxelizedShapes(VolumeDataset):
 
         waiting = [shape for shape in self._shapes if not self._is_kept(shape)]
         failed: dict[str, Failed] = {}
-        with _bar(len(self._shapes), len(self._shapes) - len(waiting), shown=progress) as bar:
+        with _bar(len(self._shapes), len(self._shapes) - len(waiting), shown=progress and bool(waiting)) as bar:
             for outcome in LocalEngine(workers).run(Voxelize(self._cache), waiting, limits or Limits()):
                 bar.advance(bar.task_ids[0])
                 if isinstance(outcome, Failed):

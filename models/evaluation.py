@@ -94,18 +94,12 @@ class Bound(NamedTuple):
     def summary(self) -> dict[str, Any]:
         """What a file of measures says: every bound with its samples, examples, split and 95% interval."""
         estimates = self.by_samples
-        return {
-            "split": self.split,
-            "examples": len(self.total),
-            "samples": 1,
-            **estimates[1].named("negative_bound_nats"),
-            "kl_nats": float(self.kl.mean()),
-            "importance_weighted": {
-                "samples": self.samples,
-                **estimates[self.samples].named("negative_bound_nats"),
-                "gain_over_one_sample": self.gain.named("nats"),
-            },
-        }
+        one = {"split": self.split, "examples": len(self.total), "samples": 1}
+        one |= Estimate.of(self.total).named("negative_bound_nats") | {"kl_nats": float(self.kl.mean())}
+        if self.samples == 1:
+            return one
+        many = {"samples": self.samples, **estimates[self.samples].named("negative_bound_nats")}
+        return one | {"importance_weighted": many | {"gain_over_one_sample": self.gain.named("nats")}}
 
 
 @torch.no_grad()

@@ -9,12 +9,14 @@ from typing import Any
 
 from render3d.atomic import atomic_write
 from render3d.errors import TrainingError
+from render3d.models.baselines import baseline_of
 from render3d.models.checkpoints import Record
 from render3d.models.distributed import World
 from render3d.models.evaluation import Bound, bound
 from render3d.models.findings import Findings, findings
 from render3d.models.recipe import Recipe
-from render3d.models.run import CONFIG, Run
+from render3d.models.run import BASELINE, CONFIG, Run
+from render3d.models.sequential import SequentialModel
 from render3d.models.sources import Source
 from render3d.models.training import CHECKPOINT, Progress, train
 from render3d.models.training_report import training_report
@@ -32,11 +34,12 @@ def train_to_folder(
     progress: Progress | None = None,
     device: str | None = None,
     evaluation_samples: int = EVALUATION_SAMPLES,
+    with_findings: bool = True,
 ) -> Bound | None:
     """Train, and write what came of it to a folder.
 
     There will be ``config.json``, ``checkpoint.safetensors``, ``metrics.json``, ``report.html`` and, where tensorboard
-    is installed, ``tensorboard/``.
+    is installed, ``tensorboard/``; and ``baseline/``, where the run is compared with another that is trained after it.
 
     Args:
         recipe: Everything that decides the run.
@@ -46,6 +49,8 @@ def train_to_folder(
         device: Where to compute.
         evaluation_samples: K of the importance-weighted bound on test data. It is no part of the run: a finished one,
             resumed with another K, is only evaluated anew.
+        with_findings: Whether to look for more than bounds, as `findings` does, and to train what that is compared
+            with.
 
     Returns:
         The bounds on the test split, the first 1,000 examples of it; None in all processes but the first.
@@ -68,22 +73,38 @@ def train_to_folder(
                 progress(record)
 
         trained = train(recipe, out, resume=resume, progress=report, device=device)
+    baseline = None
+    if with_findings:
+        baseline = _baseline(recipe, out / BASELINE, resume=resume, progress=progress, device=device)
     if not first:
         return None
     source = Source(recipe, "test")
-    run = Run(recipe, trained.model, trained.records, source.classes)
-    found, more = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples), findings(run)
+    run = Run(recipe, trained.model, trained.records, source.classes, baseline)
+    found = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples)
+    more = findings(run) if with_findings else Findings({}, ())
     _write(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2))
     _write(out / "report.html", training_report(run, found, more))
     return found
 
 
+def _baseline(
+    recipe: Recipe, out: Path, *, resume: bool, progress: Progress | None, device: str | None
+) -> SequentialModel | None:
+    """What the run is compared with, trained; the part of it that is there already is not done again."""
+    compared = baseline_of(recipe)
+    if compared is None:
+        return None
+    begun = resume and (out / CHECKPOINT).exists()
+    return train(compared, out, resume=begun, progress=progress, device=device).model
+
+
 def _metrics(run: Run, found: Bound, more: Findings) -> dict[str, Any]:
     measured = [record for record in run.records if record.validation is not None]
+    held_out = bound(run.model, Source(run.recipe, "validation"), run.recipe.training.validation_examples)
     return {
         found.split: found.summary(),
+        held_out.split: held_out.summary(),
         **({"findings": more.figures} if more.figures else {}),
-        "validation_nats": measured[-1].validation,
         "updates": run.records[-1].step,
         "seconds": run.records[-1].seconds,
         "history": [dataclasses.asdict(record) for record in measured],

@@ -17,9 +17,16 @@ def portraits(occupancy: Tensor, size: int = 72) -> Tensor:
 
     From a little to the right and above. Probabilities look like mist.
     """
-    cameras = Cameras.look_at((1.7, 1.3, 3.0), vertical_fov_degrees=38, image_size=(size, size))
+    return seen_from(occupancy, Cameras.look_at((1.7, 1.3, 3.0), vertical_fov_degrees=38, image_size=(size, size)))[
+        :, 0
+    ]
+
+
+@torch.no_grad()
+def seen_from(occupancy: Tensor, cameras: Cameras) -> Tensor:
+    """The same from cameras ``[views]``: ``[N, views, 3, h, w]``, linear light."""
     volumes = Volume.stack([report.lit(volume) for volume in _tinted(occupancy).elements()])
-    rgb: Tensor = EmissionAbsorption(samples_per_voxel=2, samples_per_pixel=4)(volumes, cameras, ("rgb",)).rgb[:, 0]
+    rgb: Tensor = EmissionAbsorption(samples_per_voxel=2, samples_per_pixel=4)(volumes, cameras, ("rgb",)).rgb
     return rgb
 
 

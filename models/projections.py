@@ -33,7 +33,7 @@ class Projection(Protocol):
     def log_prob(
         self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
     ) -> Tensor:
-        """``log p(x given scene)``, ``[N]``, nats, with a gradient to learn by: a projection may have one of its own.
+        """``log p(x given scene)``, ``[N]``, nats; a projection may have a gradient, or latents, of its own.
 
         Args:
             likelihood: Of ``x`` given ``x_hat``.

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from render3d.errors import TrainingError
-from render3d.models.checkpoints import Record, read_checkpoint, restore
+from render3d.models.baselines import baseline_of
+from render3d.models.checkpoints import Record, Saved, read_checkpoint, restore
 from render3d.models.recipe import Recipe
 from render3d.models.sequential import SequentialModel
 from render3d.models.sources import model_of
 from render3d.models.training import CHECKPOINT
 
 CONFIG = "config.json"
+BASELINE = "baseline"
+"""The folder, in that of a run, of what it is compared with."""
 
 
 class Run(NamedTuple):
@@ -22,12 +25,14 @@ class Run(NamedTuple):
         model: After training, in evaluation mode.
         records: What training showed.
         classes: The name of each label.
+        baseline: The model that it is compared with, likewise; None where there is none.
     """
 
     recipe: Recipe
     model: SequentialModel
     records: list[Record]
     classes: tuple[str, ...]
+    baseline: SequentialModel | None = None
 
 
 def load_run(folder: Path, device: str = "cpu") -> Run:
@@ -37,17 +42,12 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
         TrainingError: There is none, or what is there is damaged or of another version.
     """
     recipe = configuration_in(folder)
-    tensors, saved = read_checkpoint(folder / CHECKPOINT)
-    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
-    if changed:
-        raise TrainingError(
-            f"{folder / CONFIG} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. Put "
-            "back the file that was written with it."
-        )
-    classes = tuple(json.loads(saved.identity["data.classes"]))
-    model = model_of(recipe, classes)
-    restore(tensors, model)
-    return Run(recipe, model.to(device).eval(), saved.history, classes)
+    model, saved = _trained(recipe, folder, device)
+    compared = baseline_of(recipe)
+    baseline = None
+    if compared is not None and (folder / BASELINE / CHECKPOINT).exists():
+        baseline, _ = _trained(compared, folder / BASELINE, device)
+    return Run(recipe, model, saved.history, _classes(saved), baseline)
 
 
 def configuration_in(folder: Path) -> Recipe:
@@ -64,3 +64,21 @@ def configuration_in(folder: Path) -> Recipe:
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is damaged: {error}.") from error
     return Recipe.from_json(json.dumps(config))
+
+
+def _trained(recipe: Recipe, folder: Path, device: str) -> tuple[SequentialModel, Saved]:
+    """The model of a checkpoint, in evaluation mode, and the rest."""
+    tensors, saved = read_checkpoint(folder / CHECKPOINT)
+    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
+    if changed:
+        raise TrainingError(
+            f"The {CONFIG} of {folder} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. "
+            "Put back the file that was written with it."
+        )
+    model = model_of(recipe, _classes(saved))
+    restore(tensors, model)
+    return model.to(device).eval(), saved
+
+
+def _classes(saved: Saved) -> tuple[str, ...]:
+    return tuple(json.loads(saved.identity["data.classes"]))

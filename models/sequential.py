@@ -94,10 +94,10 @@ class SequentialModel(nn.Module):
 
     Args:
         steps: T.
-        latents: Size of z_t.
+        latents: Size of z_t; 0 for a plain network, whose only outcome follows from the context.
         state: Size of the LSTM.
         context: Reads c; `NoReader` for none.
-        posterior: q.
+        posterior: q; None where there are no latents.
         writer: Makes the scene.
         projection: Makes ``x_hat`` of it.
         likelihood: Compares that with the observation.
@@ -110,14 +110,18 @@ class SequentialModel(nn.Module):
         latents: int,
         state: int,
         context: Reader,
-        posterior: Posterior,
+        posterior: Posterior | None,
         writer: Writer,
         projection: Projection,
         likelihood: Likelihood,
     ) -> None:
         super().__init__()
-        if min(steps, latents, state) < 1:
-            raise ModelError(f"steps, latents and state must be at least 1; got {steps}, {latents}, {state}.")
+        if min(steps, state) < 1 or latents < 0:
+            raise ModelError(f"steps and state must be at least 1, latents 0; got {steps}, {state} and {latents}.")
+        if (latents == 0) != (posterior is None):
+            raise ModelError(
+                f"A posterior is for a model with latents, and none for one without; got {latents} latents."
+            )
         self.steps, self.latents = steps, latents
         self.context, self.posterior = context, posterior
         self.writer, self.projection, self.likelihood = writer, projection, likelihood
@@ -165,6 +169,9 @@ class SequentialModel(nn.Module):
         return standard_normal(key.fold_in(0), 1, count, (self.steps, self.latents))[0]
 
     def _infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.posterior is None:
+            nothing = noise.sum(2)
+            return self.imagine(noise, batch.context), nothing, nothing.sum(1)
         observed = self.posterior.reader.prepare(batch.x, len(batch.x))
         context = self.context.prepare(batch.context, len(batch.x))
         carried = self._start(len(batch.x))

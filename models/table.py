@@ -79,7 +79,7 @@ class Found:
         try:
             metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             test = metrics["test"]
-            tight = test["importance_weighted"]
+            tight = test.get("importance_weighted", test)
             return cls(
                 total=test["negative_bound_nats"],
                 tight=tight["negative_bound_nats"],
@@ -145,6 +145,7 @@ def fill(
                 progress=announce(folder.name, chosen),
                 device=device,
                 evaluation_samples=evaluation_samples,
+                with_findings=False,
             )
         found[case].append(Found.read(folder / METRICS))
     return found

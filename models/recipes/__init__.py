@@ -9,13 +9,16 @@ from collections.abc import Callable
 
 from render3d.errors import TrainingError
 from render3d.models.recipe import Recipe
+from render3d.models.recipes.depth import multiview
 from render3d.models.recipes.images import meshes
-from render3d.models.recipes.volumes import mnist3d, necker, primitives
+from render3d.models.recipes.volumes import mnist3d, necker, primitives, shapes
 
 RECIPES: dict[str, Callable[..., Recipe]] = {
     "primitives": primitives,
     "mnist3d": mnist3d,
     "necker": necker,
+    "shapes": shapes,
+    "multiview": multiview,
     "meshes": meshes,
 }
 """The recipes of the package, by the name that a command line takes."""

@@ -263,7 +263,8 @@ def _their_step(steps: int, size: int, batch: int) -> Callable[[], None]:
 
 def _plain(model: SequentialModel) -> SequentialModel:
     """The same parameters and numbers by other means."""
-    assert isinstance(model.writer, CanvasWriter) and isinstance(model.posterior.reader, GridReader)
+    assert isinstance(model.writer, CanvasWriter) and model.posterior is not None
+    assert isinstance(model.posterior.reader, GridReader)
     model.posterior.reader, model.writer = _PlainReader(model.posterior.reader), _PlainWriter(model.writer)
     return model
 

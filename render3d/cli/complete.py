@@ -14,6 +14,7 @@ from render3d.atomic import atomic_write
 from render3d.datasets import ColoredSolidsSettings
 from render3d.errors import ModelError, TrainingError
 from render3d.models.completion_report import Completed, complete_held_out, completion_report
+from render3d.models.experiments import Volumes
 from render3d.models.run import load_run
 
 _SIDES = {"left": (2, 0), "right": (2, 1), "bottom": (1, 0), "top": (1, 1), "back": (0, 0), "front": (0, 1)}
@@ -59,7 +60,7 @@ def complete(
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
     data = trained.recipe.data
-    if isinstance(data, ColoredSolidsSettings):
+    if isinstance(data, ColoredSolidsSettings) or not isinstance(trained.recipe.experiment, Volumes):
         raise ModelError(f"{run} is a model of pictures, and what is completed are volumes. Take a run of volumes.")
     observed = ~missing_part(missing, data.size)
     completed = complete_held_out(trained, count, observed, iterations, chains=chains, seed=seed, tolerance=tolerance)

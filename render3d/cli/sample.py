@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 import tyro
 from rich.console import Console
+from torch import Tensor
 
 from render3d import report
 from render3d.atomic import atomic_write
@@ -14,7 +15,8 @@ from render3d.errors import ModelError, TrainingError, VolumeError
 from render3d.models.batch import Batch
 from render3d.models.experiments import Volumes
 from render3d.models.pictures import portraits, turntable
-from render3d.models.run import load_run
+from render3d.models.run import Run, load_run
+from render3d.models.sources import Source
 from render3d.randomness import Key
 from render3d.scenes import Volume
 
@@ -26,7 +28,8 @@ def sample(
     *,
     out: Path,
     count: int = 16,
-    label: int | None = None,
+    label: str | None = None,
+    example: int | None = None,
     seed: int = 0,
 ) -> int:
     """Draw volumes from the prior of a model.
@@ -38,19 +41,21 @@ def sample(
         run: The folder of a training run.
         out: The folder for the results.
         count: How many.
-        label: The class, for a model that is conditioned on one.
+        label: The class, for a model that is conditioned on one: its name or its number.
+        example: The number of a test example, for a model that is conditioned on views: its views are the context.
         seed: Of the latents.
     """
     if count < 1:
         raise ModelError(f"--count must be at least 1; got {count}.")
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
-    recipe, model, _, _ = load_run(run)
-    if not isinstance(recipe.experiment, Volumes):
+    trained = load_run(run)
+    if not isinstance(trained.recipe.experiment, Volumes):
         raise ModelError(f"{run} is no model of volumes; what it imagines is on its own page, {run / 'report.html'}.")
-    context = None if label is None else torch.full((count,), label)
+    model = trained.model
+    context = _context(trained, label, example)
     latents = model.noise(count, Key(seed)).to(model.start)
-    states = model.imagine(latents, context)
+    states = model.imagine(latents, None if context is None else context.expand(count, *context.shape))
     means = model.likelihood.mean(model.decode(states, Batch(latents), Key(seed)))
     out.mkdir(parents=True, exist_ok=True)
     for number, mean in enumerate(means):
@@ -58,16 +63,58 @@ def sample(
         volume.save(out / f"sample_{number:03d}.npz")
         with contextlib.suppress(VolumeError):  # nothing is more likely occupied than not
             volume.to_mesh().save(out / f"sample_{number:03d}.glb")
-    page = report.page(
-        "Samples of a generative model",
-        f"{count} volumes from {run.name}, T = {recipe.experiment.steps}, seed {seed}: the mean of p(x given z).",
-        report.gallery({"sample": portraits(means)}, [f"{number:03d}" for number in range(count)]),
-        report.animation(turntable(means[0]), "The first sample on a turntable"),
-        report.section(
-            "How it was made", report.columns(report.facts(recipe.facts()), report.facts(report.provenance()))
-        ),
-    )
+    given = "" if label is None else f" of class {label}"
+    given = given if example is None else f" given test example {example}"
+    steps = trained.recipe.experiment.steps
+    lead = f"{count} volumes from {run.name}{given}, T = {steps}, seed {seed}: the mean of p(x given z)."
     with atomic_write(out / "report.html") as stream:
-        stream.write(page.encode("utf-8"))
+        stream.write(_page(trained, lead, means, context if example is not None else None).encode("utf-8"))
     Console().print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _context(run: Run, label: str | None, example: int | None) -> Tensor | None:
+    """That of one sample, as the run's model wants it; it complains of one that is of another kind."""
+    if label is not None and example is not None:
+        raise ModelError("--label and --example are of different models; give one of them.")
+    if label is not None:
+        return torch.tensor(label_number(label, run.classes))
+    if example is None:
+        return None
+    source = Source(run.recipe, "test")
+    if not 0 <= example < len(source):
+        raise ModelError(f"--example must be 0 to {len(source) - 1}, the test examples; got {example}.")
+    context = source.batch([example]).context
+    if context is None or context.dim() == 1:
+        raise ModelError(
+            f"--example is for a model that is conditioned on views, which {run.recipe.experiment} is not."
+        )
+    return context[0]
+
+
+def label_number(label: str, classes: tuple[str, ...]) -> int:
+    """The number of a class by its name, also in other letters' case, or by its number."""
+    names = [name.lower() for name in classes]
+    if label.lower() in names:
+        return names.index(label.lower())
+    if label.isdecimal() and int(label) < len(classes):
+        return int(label)
+    known = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
+    raise ModelError(f"--label must be a class of the run, by name or number: {known}; got {label!r}.")
+
+
+def _page(run: Run, lead: str, means: Tensor, views: Tensor | None) -> str:
+    parts = []
+    if views is not None:
+        captions = [f"c{number + 1}" for number in range(len(views))]
+        parts.append(report.section("The context", report.gallery({"silhouette": 1 - views}, captions)))
+    return report.page(
+        "Samples of a generative model",
+        lead,
+        *parts,
+        report.gallery({"sample": portraits(means)}, [f"{number:03d}" for number in range(len(means))]),
+        report.animation(turntable(means[0]), "The first sample on a turntable"),
+        report.section(
+            "How it was made", report.columns(report.facts(run.recipe.facts()), report.facts(report.provenance()))
+        ),
+    )

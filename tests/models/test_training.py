@@ -232,7 +232,8 @@ def test_ctrl_c_waits_until_what_belongs_together_is_done() -> None:
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_recipes_survive_json(name: str) -> None:
-    made = RECIPES[name](training=TrainSettings(seed=3, learning_rate=(0.01, 0.005)))
+    files = {"path": Path("models")} if name == "shapes" else {}
+    made = RECIPES[name](training=TrainSettings(seed=3, learning_rate=(0.01, 0.005)), **files)
     assert Recipe.from_json(made.to_json()) == made
     assert made.training.seed == 3
 

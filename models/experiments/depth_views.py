@@ -1,0 +1,233 @@
+"""Many views at once, learnt from pictures of depth alone."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from render3d.cameras import Cameras
+from render3d.datasets import FixedThenRandom, RandomCameras, VolumeDataset, WithViews
+from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.datasets.views import DrawCameras
+from render3d.errors import DatasetError, ModelError
+from render3d.images import Rendering
+from render3d.models.batch import Batch
+from render3d.models.camera_search import CameraSearch
+from render3d.models.depth_pictures import DepthPictures, solid_picture
+from render3d.models.likelihoods import Gaussian
+from render3d.models.posed_views import PosedViews
+from render3d.models.readers import GridReader
+from render3d.models.sequential import Posterior, SequentialModel
+from render3d.models.writers import CanvasWriter
+from render3d.renderers import EmissionAbsorption, LearnedProjection
+
+ProjectionKind = Literal["learned", "emission_absorption"]
+CameraKind = Literal["inferred", "known"]
+
+
+class DepthExample(NamedTuple):
+    """Pictures of one object: the given views, and then the random ones."""
+
+    views: Tensor  # [given + views, 1, H, W], 0-1, as `DepthPictures`
+    cameras: Cameras  # [given + views]
+    label: int
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DepthViews:
+    """Pictures of depth from cameras anywhere, given a few from fixed ones; no volume is ever seen.
+
+    ``x`` is the anchored views, which are the first of the given ones, and the random ones. The cameras of the latter
+    are latent variables (`PosedViews`), or known.
+
+    Attributes:
+        steps: T. The paper does not say.
+        given: How many views the model is conditioned on, from fixed cameras. The paper: 3.
+        views: How many random views are reproduced at once. The paper: 10.
+        anchored: How many of the given views are reproduced as well, from their own cameras: which fixes the frame.
+        cameras: ``"inferred"``, those of the random views, or ``"known"``.
+        projection: ``"learned"``, or ``"emission_absorption"``, with nothing to learn.
+        image: Pixels along each side. The paper: about 30.
+        vertical_fov_degrees: Of all cameras. At 45 degrees nothing of a volume is ever cut off.
+        elevation_degrees: (least, most) elevation of random cameras.
+        sigma: Of the Gaussian likelihood, in brightness. The paper does not say; a twentieth is the depth of a tenth of
+            the ball round a volume.
+        canvas: Cells along each side of the canvas; 20 are about a pixel each, where the paper's 30 would be finer.
+        channels: Of the canvas: density, and features for the learned projection. The paper does not say.
+        latents: Size of z_t. The paper: 10.
+        state: Size of the LSTM. The paper: 300.
+        hidden: Size of hidden layers and summaries.
+        features: Channels of convolutions that read.
+        glimpse: Cells along each side of what is read at a step.
+        patch: Cells along each side of what is written at a step.
+        camera_features: Channels of the learned projection.
+        planes: Cells of the learned projection along the line of sight.
+        drawn: Random views of each object that a step of training draws, to stand for all of them.
+
+    Raises:
+        ModelError: A number below one, more anchored than given views, or a choice that there is not.
+    """
+
+    steps: int = 4
+    given: int = 3
+    views: int = 10
+    anchored: int = 3
+    cameras: CameraKind = "inferred"
+    projection: ProjectionKind = "learned"
+    image: int = 24
+    vertical_fov_degrees: float = 45.0
+    elevation_degrees: tuple[float, float] = (-90.0, 90.0)
+    sigma: float = 0.07
+    canvas: int = 20
+    channels: int = 4
+    latents: int = 10
+    state: int = 300
+    hidden: int = 256
+    features: int = 8
+    glimpse: int = 12
+    patch: int = 16
+    camera_features: int = 3
+    planes: int = 12
+    drawn: int = 4
+
+    def __post_init__(self) -> None:
+        numbers = (field.name for field in dataclasses.fields(self) if field.type is int)
+        for name in numbers:
+            if getattr(self, name) < 1:
+                raise ModelError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if self.anchored > self.given:
+            raise ModelError(f"anchored views are given ones: at most {self.given}; got {self.anchored}.")
+        if self.cameras not in ("inferred", "known"):
+            raise ModelError(f"cameras must be 'inferred' or 'known'; got {self.cameras!r}.")
+        if self.projection not in ("learned", "emission_absorption"):
+            raise ModelError(f"projection must be 'learned' or 'emission_absorption'; got {self.projection!r}.")
+
+    @property
+    def viewpoints(self) -> FixedThenRandom:
+        """The cameras of an example."""
+        random = RandomCameras(
+            views=self.views,
+            elevation_degrees=self.elevation_degrees,
+            vertical_fov_degrees=self.vertical_fov_degrees,
+            image_size=(self.image, self.image),
+        )
+        return FixedThenRandom(fixed=self.given, random=random)
+
+    def examples(self, dataset: Examples) -> "DepthPicturesOf":
+        """Pictures of the volumes."""
+        assert isinstance(dataset, VolumeDataset)
+        return DepthPicturesOf(dataset, self.viewpoints, self.given)
+
+    def batch(self, examples: Sequence[DepthExample]) -> Batch:
+        """Views ``[N, anchored + views, 1, H, W]``, given ``[N, 1, given, H, W]``, whose places are channels.
+
+        The given views come from fixed cameras, so that each of them means something of its own.
+        """
+        views = torch.stack([example.views for example in examples])
+        anchored, given = views[:, : self.anchored], views[:, : self.given]
+        x = torch.cat([anchored, views[:, self.given :]], dim=1)
+        cameras = None
+        if self.cameras == "known":
+            kept = [*range(self.anchored), *range(self.given, views.shape[1])]
+            cameras = Cameras.stack([example.cameras[kept] for example in examples])
+        return Batch(x, given.transpose(1, 2), cameras)
+
+    def build(self, data: DataSettings, classes: int) -> SequentialModel:
+        """As `Experiment.build`."""
+        context, reader = self._reader(1, self.given), self._reader(self.anchored + self.views, 1)
+        return SequentialModel(
+            steps=self.steps,
+            latents=self.latents,
+            state=self.state,
+            context=context,
+            posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
+            writer=CanvasWriter(
+                self.state, (self.canvas,) * 3, channels=self.channels, patch=self.patch, hidden=self.hidden
+            ),
+            projection=self._projection(),
+            likelihood=Gaussian(self.sigma),
+        )
+
+    def _reader(self, views: int, channels: int) -> GridReader:
+        return GridReader(
+            (views, channels, self.image, self.image),
+            self.state,
+            images=True,
+            size=self.hidden,
+            features=self.features,
+            glimpse=self.glimpse,
+        )
+
+    def _projection(self) -> PosedViews:
+        viewpoints = self.viewpoints
+        learned = self.projection == "learned"
+        renderer = (
+            LearnedProjection(
+                self.channels,
+                outputs=("alpha", "depth"),
+                features=self.camera_features,
+                planes=self.planes,
+                warp="frustum",
+            )
+            if learned
+            else EmissionAbsorption()
+        )
+        search = CameraSearch(places=viewpoints.random, pixels=-(-self.image // 2))
+        return PosedViews(DepthPictures(renderer), viewpoints.rig[: self.anchored], search, drawn=self.drawn)
+
+
+@final
+class DepthPicturesOf:
+    """Pictures of each volume of a dataset, drawn when they are first asked for and kept in memory.
+
+    They are the same in every epoch: a picture takes as long to make as to learn from.
+
+    Args:
+        dataset: The volumes.
+        cameras: Theirs.
+        given: How many of the first views a model will be given: they must show something.
+        seed: Of the cameras.
+
+    Raises:
+        DatasetError: When an example is read that a given view shows nothing of.
+    """
+
+    def __init__(self, dataset: VolumeDataset, cameras: DrawCameras, given: int = 0, *, seed: int = 0) -> None:
+        self._views = WithViews(dataset, cameras, EmissionAbsorption(), ("alpha", "depth"), seed=seed)
+        self._given = given
+        self._kept: dict[int, DepthExample] = {}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self._views.classes
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __getitem__(self, index: int) -> DepthExample:
+        """Example ``index``."""
+        if index not in self._kept:
+            self._kept[index] = self._draw(index)
+        return self._kept[index]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing changes."""
+
+    def fingerprint(self) -> dict[str, str]:
+        """As `WithViews.fingerprint`."""
+        return self._views.fingerprint()
+
+    def _draw(self, index: int) -> DepthExample:
+        example = self._views[index]
+        pictures = solid_picture(Rendering(example.images), 1.0, example.cameras)
+        empty = [number for number in range(self._given) if not pictures[number].any()]
+        if empty:
+            raise DatasetError(
+                f"Given view {empty[0] + 1} of example {index} shows nothing: the volume is empty, or outside the "
+                "image. Leave the example out, or use a wider field of view."
+            )
+        return DepthExample(pictures, example.cameras, example.label)

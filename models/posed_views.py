@@ -1,0 +1,132 @@
+"""Pictures of depth from cameras that are known, or found."""
+
+import math
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from render3d.cameras import Cameras
+from render3d.errors import ModelError
+from render3d.models.batch import Inferred
+from render3d.models.camera_search import CameraSearch, Found
+from render3d.models.depth_pictures import DepthPictures
+from render3d.models.likelihoods import Gaussian, Likelihood
+from render3d.models.projections import volume_of
+from render3d.randomness import Key
+from render3d.renderers import EmissionAbsorption
+from render3d.scenes import Mesh, Volume
+
+_ANYTHING = Gaussian(0.5)  # what pictures of anything scatter like
+_OF_VIEWS = 1
+
+
+@final
+class PosedViews(nn.Module):
+    """A projection to views of which only the first few have known cameras, the same for all examples.
+
+    The camera of each other view is a latent variable with the prior and the law q of a `CameraSearch`, which looks at
+    the density of the canvas. What it sees only chooses cameras; how probable a view is from there, the projection
+    says.
+
+    A view may also be of something else: with a small probability it is any picture, Gaussian noise round black. So a
+    view that the canvas does not explain yet does not spoil what others have taught; it counts as soon as it fits.
+
+    Args:
+        pictures: What draws the canvas.
+        anchors: ``[K]``: cameras of the first K views.
+        search: Finds those of the others.
+        outliers: The probability that a view is of something else.
+        drawn: In training, only so many of the other views are drawn, the same of all examples, and stand for all of
+            them: the mean of the bound stays as it is. None draws all.
+
+    Raises:
+        ModelError: A probability that is not between 0 and 1, or no view to be drawn.
+    """
+
+    def __init__(
+        self,
+        pictures: DepthPictures,
+        anchors: Cameras,
+        search: CameraSearch,
+        *,
+        outliers: float = 0.05,
+        drawn: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 < outliers < 1 or (drawn is not None and drawn < 1):
+            raise ModelError(
+                f"outliers must lie between 0 and 1, and drawn be at least 1 or None; got {outliers} and {drawn}."
+            )
+        self.pictures, self.anchors, self.search = pictures, anchors, search
+        self.outliers, self.drawn = outliers, drawn
+
+    def forward(self, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key) -> Tensor:
+        """``[N, views, 1, H, W]``, seen by these cameras."""
+        if cameras is None:
+            raise ModelError("Views cannot be drawn without cameras, and the batch has none. Pass cameras.")
+        return self.draw(_canvas(scene), cameras)
+
+    def log_prob(
+        self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
+    ) -> Tensor:
+        """``[N]``, nats: ``log p(x given scene, cameras)``, with ``log p - log q`` of the cameras that are found."""
+        canvas, known = _canvas(scene), self.anchors.views
+        kept, share = self._kept(x.shape[1] - known, key)
+        anchored, others = x[:, :known], x[:, known:][:, kept]
+        found = None
+        if cameras is None:
+            found = self.find(canvas, others, key)
+            cameras = self.with_anchors(found.cameras)
+        elif cameras.views != x.shape[1]:
+            raise ModelError(f"There are {x.shape[1]} views, and cameras of {cameras.views}. Pass one for each view.")
+        else:
+            cameras = Cameras.cat([cameras[:, :known], cameras[:, known:][:, kept]])
+        drawn = self.draw(canvas, cameras)
+        each = _by_view(likelihood, others, drawn[:, known:])
+        if found is not None:
+            anything = math.log(self.outliers) + _by_view(_ANYTHING, others, torch.zeros_like(others))
+            each = torch.logaddexp(math.log1p(-self.outliers) + each + found.log_ratio, anything)
+        return likelihood.log_prob(anchored, drawn[:, :known]) + share * each.sum(1)
+
+    def _kept(self, count: int, key: Key) -> tuple[Tensor, float]:
+        """Which views are drawn, and how many each of them stands for."""
+        if not self.training or self.drawn is None or self.drawn >= count:
+            return torch.arange(count), 1.0
+        order = np.random.default_rng(key.fold_in(_OF_VIEWS).seed).permutation(count)
+        return torch.from_numpy(order[: self.drawn]), count / self.drawn
+
+    def draw(self, canvas: Tensor, cameras: Cameras) -> Tensor:
+        """``[N, views, 1, H, W]``."""
+        pictures: Tensor = self.pictures(self._volume(canvas), cameras)
+        return pictures
+
+    def find(self, canvas: Tensor, views: Tensor, key: Key | None) -> Found:
+        """The cameras ``[N, V]`` of views ``[N, V, 1, H, W]``; see `CameraSearch.find`."""
+        return self.search.find(lambda cameras: self.draw(canvas, cameras), views, key)
+
+    def with_anchors(self, cameras: Cameras) -> Cameras:
+        """``[N, K + V]``: the known ones, and then these, ``[N, V]``."""
+        known = Cameras.stack([self.anchors.to(cameras.device)] * len(cameras.world_to_camera))
+        return Cameras.cat([known, cameras])
+
+    def _volume(self, canvas: Tensor) -> Volume:
+        learned = not isinstance(self.pictures.renderer, EmissionAbsorption)
+        return volume_of(canvas) if learned else density_of(canvas)
+
+
+def density_of(canvas: Tensor) -> Volume:
+    """The density alone of canvases ``[N, C, D, H, W]``."""
+    return volume_of(canvas[:, :1])
+
+
+def _by_view(likelihood: Likelihood, x: Tensor, x_hat: Tensor) -> Tensor:
+    """``[N, views]``, nats."""
+    return likelihood.log_prob(x.flatten(0, 1), x_hat.flatten(0, 1)).reshape(x.shape[:2])
+
+
+def _canvas(scene: Inferred) -> Tensor:
+    if isinstance(scene, Mesh):
+        raise ModelError("Views of depth are drawn of a canvas; got a mesh. Use a CanvasWriter.")
+    return scene
