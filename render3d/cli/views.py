@@ -17,6 +17,7 @@ from render3d.datasets.generation.protocols import PROTOCOLS, R2N2, Given, Proto
 from render3d.datasets.generation.run import Advance, Result, generate
 from render3d.datasets.generation.settings import ViewsSettings
 from render3d.datasets.shapes import find_shapes
+from render3d.datasets.shapes.upright import Up
 from render3d.errors import DatasetError
 from render3d.renderers import Shading
 from render3d.renderers.by_name import names_in
@@ -44,6 +45,7 @@ def views(
     layout: str = "nerfstudio",
     radius: float | None = None,
     keep_size: bool = False,
+    up: Up = "y",
     samples_per_pixel: int = 1,
     renderer: str = "opengl",
     seed: int = 0,
@@ -77,6 +79,7 @@ def views(
         layout: How files lie on disk: nerfstudio, r2n2 or shards.
         radius: Objects are moved to the middle and scaled to this; by default 1, for r2n2 0.5.
         keep_size: Leave objects where they are, as large as they are.
+        up: The axis of the files that points up: z in ModelNet.
         samples_per_pixel: A square number; more than 1 smooths edges of rgb and alpha.
         renderer: A back end by its name, or module:Class for one of your own.
         seed: Of the places of random cameras.
@@ -100,6 +103,7 @@ def views(
         layout=layout,
         shading=Shading(samples_per_pixel=samples_per_pixel),
         radius=_radius(radius, keep_size, cameras),
+        up=up,
         renderer=renderer,
         seed=seed,
     )
