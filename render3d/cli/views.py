@@ -1,9 +1,12 @@
 """``render3d views``: training views from a collection of meshes."""
 
+import contextlib
 import dataclasses
 import importlib
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -110,7 +113,7 @@ def views(
     workers_of = _engine(engine, {"workers": workers, "address": address})
     shapes = find_shapes(models, collection).select(classes=names_in(classes) or None)[:limit]
     console = Console(stderr=as_json)
-    with _Bar(console) as bar:
+    with _nothing_on_stdout() if as_json else contextlib.nullcontext(), _Bar(console) as bar:
         try:
             limits = Limits(timeout, round(memory * 2**30))
             result = generate(shapes, settings, out, workers_of, limits, resume=resume, progress=bar.advance)
@@ -155,6 +158,20 @@ def _engine(name: str, flags: Mapping[str, Any]) -> Engine:
     module, kind = place.split(":")
     made: Engine = getattr(importlib.import_module(module), kind)(**given)
     return made
+
+
+@contextlib.contextmanager
+def _nothing_on_stdout() -> Iterator[None]:
+    """What libraries print, and processes that are started meanwhile, goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class _Bar:

@@ -1,16 +1,26 @@
 """``render3d views`` as it is typed."""
 
+import contextlib
+import functools
+import io
+import itertools
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from rich.console import Console
+from rich.progress import Progress
+
 from render3d import Cameras, Mesh, cli
 from render3d.cli import views
 from render3d.datasets.generation.engine import Limits
 from render3d.datasets.generation.local import LocalEngine
+from render3d.datasets.generation.run import Advance
 from render3d.datasets.generation.settings import ViewsSettings
 from render3d.view_files import camera_transforms
 
@@ -61,7 +71,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict:
 def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.CaptureFixture[str]) -> None:
     words = "--protocol orbit --views 5 --size 32 --distance 4 --fov 30 --near 2 --far 6 --outputs alpha,depth"
     words += (
-        " --radius 1.5 --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3 --timeout 7 --memory 0.5"
+        " --radius 1.5 --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3 --timeout 7 --memory 0.5 --up z"
     )
     assert run(models, "--out", "here", *words.split()) == 130
     assert "nothing is lost. Go on by the same command with --resume" in capsys.readouterr().err
@@ -77,7 +87,7 @@ def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.Capture
         "far": 6.0,
         "elevation_degrees": 20.0,
     }
-    assert (settings.outputs, settings.radius, settings.seed) == (("alpha", "depth"), 1.5, 9)
+    assert (settings.outputs, settings.radius, settings.up, settings.seed) == (("alpha", "depth"), 1.5, "z", 9)
     assert settings.shading.samples_per_pixel == 4
     assert [shape.id for shape in asked["shapes"]] == ["round/ball"]
     assert asked["engine"] == LocalEngine(3)
@@ -127,6 +137,31 @@ def test_what_cannot_be_is_said_in_a_line(
     assert message in error
     assert error.startswith("render3d views: ")
     assert not (models.parent / "out").exists()
+
+
+def test_the_bar_tells_how_many_a_second_what_failed_and_how_long_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(views, "Progress", functools.partial(Progress, get_time=lambda: float(next(ticks))))
+    shown = io.StringIO()
+    with views._Bar(Console(file=shown, force_terminal=True, color_system=None, width=120)) as bar:
+        for made in range(5):
+            bar.advance(Advance(total=40, kept=2, made=made, failed=1))
+    last = shown.getvalue().rsplit("views", 1)[1]
+    assert re.search(r"7/40.*\d objects/s +1 failed.*left .*\d:\d\d:\d\d", last), last
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_json_is_all_that_is_on_standard_output(capfd: pytest.CaptureFixture[str], broken: bool) -> None:
+    """Whatever libraries print in this process, or in those that it starts."""
+    with contextlib.suppress(ValueError), views._nothing_on_stdout():
+        subprocess.run(["echo", "from elsewhere"], check=True)
+        print("from here", flush=True)
+        if broken:
+            raise ValueError
+    print("{}", flush=True)
+    out, errors = capfd.readouterr()
+    assert out == "{}\n"
+    assert errors == "from elsewhere\nfrom here\n"
 
 
 def test_models_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

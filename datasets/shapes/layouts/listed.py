@@ -19,8 +19,8 @@ _SUFFIXES = (".txt", ".csv")
 class Listed:
     """A ``.txt`` of one path a line, or a ``.csv`` of columns.
 
-    Those are ``path`` and, if known, ``label``, ``split``, ``creator`` and ``licence``. Paths are relative to the folder
-    of the list. In a ``.txt``, empty lines and those that begin with ``#`` are passed over.
+    Those are ``path`` and, if known, ``label``, ``split``, ``creator``, ``licence``. Paths are relative to the
+    folder of the list. In a ``.txt``, empty lines and those that begin with ``#`` are passed over.
     """
 
     name: ClassVar[str] = "list"

@@ -58,6 +58,8 @@ def test_a_run_writes_its_folder(out: Path, shapes: Shapes) -> None:
                 "id": name,
                 "label": name.split("/")[0],
                 "split": "",
+                "creator": "",
+                "licence": "",
                 "place": f"objects/{name}",
                 "sha256": sha256_of(out / "objects" / name / "object.json"),
             }
@@ -307,11 +309,11 @@ def test_a_torn_line_of_failures_costs_only_itself(shapes: Shapes, settings: Vie
     assert not engine.asked
 
 
-def test_a_large_mesh_is_ended_by_its_bound(tmp_path: Path, settings: ViewsSettings) -> None:
+def test_a_mesh_of_ten_million_faces_is_ended_by_the_bound_on_memory(tmp_path: Path, settings: ViewsSettings) -> None:
     (tmp_path / "models").mkdir()
     with (tmp_path / "models" / "large.obj").open("w") as stream:
         stream.write("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
-        stream.writelines(["f 1 2 3\n" * 1000] * 4000)
+        stream.writelines(["f 1 2 3\n" * 1000] * 10_000)
     shapes = find_shapes(tmp_path / "models")
     result = generate(shapes, settings, tmp_path / "out", LocalEngine(1), Limits(60, 3 * 2**28))
     assert [failure.kind for failure in result.failures] == ["memory"]
