@@ -91,6 +91,10 @@ def test_bytes_depend_neither_on_workers_nor_on_their_number_nor_on_the_order(
     assert len(tree(out)) == 3 * (3 * 4 + 2) + 2
     for name in ("backwards", "two", "one"):
         assert tree(tmp_path / name) == tree(out)
+    workers = json.loads((tmp_path / "two" / "metrics.json").read_text())["memory_mib"]
+    assert sum(worker["objects"] for worker in workers) == 3
+    assert all(50 < worker["after_tenth"] <= worker["most"] < 4096 for worker in workers)
+    assert workers[0]["worker"] in (tmp_path / "two" / "report.html").read_text()
     some = {name: value for name, value in tree(tmp_path / "some").items() if name.startswith("objects")}
     assert some
     assert some.items() <= tree(out).items()
