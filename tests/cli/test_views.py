@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from rich.console import Console
 from rich.progress import Progress
 
@@ -72,9 +71,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.CaptureFixture[str]) -> None:
     words = "--protocol orbit --views 5 --size 32 --distance 4 --fov 30 --near 2 --far 6 --outputs alpha,depth"
-    words += (
-        " --radius 1.5 --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3 --timeout 7 --memory 0.5 --up z"
-    )
+    words += " --radius 1.5 --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3 --timeout 7 --memory 0.5 --up z"
     assert run(models, "--out", "here", *words.split()) == 130
     assert "nothing is lost. Go on by the same command with --resume" in capsys.readouterr().err
     settings: ViewsSettings = asked["settings"]
