@@ -71,7 +71,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.CaptureFixture[str]) -> None:
     words = "--protocol orbit --views 5 --size 32 --distance 4 --fov 30 --near 2 --far 6 --outputs alpha,depth"
-    words += " --radius 1.5 --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3 --timeout 7 --memory 0.5 --up z"
+    words += " --radius 1.5 --up z --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3"
+    words += " --timeout 7 --memory 0.5"
     assert run(models, "--out", "here", *words.split()) == 130
     assert "nothing is lost. Go on by the same command with --resume" in capsys.readouterr().err
     settings: ViewsSettings = asked["settings"]
@@ -156,10 +157,11 @@ def test_what_libraries_and_their_processes_print_is_kept_off_standard_output(
     monkeypatch.setattr(sys, "stdout", os.fdopen(1, "w", closefd=False))  # not the one that pytest puts there
     with contextlib.suppress(ValueError), views._nothing_on_stdout():
         subprocess.run(["echo", "from elsewhere"], check=True)
-        print("from here", flush=True)
+        sys.stdout.write("from here\n")
         if broken:
             raise ValueError
-    print("{}", flush=True)
+    sys.stdout.write("{}\n")
+    sys.stdout.flush()
     out, errors = capfd.readouterr()
     assert out == "{}\n"
     assert errors == "from elsewhere\nfrom here\n"
