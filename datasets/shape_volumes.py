@@ -14,8 +14,9 @@ from rich.console import Console
 
 from render3d.datasets.base import SPLITS, Split, VolumeDataset, check_at_least, check_choice
 from render3d.datasets.shapes import Shape, Shapes, Skipped, find_shapes, with_splits
+from render3d.datasets.shapes.upright import Up
 from render3d.datasets.voxelized import VoxelizedShapes
-from render3d.datasets.voxelizing import Up, VoxelizedSettings, Voxels
+from render3d.datasets.voxelizing import VoxelizedSettings, Voxels
 from render3d.errors import DatasetError
 from render3d.scenes.volume import Kind
 
@@ -34,9 +35,9 @@ class ShapesSettings:
 
     Attributes:
         collection: How it is laid out: a name that `find_shapes` takes.
-        classes: Those to keep, in this order; none: all that have ``least_models``.
-        least_models: How many models a class must have, over all splits, where ``classes`` names none. A class of two
-            can be neither learnt nor judged.
+        class_names: Those to keep, in this order; none: all that have ``least_models``.
+        least_models: How many models a class must have, over all splits, where no ``class_names`` are given. A class
+            of two can be neither learnt nor judged.
         fractions: Of train, validation and test, where the collection brings no splits; where it brings no validation,
             as ModelNet does, the first two share out what is to train.
         size: As in `VoxelizedSettings`, like the next three.
@@ -54,7 +55,7 @@ class ShapesSettings:
     """
 
     collection: str = "sweethome3d"
-    classes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     least_models: int = 20
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
     size: int = 30
@@ -67,8 +68,8 @@ class ShapesSettings:
     def __post_init__(self) -> None:
         check_at_least(1, least_models=self.least_models)
         check_choice("turns", self.turns, get_args(Turns))
-        if len(set(self.classes)) < len(self.classes):
-            raise DatasetError(f"classes must name each class once; got {', '.join(self.classes)}.")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise DatasetError(f"class_names must name each class once; got {', '.join(self.class_names)}.")
         _ = self.voxels  # which checks the rest
 
     @property
@@ -184,15 +185,17 @@ def _divided(shapes: Shapes, fractions: tuple[float, float, float]) -> Shapes:
 
 
 def _of_classes(shapes: Shapes, settings: ShapesSettings) -> Shapes:
-    if settings.classes or not shapes.classes:
-        return shapes.select(classes=settings.classes) if settings.classes else shapes
+    if settings.class_names:
+        return shapes.select(classes=settings.class_names)
+    if not shapes.classes:
+        return shapes
     count = Counter(shape.label for shape in shapes if shape.label)
     kept = [name for name in shapes.classes if count[name] >= settings.least_models]
     if not kept:
         name, most = count.most_common(1)[0]
         raise DatasetError(
             f"No class has {settings.least_models} models; the largest, {name!r}, has {most}. Lower least_models, or "
-            "name classes."
+            "give class_names."
         )
     return shapes.select(classes=kept)
 
@@ -223,6 +226,6 @@ def _check_each_can_be_learnt(shapes: Shapes) -> None:
     empty = [name for name in shapes.classes if not count[name]]
     if empty or not count:
         raise DatasetError(
-            f"No shape to train on is of {', '.join(map(repr, empty)) or 'this collection'}. Name classes without it, "
-            "or give more to the first of the fractions."
+            f"No shape to train on is of {', '.join(map(repr, empty)) or 'this collection'}. Give class_names without "
+            "it, or give more to the first of the fractions."
         )

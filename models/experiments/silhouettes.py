@@ -1,6 +1,7 @@
 """Silhouettes of volumes: what a model is conditioned on, and what its samples are judged by."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.renderers import MaxProjection
+from render3d.renderers.base import EmptyViewWarning
 from render3d.scenes import Volume
 
 CameraKind = Literal["fixed", "random"]
@@ -33,8 +35,14 @@ def other_cameras(image_size: tuple[int, int]) -> Cameras:
 
 @torch.no_grad()
 def silhouettes(occupancy: Tensor, cameras: Cameras) -> Tensor:
-    """Volumes ``[N, 1, D, H, W]`` of occupancy 0-1, as seen by ``[views]``: ``[N, views, 1, h, w]``, 0-1."""
-    alpha: Tensor = MaxProjection()(Volume.from_occupancy(occupancy[:, 0]), cameras, ("alpha",)).alpha
+    """Volumes ``[N, 1, D, H, W]`` of occupancy 0-1, as seen by ``[views]``: ``[N, views, 1, h, w]``, 0-1.
+
+    That of an empty volume is empty.
+    """
+    volumes = Volume.from_occupancy(occupancy[:, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyViewWarning)
+        alpha: Tensor = MaxProjection()(volumes, cameras, ("alpha",)).alpha
     return alpha
 
 

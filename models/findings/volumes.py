@@ -17,24 +17,26 @@ _OF_SAMPLES = 5
 
 def find(run: Run) -> Findings:
     """Pictures alone."""
-    batch = Source(run.recipe, "test").batch(range(_SHOWN))
+    test = Source(run.recipe, "test")
+    batch = test.batch(range(min(_SHOWN, len(test))))
     return Findings({}, (_samples(run, batch), _reconstructions(run.model, batch)))
 
 
 @torch.no_grad()
 def _samples(run: Run, batch: Batch) -> report.Html:
-    model, key = run.model, Key(run.recipe.training.seed)
-    latents = model.noise(_SHOWN, key.fold_in(_OF_SAMPLES)).to(model.start)
+    model, key, count = run.model, Key(run.recipe.training.seed), len(batch.x)
+    latents = model.noise(count, key.fold_in(_OF_SAMPLES)).to(model.start)
     states = model.imagine(latents, batch.to(model.start.device).context)
     means = model.likelihood.mean(model.decode(states, batch, key)).cpu()
-    learnt_from = Source(run.recipe, "train").batch(range(_SHOWN)).x
+    training = Source(run.recipe, "train")
+    learnt_from = training.batch([index % len(training) for index in range(count)]).x
     note = "Above, what the model imagines: the mean of p(x given z) for z from the prior. Below, training data."
     return report.section(
         "Samples",
         report.paragraph(note),
         report.gallery(
             {"sample": portraits(means), "training data": portraits(learnt_from)},
-            [str(number + 1) for number in range(_SHOWN)],
+            [str(number + 1) for number in range(count)],
         ),
         report.animation(turntable(means[0]), "The first sample on a turntable"),
     )
@@ -43,7 +45,7 @@ def _samples(run: Run, batch: Batch) -> report.Html:
 @torch.no_grad()
 def _reconstructions(model: SequentialModel, batch: Batch) -> report.Html:
     here = batch.to(model.start.device)
-    states, kl = model.infer(here, model.noise(_SHOWN, Key(0)).to(model.start))
+    states, kl = model.infer(here, model.noise(len(batch.x), Key(0)).to(model.start))
     means = model.likelihood.mean(model.decode(states, here, Key(0))).cpu()
     rows = {"held-out volume": portraits(batch.x), "reconstruction": portraits(means)}
     captions = [f"KL {value:.0f} nats" for value in kl.sum(1).tolist()]

@@ -75,12 +75,12 @@ def test_classes_that_are_large_enough_are_kept_or_those_that_are_named(make: Ma
     root = make(chair=9, lamp=3, sofa=6)
     large = volumes_of_shapes(settings(least_models=6, fractions=(0.6, 0.2, 0.2)), root, "train")
     assert large.classes == ("chair", "sofa")
-    chosen = settings(classes=("sofa", "lamp"), fractions=(1.0, 0.0, 0.0))
+    chosen = settings(class_names=("sofa", "lamp"), fractions=(1.0, 0.0, 0.0))
     named = volumes_of_shapes(chosen, root, "train")
     assert named.classes == ("sofa", "lamp") and Counter(named.labels) == {0: 6, 1: 3}
     assert [named[number].label for number in range(9)] == list(named.labels)
     assert named.fingerprint()["classes"] == '["sofa", "lamp"]'
-    other = volumes_of_shapes(settings(classes=("lamp", "sofa"), fractions=(1.0, 0.0, 0.0)), root, "train")
+    other = volumes_of_shapes(settings(class_names=("lamp", "sofa"), fractions=(1.0, 0.0, 0.0)), root, "train")
     assert named.fingerprint() != other.fingerprint()
 
 
@@ -89,13 +89,13 @@ def test_no_class_and_classes_without_a_shape_to_train_on_are_errors_that_say_wh
     with pytest.raises(DatasetError, match="No class has 9 models; the largest, 'chair', has 3. Lower least_models"):
         volumes_of_shapes(settings(least_models=9), root, "train")
     with pytest.raises(DatasetError, match="classes must be of chair, lamp; got table"):
-        volumes_of_shapes(settings(classes=("chair", "table")), root, "train")
+        volumes_of_shapes(settings(class_names=("chair", "table")), root, "train")
     chairs = [f"chair/chair_{n}.off,chair,{split}" for n, split in enumerate(SPLITS)]
     path = listed(root, *chairs, "lamp/lamp_0.off,lamp,test", "lamp/lamp_1.off,lamp,validation")
-    with pytest.raises(DatasetError, match="No shape to train on is of 'lamp'. Name classes without it"):
+    with pytest.raises(DatasetError, match="No shape to train on is of 'lamp'. Give class_names without it"):
         volumes_of_shapes(settings(collection="list"), path, "test")
-    with pytest.raises(DatasetError, match="classes must name each class once"):
-        settings(classes=("chair", "chair"))
+    with pytest.raises(DatasetError, match="class_names must name each class once"):
+        settings(class_names=("chair", "chair"))
     with pytest.raises(DatasetError, match="turns must be one of 'none', 'quarter', 'any'; got 'half'"):
         settings(turns="half")
 

@@ -33,6 +33,11 @@ def engine() -> InThisProcess:
     return InThisProcess()
 
 
+@pytest.fixture(scope="module")
+def in_this_process() -> InThisProcess:
+    return InThisProcess()
+
+
 @pytest.fixture
 def backwards() -> InThisProcess:
     return InThisProcess(backwards=True)

@@ -58,6 +58,8 @@ def test_a_run_writes_its_folder(out: Path, shapes: Shapes) -> None:
                 "id": name,
                 "label": name.split("/")[0],
                 "split": "",
+                "creator": "",
+                "licence": "",
                 "place": f"objects/{name}",
                 "sha256": sha256_of(out / "objects" / name / "object.json"),
             }
@@ -89,6 +91,10 @@ def test_bytes_depend_neither_on_workers_nor_on_their_number_nor_on_the_order(
     assert len(tree(out)) == 3 * (3 * 4 + 2) + 2
     for name in ("backwards", "two", "one"):
         assert tree(tmp_path / name) == tree(out)
+    workers = json.loads((tmp_path / "two" / "metrics.json").read_text())["memory_mib"]
+    assert sum(worker["objects"] for worker in workers) == 3
+    assert all(50 < worker["after_tenth"] <= worker["most"] < 4096 for worker in workers)
+    assert workers[0]["worker"] in (tmp_path / "two" / "report.html").read_text()
     some = {name: value for name, value in tree(tmp_path / "some").items() if name.startswith("objects")}
     assert some
     assert some.items() <= tree(out).items()
@@ -307,11 +313,11 @@ def test_a_torn_line_of_failures_costs_only_itself(shapes: Shapes, settings: Vie
     assert not engine.asked
 
 
-def test_a_large_mesh_is_ended_by_its_bound(tmp_path: Path, settings: ViewsSettings) -> None:
+def test_a_mesh_of_ten_million_faces_is_ended_by_the_bound_on_memory(tmp_path: Path, settings: ViewsSettings) -> None:
     (tmp_path / "models").mkdir()
     with (tmp_path / "models" / "large.obj").open("w") as stream:
         stream.write("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
-        stream.writelines(["f 1 2 3\n" * 1000] * 4000)
+        stream.writelines(["f 1 2 3\n" * 1000] * 10_000)
     shapes = find_shapes(tmp_path / "models")
     result = generate(shapes, settings, tmp_path / "out", LocalEngine(1), Limits(60, 3 * 2**28))
     assert [failure.kind for failure in result.failures] == ["memory"]
