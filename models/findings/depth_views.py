@@ -10,6 +10,7 @@ from render3d import report
 from render3d.cameras import Cameras
 from render3d.datasets import Split, VolumeDataset
 from render3d.datasets.from_settings import dataset_from
+from render3d.models.camera_search import CameraSearch
 from render3d.models.depth_pictures import DepthPictures
 from render3d.models.evaluation import Estimate
 from render3d.models.experiments.depth_views import DepthExample, DepthPicturesOf, DepthViews
@@ -85,7 +86,8 @@ def study(run: Run) -> Study:
     turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
     factor = best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
     novel = _novel(run, held_out, turn, factor)
-    found = projection.find(held_out.canvas, held_out.views, None).cameras
+    search = experiment.search
+    found = search.find(lambda cameras: projection.draw(held_out.canvas, cameras), held_out.views, None).cameras
     aligned = turned(found, -turn)
     figures = {
         "split": "test",
@@ -95,7 +97,7 @@ def study(run: Run) -> Study:
         "density_factor": factor,
         **_compared(novel),
         "cameras": _of_cameras(aligned, held_out, run.classes),
-        "cameras_in_true_volumes": _of_cameras(_found_in_truth(projection, held_out), held_out, run.classes),
+        "cameras_in_true_volumes": _of_cameras(_found_in_truth(search, held_out), held_out, run.classes),
         "rmse_of_random_views": {
             "from_cameras_found": _rmse(projection, held_out, found),
             "from_true_cameras": _rmse(projection, held_out, turned(held_out.cameras, turn)),
@@ -166,10 +168,10 @@ def _estimate(values: Tensor) -> dict[str, Any]:
     return Estimate.of(values[~values.isnan()]).named("mean")
 
 
-def _found_in_truth(projection: PosedViews, objects: Objects) -> Cameras:
+def _found_in_truth(search: CameraSearch, objects: Objects) -> Cameras:
     """Where the same search finds cameras that looks at the truth: what symmetry hides, no model can find."""
     pictures = DepthPictures(EmissionAbsorption())
-    return projection.search.find(lambda cameras: pictures(objects.volumes, cameras), objects.views, None).cameras
+    return search.find(lambda cameras: pictures(objects.volumes, cameras), objects.views, None).cameras
 
 
 def _rmse(projection: PosedViews, objects: Objects, cameras: Cameras) -> float:
