@@ -100,12 +100,6 @@ class ShapeVolumes(VolumeDataset):
     def __len__(self) -> int:
         return len(self.voxelized)
 
-    @property
-    def labels(self) -> tuple[int, ...]:
-        """The label of each example, without making it."""
-        number = {name: label for label, name in enumerate(self.classes)}
-        return tuple(number.get(shape.label, 0) for shape in self.voxelized.shapes)
-
     def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         volume, label = self.voxelized[index]
         voxels: Voxels = volume[0].numpy() > 0
@@ -131,9 +125,10 @@ def volumes_of_shapes(settings: ShapesSettings, path: Path, split: Split, *, see
         DatasetError: No such collection or class; a class without a shape to train on; a split without shapes.
     """
     chosen = _of_classes(_divided(find_shapes(path, settings.collection), settings.fractions), settings)
-    usable = _usable(chosen, cache_folder() / "voxels", settings.voxels)
+    cache = cache_folder() / "voxels"
+    usable = _usable(chosen, cache, settings.voxels)
     _check_each_can_be_learnt(usable)
-    return ShapeVolumes(split, VoxelizedShapes(split, usable, cache_folder() / "voxels", settings.voxels), settings)
+    return ShapeVolumes(split, VoxelizedShapes(split, usable, cache, settings.voxels), settings, seed=seed)
 
 
 def cache_folder() -> Path:

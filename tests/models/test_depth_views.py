@@ -307,9 +307,8 @@ def test_the_density_of_the_analytic_projection_is_fitted() -> None:
 
 def test_findings_hold_every_comparison_and_pictures(tmp_path: Path) -> None:
     settings = TrainSettings(updates=1, batch_size=4, validation_examples=4)
-    recipe = dataclasses.replace(
-        multiview(experiment=small(vertical_fov_degrees=34.0, image=24), training=settings), data=DATA
-    )
+    made = multiview(experiment=small(vertical_fov_degrees=34.0, image=24), training=settings)
+    recipe = dataclasses.replace(made, data=DATA)
     train_to_folder(recipe, tmp_path, device="cpu", evaluation_samples=1)
     found = json.loads((tmp_path / "metrics.json").read_text())["findings"]
     assert found["objects"] == 6 and found["novel_views"] == 8
