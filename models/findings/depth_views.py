@@ -86,7 +86,7 @@ def study(run: Run) -> Study:
     turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
     factor = best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
     novel = _novel(run, held_out, turn, factor)
-    search = experiment.search
+    search = dataclasses.replace(experiment.search, pixels=experiment.image, halvings=3)  # finer than in training
     found = search.find(lambda cameras: projection.draw(held_out.canvas, cameras), held_out.views, None).cameras
     aligned = turned(found, -turn)
     figures = {
