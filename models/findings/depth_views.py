@@ -33,7 +33,7 @@ from render3d.renderers import EmissionAbsorption
 from render3d.scenes import Volume
 
 _OBJECTS = 100
-_TO_FIT = 24  # training objects for the turn of the frame and the density of the analytic projection
+_TO_FIT = 60  # training objects for the turn of the frame and the density of the analytic projection
 _NOVEL = 8
 _SHOWN = 3
 _OF_SAMPLES = 6
@@ -83,7 +83,9 @@ def study(run: Run) -> Study:
     assert isinstance(experiment, DepthViews) and isinstance(projection, PosedViews)
     rig = experiment.viewpoints.rig
     learnt_from, held_out = _objects(run, "train", _TO_FIT), _objects(run, "test", _OBJECTS)
-    turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
+    turn = 0.0  # where cameras are known, so is the frame
+    if experiment.cameras == "inferred":
+        turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
     factor = best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
     novel = _novel(run, held_out, turn, factor)
     search = dataclasses.replace(experiment.search, pixels=experiment.image, halvings=3)  # finer than in training
