@@ -97,7 +97,7 @@ class ColoredSolids(SeededDataset[ColoredExample]):
     """Pictures of cubes, spheres, pyramids, cylinders, capsules and ellipsoids (Rezende et al., 2016).
 
     The label of example ``index`` is ``index % 6``. All pictures of an epoch are drawn when the first is asked for, and
-    kept: 20 kB each.
+    kept: 20 kB each. OpenGL does not survive a fork: ``DataLoader(..., multiprocessing_context="spawn")``.
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``.

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from render3d.datasets.base import SPLITS, Split, VolumeDataset, check_at_least, check_choice
 from render3d.datasets.shapes import Shape, Shapes, Skipped, find_shapes, with_splits
+from render3d.datasets.shapes.upright import Up
 from render3d.datasets.voxelized import VoxelizedShapes
-from render3d.datasets.voxelizing import Up, VoxelizedSettings, Voxels
+from render3d.datasets.voxelizing import VoxelizedSettings, Voxels
 from render3d.errors import DatasetError
 from render3d.scenes.volume import Kind
 

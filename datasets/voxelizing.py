@@ -1,18 +1,18 @@
 """From shapes of collections, sound or not, to voxels of one grid."""
 
 import dataclasses
-from typing import Literal, final, get_args
+from typing import final, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from render3d.datasets.base import check_at_least, check_choice
+from render3d.datasets.shapes.upright import Up, upright
 from render3d.errors import MeshError
 from render3d.scenes import Mesh, Volume
 from render3d.scenes.volume import Kind
 
 Voxels = npt.NDArray[np.bool_]
-Up = Literal["y", "z"]
 
 # The share by which shapes are made smaller, so that what lies in the border of the margin touches no voxel of it.
 _SLACK = 1e-4
@@ -55,9 +55,7 @@ def voxels_of(mesh: Mesh, settings: VoxelizedSettings) -> Voxels:
         VolumeError: No voxel is in it.
     """
     mesh = mesh.without_colors() if _is_sound(mesh) else mesh.without_colors().repair()
-    vertices = mesh.vertices.double()
-    if settings.up == "z":
-        vertices = vertices[:, [0, 2, 1]] * vertices.new_tensor([1, 1, -1])
+    vertices = upright(mesh, settings.up).vertices.double()
     used = vertices[mesh.faces.reshape(-1)]
     low, high = used.amin(0), used.amax(0)
     half = float((high - low).max()) / 2

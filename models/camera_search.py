@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple, final
 
@@ -12,6 +13,7 @@ from render3d.cameras import Cameras
 from render3d.datasets import RandomCameras
 from render3d.errors import ModelError
 from render3d.randomness import Key, standard_normal
+from render3d.renderers.base import EmptyViewWarning
 
 
 class Found(NamedTuple):
@@ -39,7 +41,7 @@ class CameraSearch:
     """q(camera given picture, volume), where cameras look at the origin, upright, from anywhere in a zone of a sphere.
 
     The prior is uniform over the zone. In sine of elevation and azimuth the zone is a rectangle, and equal cells of it
-    have equal probability. The volume is drawn from the centres of all cells of a grid, and the picture is compared
+    have equal probability. The object is drawn from the centres of all cells of a grid, and the picture is compared
     with each: a cell is drawn with a probability that falls with the squared difference. It is cut into four, and so
     on; the camera is uniform within the last cell. Whatever the differences tell, this is a law whose density is known,
     so a bound stays a bound. All cells are tried, so there is no local optimum to be caught in at the start.
@@ -57,8 +59,8 @@ class CameraSearch:
     """
 
     places: RandomCameras
-    rows: int = 5
-    columns: int = 12
+    rows: int = 4
+    columns: int = 10
     halvings: int = 2
     pixels: int = 12
     spread: float = 0.2
@@ -87,7 +89,9 @@ class CameraSearch:
         for level in range(self.halvings + 1):
             if level:
                 cells = _quarters(cells)
-            drawn = draw(self._cameras(cells, level, small=True)).flatten(2)
+            with warnings.catch_warnings():  # small pictures of thin objects may be empty
+                warnings.simplefilter("ignore", EmptyViewWarning)
+                drawn = draw(self._cameras(cells, level, small=True)).flatten(2)
             drawn = drawn[:, None] if level == 0 else drawn.reshape(count, number, 4, -1)
             error = (small[:, :, None] - drawn).square().sum(-1)  # [N, V, cells]
             log_law = torch.log_softmax(-error / (2 * self.spread**2), dim=-1)

@@ -2,7 +2,6 @@
 
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from render3d.cameras import Cameras
@@ -10,7 +9,7 @@ from render3d.errors import ModelError
 from render3d.images import Rendering
 from render3d.renderers import LearnedProjection
 from render3d.renderers.base import Renderer
-from render3d.renderers.volumetric.warps import depth_range, warp_to_view
+from render3d.renderers.volumetric.warps import depth_range
 from render3d.scenes import Volume
 
 COVERED = 0.375
@@ -45,25 +44,6 @@ class DepthPictures(nn.Module):
         weighted = isinstance(self.renderer, LearnedProjection)
         depth = rendering.depth if weighted else rendering.alpha * rendering.depth
         return _brightness(rendering.alpha, depth, volume.extent, cameras)
-
-
-def sweep(volume: Volume, cameras: Cameras, planes: int) -> Tensor:
-    """What `DepthPictures` of `EmissionAbsorption` are, coarsely and quickly: so many planes, one behind the other.
-
-    Args:
-        volume: ``[N]``, of density.
-        cameras: ``[N, views]`` or ``[views]``.
-        planes: At even depths.
-
-    Returns:
-        ``[N, views, 1, H, W]``.
-    """
-    near, far = (end[..., None, None, None, None] for end in depth_range(volume.extent, cameras))
-    density = warp_to_view(volume, cameras, planes, "frustum")  # [N, views, 1, planes, H, W]
-    clear = torch.exp(-(density * (far - near) / planes).cumsum(-3))  # behind each plane
-    before = torch.cat([torch.ones_like(clear[..., :1, :, :]), clear[..., :-1, :, :]], dim=-3)
-    brightness = 1 - (torch.arange(planes, device=density.device) + 0.5) / (2 * planes)
-    return ((before - clear) * brightness[:, None, None]).sum(-3)
 
 
 def solid_picture(rendering: Rendering, extent: float, cameras: Cameras) -> Tensor:

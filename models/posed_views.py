@@ -26,9 +26,8 @@ _OF_VIEWS = 1
 class PosedViews(nn.Module):
     """A projection to views of which only the first few have known cameras, the same for all examples.
 
-    The camera of each other view is a latent variable with the prior and the law q of a `CameraSearch`, which looks at
-    the density of the canvas. What it sees only chooses cameras; how probable a view is from there, the projection
-    says.
+    The camera of each other view is a latent variable with the prior and the law q of a `CameraSearch`, for which the
+    canvas is drawn by the projection itself, in small pictures.
 
     A view may also be of something else: with a small probability it is any picture, Gaussian noise round black. So a
     view that the canvas does not explain yet does not spoil what others have taught; it counts as soon as it fits.

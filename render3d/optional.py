@@ -1,4 +1,4 @@
-"""Libraries that some back ends stand on and that the package does not install: found, imported, or explained.
+"""Libraries that some parts stand on and that the package does not install: found, imported, or explained.
 
 Nothing but Python is needed to ask, so that `render3d doctor` can.
 """
@@ -92,5 +92,10 @@ NVDIFFRAST = Library(
 )
 MITSUBA = Library("Mitsuba", "mitsuba", "https://mitsuba.readthedocs.io (pip install 'render3d[mitsuba]')")
 
-LIBRARIES = (MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST)
+RAY = Library("Ray", "ray", "https://docs.ray.io (pip install 'render3d[ray]')")
+WEBDATASET = Library(
+    "WebDataset", "webdataset", "https://github.com/webdataset/webdataset (pip install 'render3d[shards]')"
+)
+
+LIBRARIES = (MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, RAY, WEBDATASET)
 """All of them."""

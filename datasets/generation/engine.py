@@ -19,10 +19,14 @@ class Finished:
     Attributes:
         shape: Which.
         seconds: Of each stage, by name: ``loading``, ``rendering``, ``writing``.
+        worker: The process that did it, ``MACHINE:NUMBER``; empty if it was none of its own.
+        memory: Bytes that this process held afterwards; None if it was none of its own.
     """
 
     shape: Shape
     seconds: Mapping[str, float]
+    worker: str = ""
+    memory: int | None = None
 
 
 @final
@@ -35,12 +39,14 @@ class Failed:
         kind: Why, for programs.
         reason: Why, in a sentence.
         trace: Where, for those who mend it; empty where there is none.
+        files: SHA-256 of what was read beside the mesh file, as `render3d.scenes.files.load_mesh` tells it.
     """
 
     shape: Shape
     kind: Kind
     reason: str
     trace: str = ""
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 Outcome = Finished | Failed

@@ -3,14 +3,15 @@
 import csv
 import dataclasses
 import io
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self, final
 
 from render3d.atomic import write_text
 from render3d.datasets.generation.engine import Failed, Kind
+from render3d.datasets.generation.sources import Source, source_checksum
 from render3d.datasets.shapes import Shape
-from render3d.datasets.shapes.checksums import sha256_of
 
 FAILURES = "failures.csv"
 
@@ -26,6 +27,7 @@ class Failure:
         kind: As in `Failed`, like the next.
         reason: In a sentence.
         sha256: Of the source; empty if it cannot be read.
+        files: SHA-256 of what else was read, by name, as JSON.
         trace: As in `Failed`.
     """
 
@@ -34,6 +36,7 @@ class Failure:
     kind: Kind
     reason: str
     sha256: str
+    files: str
     trace: str
 
     @classmethod
@@ -41,18 +44,18 @@ class Failure:
         """What is kept of a failure."""
         shape = failed.shape
         source = shape.path.relative_to(shape.root).as_posix()
-        return cls(shape.id, source, failed.kind, failed.reason, source_checksum(shape), failed.trace)
+        files = json.dumps(dict(failed.files))
+        return cls(shape.id, source, failed.kind, failed.reason, source_checksum(shape), files, failed.trace)
+
+    def would_recur(self, shape: Shape) -> bool:
+        """Whether the shape's files were the reason, and are as they were."""
+        try:
+            return self.kind == "input" and Source(self.sha256, dict(json.loads(self.files))).is_there(shape)
+        except (ValueError, TypeError):  # a damaged line
+            return False
 
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Failure))
-
-
-def source_checksum(shape: Shape) -> str:
-    """SHA-256 of the shape's file; empty if it cannot be read."""
-    try:
-        return sha256_of(shape.path)
-    except OSError:
-        return ""
 
 
 def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
@@ -73,7 +76,11 @@ def read_failures(folder: Path) -> dict[str, Failure]:
         text = (folder / FAILURES).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return {}
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if len(row) == len(_COLUMNS)]
+    limit = csv.field_size_limit(len(text))  # a name in a reason may be longer than what csv takes by default
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if len(row) == len(_COLUMNS)]
+    finally:
+        csv.field_size_limit(limit)
     return {row[0]: Failure(*row) for row in rows if tuple(row) != _COLUMNS}  # type: ignore[arg-type]
 
 

@@ -1,7 +1,9 @@
 """A process that does a job for one shape after another, and is ended when a shape is too much for it."""
 
+import dataclasses
 import multiprocessing
 import os
+import platform
 import threading
 import traceback
 from concurrent.futures import CancelledError, Future, TimeoutError
@@ -11,7 +13,7 @@ from typing import final
 import torch
 from pebble import ProcessExpired, ProcessPool
 
-from render3d.datasets.generation.engine import Failed, Job, Limits, Outcome
+from render3d.datasets.generation.engine import Failed, Finished, Job, Limits, Outcome
 from render3d.datasets.shapes import Shape
 from render3d.errors import BackEndError
 
@@ -113,11 +115,14 @@ def _begin(memory: int | None, threads: int) -> None:
 
 def _do(job: Job, shape: Shape) -> Outcome:
     try:
-        return job(shape)
+        outcome = job(shape)
     except MemoryError as error:
         return Failed(shape, "memory", str(error) or "There is no memory left.", traceback.format_exc())
     except Exception as error:  # a job that does not keep its promise costs its shape only
         return Failed(shape, "crash", f"{type(error).__name__}: {error}", traceback.format_exc())
+    if isinstance(outcome, Finished):
+        return dataclasses.replace(outcome, worker=f"{platform.node()}:{os.getpid()}", memory=_resident())
+    return outcome
 
 
 def _watch(memory: int | None) -> None:

@@ -17,9 +17,11 @@ from render3d.datasets.generation.engine import Failed, Finished, Kind, Outcome
 from render3d.datasets.generation.layouts import layout_by_name
 from render3d.datasets.generation.rendered import RenderedObject
 from render3d.datasets.generation.settings import ViewsSettings
+from render3d.datasets.generation.sources import Source
 from render3d.datasets.generation.store import put
 from render3d.datasets.shapes import Shape
 from render3d.datasets.shapes.checksums import sha256_of
+from render3d.datasets.shapes.upright import upright
 from render3d.errors import BackEndError, GraphicsError, MeshError
 from render3d.image_files import depth_unit
 from render3d.randomness import Key
@@ -50,17 +52,18 @@ class RenderObject:
     def __call__(self, shape: Shape) -> Outcome:
         """Make and store the pictures of a shape."""
         clock = _Clock()
+        files: dict[str, str] = {}
         try:
             with clock.stage("loading"):
-                source = sha256_of(shape.path)
-                mesh = self._normalised(shape.load())
+                source = Source(sha256_of(shape.path), files)
+                mesh = self._normalised(shape.load(files))
             with clock.stage("rendering"):
                 rendered = self._render(shape, mesh, source)
             with clock.stage("writing"):
                 layout = layout_by_name(self.settings.layout)
                 put(self.folder, layout.place(shape), layout.files(rendered), rendered.facts)
         except Exception as error:  # whatever it is, the next shape has its turn
-            return Failed(shape, _kind(error, clock.current), _reason(error), traceback.format_exc())
+            return Failed(shape, _kind(error, clock.current), _reason(error), traceback.format_exc(), files)
         return Finished(shape, clock.seconds)
 
     def render(self, shape: Shape) -> RenderedObject:
@@ -71,10 +74,12 @@ class RenderObject:
             CapabilityError: As `ViewsSettings.make_renderer`.
             OSError: The file cannot be read.
         """
-        source = sha256_of(shape.path)
-        return self._render(shape, self._normalised(shape.load()), source)
+        files: dict[str, str] = {}
+        source = Source(sha256_of(shape.path), files)
+        return self._render(shape, self._normalised(shape.load(files)), source)
 
     def _normalised(self, mesh: Mesh) -> Mesh:
+        mesh = upright(mesh, self.settings.up)
         if self.settings.radius is None:
             return mesh
         unit = mesh.normalized()
@@ -83,7 +88,7 @@ class RenderObject:
         back[..., :3, :3] /= self.settings.radius
         return dataclasses.replace(unit, vertices=unit.vertices * self.settings.radius, to_source=back)
 
-    def _render(self, shape: Shape, mesh: Mesh, source: str) -> RenderedObject:
+    def _render(self, shape: Shape, mesh: Mesh, source: Source) -> RenderedObject:
         renderer = _renderer(self.settings)
         cameras = self.settings.protocol(example_generator(self._stream(OF_CAMERAS), number_of(shape.id)))
         key = self._stream(OF_RENDERING).fold_in(number_of(shape.id))
@@ -99,7 +104,7 @@ class RenderObject:
     def _stream(self, purpose: int) -> Key:
         return Key(self.settings.seed).fold_in(purpose)
 
-    def _facts(self, shape: Shape, mesh: Mesh, source: str, cameras: Cameras, renderer: Renderer) -> dict[str, Any]:
+    def _facts(self, shape: Shape, mesh: Mesh, source: Source, cameras: Cameras, renderer: Renderer) -> dict[str, Any]:
         from render3d import __version__
 
         settings = self.settings.to_json()
@@ -107,10 +112,13 @@ class RenderObject:
             "id": shape.id,
             "label": shape.label,
             "split": shape.split,
-            "source": {"path": shape.path.relative_to(shape.root).as_posix(), "sha256": source},
+            "creator": shape.creator,
+            "licence": shape.licence,
+            "source": {"path": shape.path.relative_to(shape.root).as_posix(), **dataclasses.asdict(source)},
             "problems": list(mesh.problems),
             "normalisation": {
                 "radius": self.settings.radius,
+                "up": self.settings.up,
                 "to_source": None if mesh.to_source is None else mesh.to_source.tolist(),
             },
             "outputs": list(self.settings.outputs),

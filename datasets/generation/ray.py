@@ -17,9 +17,7 @@ from render3d.datasets.generation.engine import Failed, Job, Limits, Outcome
 from render3d.datasets.generation.guarded import GuardedProcess
 from render3d.datasets.shapes import Shape
 from render3d.errors import BackEndError
-from render3d.optional import Library
-
-RAY = Library("Ray", "ray", "https://docs.ray.io (pip install 'render3d[ray]')")
+from render3d.optional import RAY
 
 RETRIES = 3
 """How often a shape is made again because its worker was lost."""

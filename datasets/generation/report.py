@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _OBJECTS, _VIEWS = 24, 4  # of the contact sheet
 _MOST_FAILURES = 200
+_MOST_WORKERS = 100
 
 
 def views_report(
@@ -49,6 +50,7 @@ def views_report(
         *_contact_sheet(folder, layout, stored),
         _classes(stored),
         *_failures(result),
+        *_memory(result),
         report.section(
             "How it was made",
             report.columns(
@@ -63,14 +65,27 @@ def _contact_sheet(folder: Path, layout: Layout, stored: Sequence[Shape]) -> lis
     """Some objects, evenly over the collection, each from a few sides."""
     chosen = [stored[number] for number in _spread(len(stored), _OBJECTS)]
     pictures = [_pictures(folder / layout.place(shape)) for shape in chosen]
-    shown = [(shape.id, views) for shape, views in zip(chosen, pictures, strict=True) if views]
+    shown = [(shape, views) for shape, views in zip(chosen, pictures, strict=True) if views]
     if not shown:
         return []
     count = min(len(views) for _, views in shown)
     rows = {f"view {number}": torch.stack([views[number] for _, views in shown]) for number in range(count)}
     note = f"{len(shown)} of {len(stored)} objects, {count} of their views each."
-    sheet = report.gallery(rows, [name for name, _ in shown])
-    return [report.section("Contact sheet", report.paragraph(note), sheet)]
+    sheet = report.gallery(rows, [shape.id for shape, _ in shown])
+    credits_ = _credits([shape for shape, _ in shown])
+    return [report.section("Contact sheet", report.paragraph(note), sheet, *credits_)]
+
+
+def _credits(shown: Sequence[Shape]) -> list[report.Html]:
+    """Whom the pictures on the page are to be credited to, as far as the collection tells."""
+    rows = [[shape.id, shape.creator or "-", shape.licence or "-"] for shape in shown if shape.creator or shape.licence]
+    if not rows:
+        return []
+    note = (
+        "The models are by these, under these licences: give credit where you show their pictures. manifest.json names "
+        "those of all objects."
+    )
+    return [report.paragraph(note), report.table(["object", "creator", "licence"], rows, words=True)]
 
 
 def _pictures(place: Path) -> list[Tensor]:
@@ -113,6 +128,18 @@ def _failures(result: "Result") -> list[report.Html]:
     return [
         report.section("Failures", report.paragraph(note), report.table(["object", "kind", "reason"], rows, words=True))
     ]
+
+
+def _memory(result: "Result") -> list[report.Html]:
+    """What processes held: as much at the end as early on, or they grow."""
+    if not result.memory:
+        return []
+    heads = ["process", "objects", "after a tenth of them, MiB", "at the end, MiB", "at most, MiB"]
+    rows = [
+        [one.worker, str(one.objects), *(f"{held:.0f}" for held in (one.after_tenth, one.at_end, one.most))]
+        for one in result.memory[:_MOST_WORKERS]
+    ]
+    return [report.section("Memory of workers", report.table(heads, rows))]
 
 
 def _readable(settings: ViewsSettings) -> dict[str, object]:

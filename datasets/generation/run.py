@@ -14,18 +14,14 @@ import numpy as np
 
 from render3d.atomic import atomic_write, json_by_lines, write_json, write_text
 from render3d.datasets.generation.engine import Engine, Failed, Finished, Limits, Outcome
-from render3d.datasets.generation.failures import (
-    Failure,
-    append_failure,
-    read_failures,
-    source_checksum,
-    write_failures,
-)
+from render3d.datasets.generation.failures import Failure, append_failure, read_failures, write_failures
 from render3d.datasets.generation.job import RenderObject
 from render3d.datasets.generation.layout import OBJECT, Layout
 from render3d.datasets.generation.layouts import layout_by_name
+from render3d.datasets.generation.memory import MemoryLog, WorkerMemory
 from render3d.datasets.generation.report import views_report
 from render3d.datasets.generation.settings import ViewsSettings, differences
+from render3d.datasets.generation.sources import Source
 from render3d.datasets.generation.store import clean, discard, is_whole, locked, wait_for_disk
 from render3d.datasets.shapes import Shape, Shapes, Skipped
 from render3d.datasets.shapes.checksums import sha256_of
@@ -57,6 +53,7 @@ class Result:
         views: Pictures that this run has stored.
         seconds: That this run took.
         stages: Seconds that its workers spent on ``loading``, ``rendering`` and ``writing``, added up.
+        memory: Of each process that made objects.
     """
 
     kept: int
@@ -66,6 +63,7 @@ class Result:
     views: int
     seconds: float
     stages: Mapping[str, float]
+    memory: tuple[WorkerMemory, ...]
 
     def facts(self) -> dict[str, Any]:
         """What ``metrics.json`` holds."""
@@ -80,6 +78,7 @@ class Result:
             "seconds": self.seconds,
             "views_per_second": self.views / self.seconds if self.seconds else 0.0,
             "shares": {name: seconds / busy for name, seconds in self.stages.items()},
+            "memory_mib": [dataclasses.asdict(worker) for worker in self.memory],
         }
 
 
@@ -190,26 +189,27 @@ class _Run:
         self._made: set[str] = set()
         self._failures: dict[str, Failure] = {}
         self._stages: collections.Counter[str] = collections.Counter()
+        self._memory = MemoryLog()
 
     def look(self) -> None:
         """Find what earlier runs have stored, and what they found unusable; remove what is damaged or outdated."""
         earlier = read_failures(self._folder)
         with ThreadPoolExecutor() as threads:
-            for shape, source in zip(self._shapes, threads.map(self._look_at, self._shapes), strict=True):
+            for shape, is_kept in zip(self._shapes, threads.map(self._look_at, self._shapes), strict=True):
                 failure = earlier.get(shape.id)
-                if source is None:
+                if is_kept:
                     self._kept.add(shape.id)
-                elif failure is not None and failure.kind == "input" and source and failure.sha256 == source:
+                elif failure is not None and failure.would_recur(shape):
                     self._failures[shape.id] = failure
         write_failures(self._folder, self._failures.values())
 
-    def _look_at(self, shape: Shape) -> str | None:
-        """None if it is stored whole; else the checksum of its source, empty where that cannot be read."""
-        place, source = self._layout.place(shape), source_checksum(shape)
-        if is_whole(self._folder, place, source):
-            return None
-        discard(self._folder, place)
-        return source
+    def _look_at(self, shape: Shape) -> bool:
+        """Whether it is stored whole; if not, nothing of it is left."""
+        place = self._layout.place(shape)
+        found = is_whole(self._folder, place, lambda source: Source.from_json(source).is_there(shape))
+        if not found:
+            discard(self._folder, place)
+        return found
 
     def make(self, engine: Engine, job: RenderObject, limits: Limits) -> None:
         """Have the rest made."""
@@ -221,6 +221,7 @@ class _Run:
                 if isinstance(outcome, Finished):
                     self._made.add(outcome.shape.id)
                     self._stages.update(outcome.seconds)
+                    self._memory.add(outcome)
                 else:
                     self._note(outcome)
                 self._tell(known)
@@ -249,8 +250,16 @@ class _Run:
         write_failures(self._folder, self._failures.values())
         views = settings.protocol(np.random.default_rng(0)).views
         failures = tuple(self._failures[shape.id] for shape in self._shapes if shape.id in self._failures)
-        kept, made = len(self._kept), len(self._made)
-        return Result(kept, made, failures, self._shapes.skipped, views * made, seconds, dict(self._stages))
+        return Result(
+            kept=len(self._kept),
+            made=len(self._made),
+            failures=failures,
+            skipped=self._shapes.skipped,
+            views=views * len(self._made),
+            seconds=seconds,
+            stages=dict(self._stages),
+            memory=self._memory.by_worker(),
+        )
 
 
 def _outcomes(engine: Engine, job: RenderObject, shapes: list[Shape], limits: Limits) -> Generator[Outcome, None, None]:
@@ -265,6 +274,8 @@ def _finish(folder: Path, layout: Layout, stored: list[Shape]) -> None:
             "id": shape.id,
             "label": shape.label,
             "split": shape.split,
+            "creator": shape.creator,
+            "licence": shape.licence,
             "place": layout.place(shape).as_posix(),
             "sha256": sha256_of(folder / layout.place(shape) / OBJECT),
         }

@@ -3,10 +3,11 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any, Self, final
+from typing import Any, Self, final, get_args
 
 from render3d.datasets.base import check_at_least, check_choice
 from render3d.datasets.generation.protocols import PROTOCOLS, Protocol, Sphere
+from render3d.datasets.shapes.upright import Up
 from render3d.errors import CapabilityError, DatasetError
 from render3d.renderers import Renderer, Shading
 from render3d.renderers.base import DirectionalLight
@@ -28,7 +29,9 @@ class ViewsSettings:
         layout: How files lie on disk, by a name of `render3d.datasets.generation.layouts.LAYOUTS`.
         shading: Lights, background, culling, normals and supersampling.
         radius: The centre of each object's bounding box is moved to the origin and its farthest vertex to this
-            distance; None: objects stay as they are in their files.
+            distance; None: objects stay where they are in their files, and as large.
+        up: The axis of the files that points up, and becomes +y: ``"z"`` in ModelNet. Objects are turned before all
+            else, also where ``radius`` is None.
         renderer: A name as `render3d.renderers.by_name.renderer_by_name` takes it.
         seed: Of everything random.
 
@@ -41,6 +44,7 @@ class ViewsSettings:
     layout: str = "nerfstudio"
     shading: Shading = dataclasses.field(default_factory=Shading)
     radius: float | None = 1.0
+    up: Up = "y"
     renderer: str = "opengl"
     seed: int = 0
 
@@ -52,6 +56,7 @@ class ViewsSettings:
                 f"outputs must hold 'alpha', which tells objects from the background, and each once; got "
                 f"{', '.join(self.outputs) or 'none'}."
             )
+        check_choice("up", self.up, get_args(Up))
         if not 0 <= self.seed < 2**63:
             raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {self.seed}.")
         if self.radius is not None:

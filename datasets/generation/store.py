@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -82,11 +82,17 @@ def _move(partial: Path, target: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def is_whole(folder: Path, place: PurePosixPath, source_checksum: str) -> bool:
-    """Whether an object is there with all its files as they were written, made from a source of that checksum."""
+def is_whole(folder: Path, place: PurePosixPath, is_current: Callable[[Mapping[str, Any]], bool]) -> bool:
+    """Whether an object is there with all its files as they were written, and of a source that is current.
+
+    Args:
+        folder: Of the run.
+        place: Of the object in it.
+        is_current: Told of the source what `OBJECT` has of it; its ValueError, KeyError and TypeError say no.
+    """
     try:
         facts = json.loads((folder / place / OBJECT).read_bytes())
-        return facts["source"]["sha256"] == source_checksum and all(
+        return is_current(facts["source"]) and all(
             sha256_of(folder / place / name) == expected for name, expected in facts["files"].items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -33,7 +33,7 @@ def find_shapes(path: str | Path, layout: str | ShapeLayout | None = None) -> Sh
             - ``sweethome3d``: the models that ``<library>/PluginFurnitureCatalog.properties`` names; see `furniture`;
             - ``classes``: ``<class>/<model>.obj``, or any other format that `Mesh.load` reads;
             - ``flat``: ``<model>.obj`` and so on, without classes; or one such file;
-            - ``list``: a ``.txt`` of paths, or a ``.csv`` with the columns path, label, split.
+            - ``list``: a ``.txt`` of paths, or a ``.csv`` with the columns path, label, split, creator, licence.
 
     Returns:
         Shapes in the order of their ids. Their root is the folder.
@@ -53,10 +53,7 @@ def find_shapes(path: str | Path, layout: str | ShapeLayout | None = None) -> Sh
             f"{': ' if reasons else ''}{reasons}. Check the path, or name another layout: {', '.join(LAYOUTS)}."
         )
     ids = unique_ids([found.name for found in usable.values()], list(usable))
-    shapes = [
-        Shape(id_, found.path, tree.root, _shown(found.label), found.split)
-        for id_, found in zip(ids, usable.values(), strict=True)
-    ]
+    shapes = [_shape(id_, found, tree.root) for id_, found in zip(ids, usable.values(), strict=True)]
     return Shapes.of(shapes, tree.skipped)
 
 
@@ -98,6 +95,11 @@ def _recognised(path: Path) -> ShapeLayout:
     raise DatasetError(
         f"{path} is laid out in no way that is known. Pass the folder just above what the pattern shows:\n{known}"
     )
+
+
+def _shape(id_: str, found: Found, root: Path) -> Shape:
+    label, creator, licence = map(_shown, (found.label, found.creator, found.licence))
+    return Shape(id_, found.path, root, label, found.split, creator, licence)
 
 
 def _shown(name: str) -> str:

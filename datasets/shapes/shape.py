@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import final
 
 from render3d.scenes import Mesh
+from render3d.scenes.files import load_mesh
 
 
 @final
@@ -19,6 +20,8 @@ class Shape:
         root: The folder that the file and all that it refers to must lie in.
         label: The name of its class; empty where the collection has none.
         split: ``"train"``, ``"validation"`` or ``"test"``; empty where the collection has none.
+        creator: Who made the model; empty where the collection does not tell.
+        licence: Under which it may be used; likewise.
     """
 
     id: str
@@ -26,11 +29,16 @@ class Shape:
     root: Path
     label: str = ""
     split: str = ""
+    creator: str = ""
+    licence: str = ""
 
-    def load(self) -> Mesh:
+    def load(self, checksums: dict[str, str] | None = None) -> Mesh:
         """Read the mesh.
+
+        Args:
+            checksums: As `render3d.scenes.files.load_mesh` fills it.
 
         Raises:
             MeshError: As `Mesh.load`.
         """
-        return Mesh.load(self.path, self.root)
+        return load_mesh(self.path, self.root, checksums)

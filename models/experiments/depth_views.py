@@ -27,6 +27,10 @@ ProjectionKind = Literal["learned", "emission_absorption"]
 CameraKind = Literal["inferred", "known"]
 
 
+_EMPTY = -4.0
+_MIST = -1.5  # a learned projection learns to see sooner where occupancies are not yet saturated
+
+
 class DepthExample(NamedTuple):
     """Pictures of one object: the given views, and then the random ones."""
 
@@ -91,7 +95,7 @@ class DepthViews:
     patch: int = 16
     camera_features: int = 3
     planes: int = 12
-    drawn: int = 4
+    drawn: int = 3
 
     def __post_init__(self) -> None:
         numbers = (field.name for field in dataclasses.fields(self) if field.type is int)
@@ -138,14 +142,22 @@ class DepthViews:
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
         context, reader = self._reader(1, self.given), self._reader(self.anchored + self.views, 1)
+        posterior = Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden)
+        with torch.no_grad():  # begin near the prior: pictures would otherwise drown the divergence at first
+            posterior.moments[-1].weight.mul_(0.05)  # type: ignore[operator]
         return SequentialModel(
             steps=self.steps,
             latents=self.latents,
             state=self.state,
             context=context,
-            posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
+            posterior=posterior,
             writer=CanvasWriter(
-                self.state, (self.canvas,) * 3, channels=self.channels, patch=self.patch, hidden=self.hidden
+                self.state,
+                (self.canvas,) * 3,
+                channels=self.channels,
+                patch=self.patch,
+                hidden=self.hidden,
+                empty=_MIST if self.projection == "learned" else _EMPTY,
             ),
             projection=self._projection(),
             likelihood=Gaussian(self.sigma),

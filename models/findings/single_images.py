@@ -126,7 +126,7 @@ def _judging(data: ColoredSolidsSettings) -> Cameras:
     return _cameras(data, directions, data.image_size)
 
 
-def _around(data: ColoredSolidsSettings, views: int, size: int) -> Cameras:
+def around(data: ColoredSolidsSettings, views: int, size: int) -> Cameras:
     """``[views]``, round the upright axis from the camera of the pictures on."""
     angles = torch.arange(views) * (2 * math.pi / views)
     return _cameras(data, torch.stack([angles.sin(), torch.zeros(views), angles.cos()], dim=-1), size)
@@ -170,7 +170,7 @@ def _table(figures: dict[str, Any], classes: Sequence[str]) -> report.Html:
 
 def _pictures(test: Judged, data: ColoredSolidsSettings) -> report.Html:
     solids, meshes, labels = test.solids[:_SHOWN], test.meshes[:_SHOWN], test.labels[:_SHOWN]
-    cameras = _around(data, 4, data.image_size)
+    cameras = around(data, 4, data.image_size)
     true, found = OpenGL()(solids, cameras).rgb, OpenGL()(meshes, cameras).rgb
     rows = {"held-out picture": true[:, 0], "inferred mesh, from there": found[:, 0]}
     for view, degrees in enumerate((90, 180, 270), start=1):
@@ -179,7 +179,7 @@ def _pictures(test: Judged, data: ColoredSolidsSettings) -> report.Html:
         "For each solid: the picture; the mesh inferred of it, from the same place; then solid and mesh with the "
         "camera 90, 180 and 270 degrees round. No picture shows what is there."
     )
-    round_about = _around(data, _FRAMES, 96)
+    round_about = around(data, _FRAMES, 96)
     both = [OpenGL()(each, round_about).rgb for each in (solids[:6], meshes[:6])]  # [6, frames, 3, H, W]
     film = torch.cat([torch.cat(list(each), dim=-1) for each in both], dim=-2)
     captions = [f"{ColoredSolids.classes[label]}" for label in labels.tolist()]
@@ -197,7 +197,7 @@ def _samples(model: SequentialModel, data: ColoredSolidsSettings) -> report.Html
     assert isinstance(projection, SampledRendering)
     states = model.imagine(model.noise(_SHOWN, Key(0).fold_in(_OF_SAMPLES)).to(model.start))
     meshes = projection.turned(model.writer(states), states[:, -1]).to("cpu")
-    seen = OpenGL()(meshes, _around(data, 4, data.image_size)).rgb
+    seen = OpenGL()(meshes, around(data, 4, data.image_size)).rgb
     rows = {f"{degrees} degrees round": seen[:, view] for view, degrees in enumerate((0, 90, 180, 270))}
     return report.section(
         "Samples",

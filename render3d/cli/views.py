@@ -1,9 +1,12 @@
 """``render3d views``: training views from a collection of meshes."""
 
+import contextlib
 import dataclasses
 import importlib
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +20,7 @@ from render3d.datasets.generation.protocols import PROTOCOLS, R2N2, Given, Proto
 from render3d.datasets.generation.run import Advance, Result, generate
 from render3d.datasets.generation.settings import ViewsSettings
 from render3d.datasets.shapes import find_shapes
+from render3d.datasets.shapes.upright import Up
 from render3d.errors import DatasetError
 from render3d.renderers import Shading
 from render3d.renderers.by_name import names_in
@@ -44,6 +48,7 @@ def views(
     layout: str = "nerfstudio",
     radius: float | None = None,
     keep_size: bool = False,
+    up: Up = "y",
     samples_per_pixel: int = 1,
     renderer: str = "opengl",
     seed: int = 0,
@@ -77,6 +82,7 @@ def views(
         layout: How files lie on disk: nerfstudio, r2n2 or shards.
         radius: Objects are moved to the middle and scaled to this; by default 1, for r2n2 0.5.
         keep_size: Leave objects where they are, as large as they are.
+        up: The axis of the files that points up: z in ModelNet.
         samples_per_pixel: A square number; more than 1 smooths edges of rgb and alpha.
         renderer: A back end by its name, or module:Class for one of your own.
         seed: Of the places of random cameras.
@@ -100,13 +106,14 @@ def views(
         layout=layout,
         shading=Shading(samples_per_pixel=samples_per_pixel),
         radius=_radius(radius, keep_size, cameras),
+        up=up,
         renderer=renderer,
         seed=seed,
     )
     workers_of = _engine(engine, {"workers": workers, "address": address})
     shapes = find_shapes(models, collection).select(classes=names_in(classes) or None)[:limit]
     console = Console(stderr=as_json)
-    with _Bar(console) as bar:
+    with _nothing_on_stdout() if as_json else contextlib.nullcontext(), _Bar(console) as bar:
         try:
             limits = Limits(timeout, round(memory * 2**30))
             result = generate(shapes, settings, out, workers_of, limits, resume=resume, progress=bar.advance)
@@ -151,6 +158,20 @@ def _engine(name: str, flags: Mapping[str, Any]) -> Engine:
     module, kind = place.split(":")
     made: Engine = getattr(importlib.import_module(module), kind)(**given)
     return made
+
+
+@contextlib.contextmanager
+def _nothing_on_stdout() -> Iterator[None]:
+    """What libraries print, and processes that are started meanwhile, goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class _Bar:

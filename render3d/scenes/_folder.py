@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import io
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from render3d.errors import MeshError
 class Folder:
     """Reads the files that the mesh at ``mesh_path`` refers to and notes in ``problems`` those it cannot.
 
+    ``checksums`` has the SHA-256 of each by its name, empty for those that could not be read.
+
     Names are relative to the folder of the mesh. One that leaves ``root``, be it absolute, through ``..`` or through a
     link, is refused: a model from elsewhere must not read what it likes. trimesh takes it for one of its resolvers.
 
@@ -35,16 +38,20 @@ class Folder:
         self._root = self._folder if root is None else root.resolve()
         self.file_name = mesh_path.name
         self.problems: list[str] = []
+        self.checksums: dict[str, str] = {}
         if root is not None and not mesh_path.resolve().is_relative_to(self._root):
             raise MeshError(f"{mesh_path}: lies outside root, {root}, or is a link to there. Pass a folder above it.")
 
     def holds(self, name: str) -> bool:
         """Whether there is a file of that name that may be read."""
         try:
-            path = (self._folder / name).resolve()
-            return path.is_relative_to(self._root) and path.is_file()
+            path = (self._folder / _slashed(name)).resolve()
+            found = path.is_relative_to(self._root) and path.is_file()
         except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a null character
-            return False
+            found = False
+        if not found:
+            self.checksums.setdefault(_slashed(name), "")
+        return found
 
     def read(self, name: str) -> bytes | None:
         """The content of a file, or None and a note."""
@@ -59,7 +66,13 @@ class Folder:
         Raises:
             MeshError: The file is missing, cannot be read or lies outside the root; also noted in ``problems``.
         """
-        slashed = name.strip().replace("\\", "/")
+        slashed = _slashed(name)
+        self.checksums[slashed] = ""
+        content = self._content(name, slashed)
+        self.checksums[slashed] = hashlib.sha256(content).hexdigest()
+        return content
+
+    def _content(self, name: str, slashed: str) -> bytes:
         # glTF escapes spaces in names as %20.
         for spelling in dict.fromkeys([slashed, unquote(slashed)]):
             try:
@@ -97,6 +110,10 @@ class Folder:
             return None
 
     __getitem__ = get
+
+
+def _slashed(name: str) -> str:
+    return name.strip().replace("\\", "/")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Meshes in files: `Mesh.load` and `Mesh.save`."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,15 @@ _COLORS_OF_FORMAT = {
 }
 
 
-def load_mesh(path: Path, root: Path | None = None) -> "Mesh":
-    """Read a mesh; see `Mesh.load`."""
+def load_mesh(path: Path, root: Path | None = None, checksums: dict[str, str] | None = None) -> "Mesh":
+    """Read a mesh; see `Mesh.load`.
+
+    Args:
+        path: As there.
+        root: Likewise.
+        checksums: Is filled, whatever becomes of the mesh, with the SHA-256 of each other file that it refers to, such
+            as materials and images, by the name by which it does; empty for one that cannot be read.
+    """
     suffix = path.suffix.lower()
     if suffix not in READ:
         raise MeshError(f"{path}: meshes are read from {', '.join(READ)}; got {suffix or 'no suffix'!r}. Convert it.")
@@ -31,6 +39,8 @@ def load_mesh(path: Path, root: Path | None = None) -> "Mesh":
     if path.stat().st_size == 0:
         raise MeshError(f"{path}: the file is empty; fetch it again.")
     folder = Folder(path, root)
+    if checksums is not None:
+        folder.checksums = checksums
     try:
         raw = _read(path, folder)
     except MeshError:
@@ -43,6 +53,18 @@ def load_mesh(path: Path, root: Path | None = None) -> "Mesh":
     if len(raw.faces) == 0:
         raise MeshError(f"{path}: no faces; points and lines alone cannot be rendered.")
     return to_mesh(raw, path, folder.problems)
+
+
+def checksums_beside(path: Path, root: Path | None, names: Iterable[str]) -> dict[str, str]:
+    """What `load_mesh` says of these files beside a mesh, as they are now.
+
+    Raises:
+        MeshError: As `Mesh.load`, of a mesh outside the root.
+    """
+    folder = Folder(path, root)
+    for name in names:
+        folder.read(name)
+    return folder.checksums
 
 
 def _read(path: Path, folder: Folder) -> RawMesh:

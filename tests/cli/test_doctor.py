@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,24 @@ def test_a_healthy_machine() -> None:
     assert content["ok"]
     assert {name: status[name] for name in module.CORE} == dict.fromkeys(module.CORE, "ok")
     assert status["OpenGL by EGL"] == status["Pyrender renders"] == "ok"
-    assert status["kaolin"] == "note"
+    assert {status[name] for name in ("kaolin", "ray", "webdataset")} == {"note"}
+
+
+def test_all_that_is_installed_with_the_package_is_looked_at() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert {words.split(">")[0] for words in project["dependencies"]} == module.CORE.keys()
+
+
+def test_what_is_not_there_is_installed_by_an_extra_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Library, "is_installed", False)
+    advice = {finding.name: finding.advice for finding in module._optional()}
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for name in ("mitsuba", "ray", "webdataset"):
+        extra = re.search(r"pip install 'render3d\[(\w+)\]'", advice[name])
+        assert extra is not None
+        assert [words.split(">")[0] for words in extras[extra[1]]] == [name]
 
 
 def test_a_broken_torch_is_a_finding_and_no_trace(tmp_path: Path) -> None:

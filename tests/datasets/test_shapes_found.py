@@ -172,6 +172,13 @@ def test_a_list_with_columns_gives_labels_and_splits(tmp_path: Path) -> None:
     shapes = find_shapes(tmp_path / "list.csv")
     assert facts(shapes) == [("a", "lamp", ""), ("b", "chair", "validation")]
     assert "'dev'" in skipped(shapes, tmp_path)["c.obj"]
+    assert {(shape.creator, shape.licence) for shape in shapes} == {("", "")}
+
+
+def test_a_list_may_tell_creators_and_licences(tmp_path: Path) -> None:
+    write(tmp_path / "a.obj")
+    (shape,) = find_shapes(write(tmp_path / "list.csv", "path,licence,creator\na.obj,CC BY 4.0,Ada\n"))
+    assert (shape.creator, shape.licence) == ("Ada", "CC BY 4.0")
 
 
 def test_a_list_without_paths_is_an_error(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_library_becomes_shapes_with_categories_splits_and_credits(tmp_path: P
     ]
     assert all(shape.split for shape in shapes)
     license_ = "Creative Commons Attribution \xa9 Somebody"
+    assert {shape.creator: shape.licence for shape in shapes} == {"www.example.org": license_, "Some One": license_}
     assert credits_of(tmp_path / "out") == [
         {
             "id": "Some_One/lamp",

@@ -82,6 +82,13 @@ def test_names_of_materials_that_are_no_files_cost_the_materials_only(tmp_path: 
     assert "It refers to " in mesh.problems[0]
 
 
+def test_names_of_windows_with_spaces_are_found(tmp_path: Path) -> None:
+    write(tmp_path / "my skins" / "old one.mtl", "newmtl skin\nKd 1 0 0\n")
+    mesh = Mesh.load(write(tmp_path / "a.obj", TEXTURED.replace("model.mtl", "my skins\\old one.mtl")))
+    assert mesh.problems == ()
+    assert mesh.face_colors is not None
+
+
 @pytest.mark.parametrize("line", ["d", "Kd nan 0 0", "Kd 1 inf 0", "Kd", "Kd spectral a.rfl", "d half"])
 def test_a_broken_line_of_a_material_costs_that_line_only(tmp_path: Path, line: str) -> None:
     write(tmp_path / "model.mtl", f"newmtl skin\nKd 1 0 0\n{line}\n")

@@ -1,5 +1,8 @@
 """Scenes and black boxes for estimators."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +10,10 @@ import render3d as r3
 from render3d.scenes import Mesh
 from render3d.testing.pixel_function import PixelFunction
 from render3d.testing.scenes import torus
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:  # so that `enumeration` can be imported
+    sys.path.insert(0, HERE)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Many views from pictures of depth: cameras known and searched for, scores, baselines, and what is refused."""
 
 import dataclasses
+import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from render3d.datasets import FixedThenRandom, Primitives, PrimitivesSettings, R
 from render3d.errors import DatasetError, ModelError
 from render3d.models.batch import Batch
 from render3d.models.camera_search import CameraSearch
-from render3d.models.depth_pictures import DepthPictures, depth_of, sweep
+from render3d.models.depth_pictures import DepthPictures, depth_of
 from render3d.models.experiments import DepthViews
 from render3d.models.findings.depth_scores import (
     analytic,
@@ -26,8 +28,10 @@ from render3d.models.findings.depth_scores import (
     score,
     turned,
 )
+from render3d.models.folder import train_to_folder
 from render3d.models.likelihoods import Gaussian
 from render3d.models.posed_views import PosedViews
+from render3d.models.recipe import TrainSettings
 from render3d.models.recipes import multiview
 from render3d.models.sequential import SequentialModel
 from render3d.models.sources import Source, model_of
@@ -62,6 +66,12 @@ def solid_canvas() -> Tensor:
     canvas[..., 3:5, 3:5, 6:10] = 9
     canvas[..., 7:9, 7:11, 3:5] = 9
     return canvas
+
+
+def looking_at(canvas: Tensor) -> Callable[[r3.Cameras], Tensor]:
+    """Pictures of it, from any cameras."""
+    volume, pictures = r3.Volume.from_logits(canvas[:, 0]), DepthPictures(EmissionAbsorption())
+    return lambda cameras: pictures(volume, cameras)
 
 
 # What is seen
@@ -104,13 +114,6 @@ def test_brightness_tells_depth_and_the_farthest_point_from_the_background() -> 
         assert float(DepthPictures(EmissionAbsorption())(empty, cameras).abs().max()) == 0
 
 
-def test_the_quick_pictures_of_the_search_are_nearly_those_of_emission_and_absorption() -> None:
-    density = r3.Volume.from_logits(solid_canvas()[:, 0])
-    cameras = PLACES(np.random.default_rng(0))
-    exact = DepthPictures(EmissionAbsorption())(density, cameras)
-    assert float((sweep(density, cameras, 48) - exact).square().mean().sqrt()) < 0.03
-
-
 # Cameras
 
 
@@ -118,8 +121,8 @@ def test_cameras_are_found_that_look_from_where_the_pictures_were_taken() -> Non
     canvas, places = solid_canvas(), dataclasses.replace(PLACES, views=24)
     truth = places(np.random.default_rng(1))
     views = DepthPictures(EmissionAbsorption())(r3.Volume.from_logits(canvas[:, 0]), truth)
-    search = CameraSearch(places=places, rows=8, columns=16, halvings=3, planes=24)
-    found = search.find(r3.Volume.from_logits(canvas[:, 0]), views, None).cameras
+    search = CameraSearch(places=places, rows=8, columns=16, halvings=3)
+    found = search.find(looking_at(canvas), views, None).cameras
     errors = degrees_between(found.position[0], truth.position)
     assert float(errors.median()) < 5 and float((errors < 15).float().mean()) > 0.8
 
@@ -130,7 +133,9 @@ def test_the_law_of_a_search_has_the_density_that_it_claims() -> None:
     views = DepthPictures(EmissionAbsorption())(density, PLACES(np.random.default_rng(0))[:1])
     search = CameraSearch(places=PLACES, rows=2, columns=4, halvings=1, spread=2.0)
     draws = 4000
-    log_ratio = search.find(density, views.expand(1, draws, -1, -1, -1), Key(0)).log_ratio[0].double()
+    log_ratio = (
+        search.find(looking_at(solid_canvas()), views.expand(1, draws, -1, -1, -1), Key(0)).log_ratio[0].double()
+    )
     weights = log_ratio.exp()
     assert abs(float(weights.mean()) - 1) < 4 * float(weights.std()) / math.sqrt(draws)
     assert float(log_ratio.mean()) < -4 * float(log_ratio.std()) / math.sqrt(draws)
@@ -138,8 +143,10 @@ def test_the_law_of_a_search_has_the_density_that_it_claims() -> None:
 
 def test_without_anything_to_see_cameras_are_uniform_over_the_zone() -> None:
     places = dataclasses.replace(PLACES, elevation_degrees=(-30, 60))
-    empty = r3.Volume.from_logits(torch.full((1, 4, 4, 4), -30.0))
-    found = CameraSearch(places=places).find(empty, torch.zeros(1, 3000, 1, 24, 24), Key(0))
+    blank = torch.zeros(1, 1, 1, 12, 12)
+    found = CameraSearch(places=places).find(
+        lambda cameras: blank.expand(1, cameras.views, -1, -1, -1), torch.zeros(1, 3000, 1, 24, 24), Key(0)
+    )
     assert float(found.log_ratio.abs().max()) < 1e-4
     height = found.cameras.position[0, :, 1] / places.distance
     share = (height - math.sin(math.radians(-30))) / (math.sin(math.radians(60)) - math.sin(math.radians(-30)))
@@ -154,8 +161,8 @@ def test_splitting_a_batch_changes_no_camera() -> None:
     density = r3.Volume.from_logits(canvas[:, 0])
     views = DepthPictures(EmissionAbsorption())(density, PLACES(np.random.default_rng(0)))
     search = CameraSearch(places=PLACES)
-    whole = search.find(density, views, Key(3))
-    second = search.find(density[1:], views[1:], Key(3, 1))
+    whole = search.find(looking_at(canvas), views, Key(3))
+    second = search.find(looking_at(canvas[1:]), views[1:], Key(3, 1))
     torch.testing.assert_close(whole.cameras.world_to_camera[1:], second.cameras.world_to_camera)
 
 
@@ -182,7 +189,7 @@ def test_inferred_cameras_bound_the_marginal_from_below() -> None:
     """Against the mean over cameras of the prior, for a picture that does not tell much."""
     likelihood, copies = Gaussian(0.4), 400
     places = dataclasses.replace(PLACES, views=3000, image_size=(8, 8))
-    search = CameraSearch(places=places, pixels=8, planes=24, spread=0.4)
+    search = CameraSearch(places=places, pixels=8, spread=0.4)
     rig = FixedThenRandom(random=places).rig[:1]
     projection = PosedViews(DepthPictures(EmissionAbsorption()), rig, search, outliers=1e-12)
     canvas = solid_canvas()
@@ -246,13 +253,8 @@ def loss_of(model: SequentialModel, source: Source) -> float:
 
 
 def test_a_short_training_is_better_than_the_start_and_the_same_each_time(tmp_path: Path) -> None:
-    recipe = multiview(updates=12, batch_size=4, training_objects=8)
-    recipe = dataclasses.replace(
-        recipe,
-        experiment=small(),
-        data=DATA,
-        training=dataclasses.replace(recipe.training, validation_examples=4, validate_every=6),
-    )
+    settings = TrainSettings(updates=30, batch_size=4, learning_rate=(1e-2, 1e-3), validation_examples=4)
+    recipe = dataclasses.replace(multiview(experiment=small(), training=settings), data=DATA)
     runs = [train(recipe, tmp_path / name, device="cpu") for name in ("first", "second")]
     source = Source(recipe, "train")
     assert loss_of(runs[0].model, source) < 0.9 * loss_of(model_of(recipe, source.classes).eval(), source)
@@ -303,6 +305,27 @@ def test_the_density_of_the_analytic_projection_is_fitted() -> None:
     given = analytic(canvas, 10.0, rig)
     assert best_density(canvas, rig, given) == pytest.approx(10)
     assert best_density(canvas, rig, analytic(canvas, 1.0, rig)) == pytest.approx(1)
+
+
+def test_findings_hold_every_comparison_and_pictures(tmp_path: Path) -> None:
+    settings = TrainSettings(updates=1, batch_size=4, validation_examples=4)
+    made = multiview(experiment=small(vertical_fov_degrees=34.0, image=24), training=settings)
+    recipe = dataclasses.replace(made, data=DATA)
+    train_to_folder(recipe, tmp_path, device="cpu", evaluation_samples=1)
+    found = json.loads((tmp_path / "metrics.json").read_text())["findings"]
+    assert found["objects"] == 6 and found["novel_views"] == 8
+    for name in ("model", "nearest", "analytic"):
+        assert set(found[name]) == {"rmse", "depth_rmse", "iou"}
+    gain = found["rmse_gain_of_model_over"]["nearest"]["mean"]
+    assert gain == pytest.approx(found["nearest"]["rmse"]["mean"] - found["model"]["rmse"]["mean"], abs=1e-6)
+    # What the nearest view is does not depend on the model: it is another picture of the same solid.
+    assert 0.6 < found["nearest"]["iou"]["mean"] < 1
+    assert found["cameras"]["degrees"]["mean"] > found["cameras"]["degrees_of_elevation"]["mean"] > 0
+    in_truth, in_model = found["cameras_in_true_volumes"], found["cameras"]  # of a model that has learnt nothing yet
+    assert in_truth["degrees_of_elevation"]["mean"] < 0.7 * in_model["degrees_of_elevation"]["mean"]
+    assert set(found["cameras"]["degrees"]["median_by_class"]) == set(Primitives.classes)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("Held-out object") == 3 and page.count("novel 8") == 15
 
 
 # What is refused

@@ -14,6 +14,8 @@ class Found(NamedTuple):
     path: Path
     label: str = ""
     split: str = ""
+    creator: str = ""
+    licence: str = ""
 
 
 class ShapeLayout(Protocol):

@@ -17,14 +17,14 @@ _SUFFIXES = (".txt", ".csv")
 @final
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """A ``.txt`` of one path a line, or a ``.csv`` with the columns ``path`` and, if known, ``label`` and ``split``.
+    """A ``.txt`` of one path a line, or a ``.csv`` of columns.
 
-    Paths are relative to the folder of the list. In a ``.txt``, empty lines and those that begin with ``#`` are passed
-    over.
+    Those are ``path`` and, if known, ``label``, ``split``, ``creator``, ``licence``. Paths are relative to the
+    folder of the list. In a ``.txt``, empty lines and those that begin with ``#`` are passed over.
     """
 
     name: ClassVar[str] = "list"
-    pattern: ClassVar[str] = "a .txt of paths, or a .csv with the columns path, label, split"
+    pattern: ClassVar[str] = "a .txt of paths, or a .csv with the columns path, label, split, creator, licence"
 
     def fits(self, tree: Tree) -> bool:
         """Whether the path is such a file."""
@@ -38,7 +38,8 @@ class Listed:
             if split is None:
                 tree.skip(path, f"has the split {row['split']!r}, which is none of {', '.join(SPLITS)}")
                 continue
-            yield Found(row["path"].removesuffix(path.suffix), path, row.get("label") or "", split)
+            label, creator, licence = (row.get(name) or "" for name in ("label", "creator", "licence"))
+            yield Found(row["path"].removesuffix(path.suffix), path, label, split, creator, licence)
 
 
 def _rows(tree: Tree) -> list[dict[str, str]]:

@@ -30,6 +30,8 @@ class Piece(NamedTuple):
 class SweetHome3D:
     """The models that ``<library>/PluginFurnitureCatalog.properties`` names, of the classes that it names in English.
 
+    Creators and licences are those of the catalogue.
+
     Rotations of the catalogue are not applied; see `furniture`, which unpacks such libraries.
     """
 
@@ -49,7 +51,8 @@ class SweetHome3D:
                 tree.skip(path, problem)
                 continue
             for piece in pieces_of(library):
-                yield Found(piece.id.replace("#", "/"), piece.path, piece.category)
+                name = piece.id.replace("#", "/")
+                yield Found(name, piece.path, piece.category, creator=piece.creator, licence=piece.license)
 
 
 def pieces_of(library: Path) -> list[Piece]:

@@ -1,5 +1,6 @@
 """One object: what is stored is what was rendered, and reads back as published formats say."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -105,9 +106,17 @@ def test_read_views_and_fit_take_the_folder_of_an_object(made: Path, shapes: Sha
 def test_the_facts_tell_what_it_is_and_where_it_came_from(made: Path, shapes: Shapes, settings: ViewsSettings) -> None:
     facts = facts_of(made)
     assert (facts["id"], facts["label"], facts["split"], facts["seed"]) == ("flat/disc", "flat", "", 0)
-    assert facts["source"] == {"path": "flat/disc.ply", "sha256": sha256_of(shapes[1].path)}
+    assert facts["source"] == {"path": "flat/disc.ply", "sha256": sha256_of(shapes[1].path), "files": {}}
+    assert (facts["creator"], facts["licence"], facts["problems"]) == ("", "", [])
     assert facts["outputs"] == list(settings.outputs)
-    assert facts["shading"]["samples_per_pixel"] == 1
+    assert facts["normal_space"] == "world"
+    assert facts["depth"]["kind"] == "camera z, 0 where nothing is"
+    cameras = facts["cameras"]
+    assert cameras["convention"].startswith("OpenCV: x right, y down, z forward")
+    assert (cameras["near"], cameras["far"], cameras["image_size"]) == (0.1, 10.0, [24, 32])
+    assert len(cameras["intrinsics"]) == len(cameras["world_to_camera"]) == 3
+    assert facts["shading"] == json.loads(json.dumps(dataclasses.asdict(settings.shading)))
+    assert facts["shading"]["lights"]
     assert facts["made_with"] == {
         "render3d": "0.1.0",
         "renderer": "OpenGL",

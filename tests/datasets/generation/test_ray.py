@@ -1,6 +1,7 @@
 """The engine on Ray, on a cluster of two machines that are processes of this one: what is lost when something dies."""
 
 import dataclasses
+import json
 import os
 import platform
 import secrets
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from trimesh import creation
 
+from render3d import cli
 from render3d.datasets.generation import ray as module
 from render3d.datasets.generation.engine import Failed, Finished, Limits, Outcome
 from render3d.datasets.generation.job import RenderObject
@@ -198,6 +200,18 @@ def test_the_pictures_are_those_of_one_machine(tmp_path: Path, monkeypatch: pyte
     local, with_ray = stored(Path("local")), stored(Path("ray"))
     assert len(local) > 3 * 2
     assert with_ray == local
+
+
+def test_json_is_all_that_is_on_standard_output(
+    cluster: "Cluster", tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of this process and of all that Ray starts."""
+    creation.box().export(tmp_path / "box.obj")
+    words = f"--views 2 --size 16 --engine ray --workers 1 --address {cluster.address} --json"
+    assert cli.main(["views", str(tmp_path / "box.obj"), "--out", str(tmp_path / "out"), *words.split()]) == 0
+    [line] = capfd.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert (found["made"], found["memory_mib"][0]["objects"]) == (1, 1)
 
 
 def stored(folder: Path) -> dict[Path, bytes]:

@@ -4,7 +4,7 @@ import errno
 import json
 import multiprocessing
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.synchronize import Event
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +20,10 @@ OLD = {"images/0.png": b"old", "transforms.json": b"{}"}
 NEW = {"images/0.png": b"new", "images/1.png": b"more", "transforms.json": b"{1}"}
 
 
+def has(sha256: str) -> Callable[[Mapping[str, str]], bool]:
+    return lambda source: source["sha256"] == sha256
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -30,7 +34,7 @@ def test_an_object_has_its_files_and_their_checksums(tmp_path: Path) -> None:
     facts = json.loads(found.pop("objects/a/b/object.json"))
     assert found == {f"objects/a/b/{name}": content for name, content in NEW.items()}
     assert facts == FACTS | {"files": {name: sha256_of(tmp_path / PLACE / name) for name in NEW}}
-    assert is_whole(tmp_path, PLACE, "of the source")
+    assert is_whole(tmp_path, PLACE, has("of the source"))
     assert not list((tmp_path / PARTIAL).iterdir())
 
 
@@ -51,7 +55,7 @@ def test_two_who_store_one_object_do_not_disturb_each_other(tmp_path: Path, monk
 
     monkeypatch.setattr(Path, "rename", overtaken)
     put(tmp_path, PLACE, NEW.items(), FACTS)
-    assert is_whole(tmp_path, PLACE, "of the source")
+    assert is_whole(tmp_path, PLACE, has("of the source"))
     assert not list((tmp_path / PARTIAL).iterdir())
 
 
@@ -89,19 +93,20 @@ def test_a_limit_of_the_system_on_files_is_met_like_a_full_disk(tmp_path: Path) 
         lambda place: (place / "object.json").unlink(),
         lambda place: (place / "object.json").write_text("{"),
         lambda place: (place / "object.json").write_text("[]"),
+        lambda place: (place / "object.json").write_text(json.dumps({"source": {}, "files": {}})),
         lambda place: (place / "object.json").write_text(json.dumps({"source": {"sha256": "of the source"}})),
     ],
 )
 def test_damage_is_found(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     put(tmp_path, PLACE, NEW.items(), FACTS)
     damage(tmp_path / PLACE)
-    assert not is_whole(tmp_path, PLACE, "of the source")
+    assert not is_whole(tmp_path, PLACE, has("of the source"))
 
 
 def test_another_source_is_found(tmp_path: Path) -> None:
     put(tmp_path, PLACE, NEW.items(), FACTS)
-    assert not is_whole(tmp_path, PLACE, "of another")
-    assert not is_whole(tmp_path, PurePosixPath("objects/none"), "of the source")
+    assert not is_whole(tmp_path, PLACE, has("of another"))
+    assert not is_whole(tmp_path, PurePosixPath("objects/none"), has("of the source"))
 
 
 def test_discarding_and_cleaning_leave_nothing(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ if HERE not in sys.path:  # so that the renderer can be named, and this can be i
 
 from pictures import LONG, R2N2_VIEWS, make_shapes, run_views, views_settings  # noqa: E402
 
-from render3d import Rendering  # noqa: E402
-from render3d.datasets import PosedSettings, RenderedObjects  # noqa: E402
+from render3d import Cameras, Rendering  # noqa: E402
+from render3d.datasets import PosedObject, PosedSettings, RenderedObjects  # noqa: E402
 from render3d.datasets.generation.layouts.shards import Shards  # noqa: E402
 from render3d.datasets.generation.settings import OUTPUTS  # noqa: E402
+from render3d.datasets.posed import shards  # noqa: E402
 from render3d.datasets.shapes import Shape  # noqa: E402
 from render3d.views import write_views  # noqa: E402
 
@@ -51,3 +52,12 @@ def scene(tmp_path: Path) -> Path:
     rendered = RenderedObjects([shape], views_settings("nerfstudio"), PosedSettings(outputs=OUTPUTS))[0]
     write_views(tmp_path / "scenes" / "chair" / "one", rendered.cameras, Rendering(rendered.images))
     return tmp_path / "scenes"
+
+
+@pytest.fixture
+def undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where order is all that counts, pictures are not decoded."""
+    nothing = Cameras.orbit(1, 2.0)
+    monkeypatch.setattr(
+        shards, "read_object", lambda files, place, label, chosen, epoch: PosedObject(place.id, label, {}, nothing)
+    )

@@ -1,11 +1,13 @@
 """Runs of views that cost next to nothing: pictures of noise, made in this process."""
 
+import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
+import pytest
 import torch
 
 from render3d import Cameras
@@ -14,6 +16,7 @@ from render3d.datasets.generation.engine import Job, Limits, Outcome
 from render3d.datasets.generation.protocols import R2N2, Protocol, Random
 from render3d.datasets.generation.run import generate
 from render3d.datasets.generation.settings import OUTPUTS, ViewsSettings
+from render3d.datasets.posed import shards
 from render3d.datasets.shapes import Shape
 from render3d.images import Rendering
 from render3d.randomness import Key
@@ -89,3 +92,19 @@ def stream(folder: Path, **options: Any) -> PosedShards:
 
 def ids_of(dataset: PosedShards) -> list[str]:
     return [example.id for example in dataset]
+
+
+def at_epoch(dataset: PosedShards, epoch: int) -> PosedShards:
+    dataset.set_epoch(epoch)
+    return dataset
+
+
+class InWorker:
+    """Makes the dataset believe that it is in a worker of a loader."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._patch = monkeypatch
+
+    def __call__(self, number: int, count: int) -> None:
+        info = types.SimpleNamespace(id=number, num_workers=count)
+        self._patch.setattr(shards, "get_worker_info", lambda: info)
