@@ -20,7 +20,7 @@ from render3d.models.run import Run, load_run
 from render3d.report.pictures import image_of
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
-COLUMNS, SIDE, ROWS = 9, 64, 4
+COLUMNS, SIDE, ROWS = 9, 64, 5
 
 
 def beside(pictures: Tensor) -> Tensor:
