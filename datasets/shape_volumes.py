@@ -14,8 +14,9 @@ from rich.console import Console
 
 from render3d.datasets.base import SPLITS, Split, VolumeDataset, check_at_least, check_choice
 from render3d.datasets.shapes import Shape, Shapes, Skipped, find_shapes, with_splits
+from render3d.datasets.shapes.upright import Up
 from render3d.datasets.voxelized import VoxelizedShapes
-from render3d.datasets.voxelizing import Up, VoxelizedSettings, Voxels
+from render3d.datasets.voxelizing import VoxelizedSettings, Voxels
 from render3d.errors import DatasetError
 from render3d.scenes.volume import Kind
 
@@ -99,12 +100,6 @@ class ShapeVolumes(VolumeDataset):
     def __len__(self) -> int:
         return len(self.voxelized)
 
-    @property
-    def labels(self) -> tuple[int, ...]:
-        """The label of each example, without making it."""
-        number = {name: label for label, name in enumerate(self.classes)}
-        return tuple(number.get(shape.label, 0) for shape in self.voxelized.shapes)
-
     def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         volume, label = self.voxelized[index]
         voxels: Voxels = volume[0].numpy() > 0
@@ -130,9 +125,10 @@ def volumes_of_shapes(settings: ShapesSettings, path: Path, split: Split, *, see
         DatasetError: No such collection or class; a class without a shape to train on; a split without shapes.
     """
     chosen = _of_classes(_divided(find_shapes(path, settings.collection), settings.fractions), settings)
-    usable = _usable(chosen, cache_folder() / "voxels", settings.voxels)
+    cache = cache_folder() / "voxels"
+    usable = _usable(chosen, cache, settings.voxels)
     _check_each_can_be_learnt(usable)
-    return ShapeVolumes(split, VoxelizedShapes(split, usable, cache_folder() / "voxels", settings.voxels), settings)
+    return ShapeVolumes(split, VoxelizedShapes(split, usable, cache, settings.voxels), settings, seed=seed)
 
 
 def cache_folder() -> Path:

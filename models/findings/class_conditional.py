@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from render3d import report
+from render3d.errors import TrainingError
 from render3d.models.batch import Batch
 from render3d.models.findings.base import Findings
 from render3d.models.findings.classifier import labelled, logits_of, train_classifier
@@ -57,8 +58,17 @@ class Recognised(NamedTuple):
 
 
 def find(run: Run) -> Findings:
-    """Accuracy of a classifier on samples, beside that on held-out volumes; samples beside their nearest."""
+    """Accuracy of a classifier on samples, beside that on held-out volumes; samples beside their nearest.
+
+    Raises:
+        TrainingError: The data have other classes than when the run was trained.
+    """
     training, validation, test = (Source(run.recipe, split) for split in ("train", "validation", "test"))
+    if training.classes != run.classes:
+        raise TrainingError(
+            f"The run was trained with the classes {', '.join(run.classes)}, and its data now have "
+            f"{', '.join(training.classes)}. Put back the data that it was trained on."
+        )
     network = train_classifier(training, validation)
     real, truth = labelled(test)
     volumes, asked = sample_classes(run, SAMPLES_PER_CLASS)

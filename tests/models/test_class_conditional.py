@@ -195,6 +195,14 @@ def test_a_run_goes_on_only_with_its_classes_and_shapes(collection: Path, tmp_pa
         train(recipe, tmp_path / "run", resume=True, device="cpu")
 
 
+def test_data_with_other_classes_than_those_of_the_run_are_noticed() -> None:
+    run = Run(RECIPE, model_of(RECIPE, [""] * 2).eval(), [], ("cube", "sphere"))
+    with pytest.raises(
+        TrainingError, match="trained with the classes cube, sphere, and its data now have cube, sphere, "
+    ):
+        class_conditional.find(run)
+
+
 def test_a_collection_needs_a_folder() -> None:
     with pytest.raises(DatasetError, match="needs the folder that it lies in: --path FOLDER"):
         Source(dataclasses.replace(RECIPE, data=ShapesSettings()), "train")

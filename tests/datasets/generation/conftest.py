@@ -11,6 +11,7 @@ import torch
 from render3d import Mesh
 from render3d.datasets.generation.engine import Job, Limits, Outcome
 from render3d.datasets.generation.protocols import Random
+from render3d.datasets.generation.run import generate
 from render3d.datasets.generation.settings import ViewsSettings
 from render3d.datasets.shapes import Shape, Shapes, find_shapes
 
@@ -70,6 +71,13 @@ def models(tmp_path: Path) -> Path:
 @pytest.fixture
 def shapes(models: Path) -> Shapes:
     return find_shapes(models)
+
+
+@pytest.fixture
+def out(tmp_path: Path, shapes: Shapes, settings: ViewsSettings, engine) -> Path:
+    """A run from beginning to end."""
+    generate(shapes, settings, tmp_path / "out", engine)
+    return tmp_path / "out"
 
 
 def tree(folder: Path) -> dict[str, str]:
