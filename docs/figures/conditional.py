@@ -3,10 +3,8 @@
 python docs/figures/conditional.py RUN
 """
 
-import csv
 import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,13 @@ from torch import Tensor
 import render3d as r3
 from render3d.models.experiments.silhouettes import other_cameras
 from render3d.models.findings.class_conditional import SAMPLES_PER_CLASS, sample_classes
-from render3d.models.findings.likeness import nearest_training
 from render3d.models.findings.view_conditional import SAMPLES, held_out, sample_context
 from render3d.models.pictures import portraits, seen_from
 from render3d.models.run import Run, load_run
-from render3d.models.sources import Source
 from render3d.report.pictures import image_of
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
-COLUMNS, SIDE, ROWS = 6, 80, 4
+COLUMNS, SIDE, ROWS = 9, 64, 5
 
 
 def beside(pictures: Tensor) -> Tensor:
@@ -38,14 +34,10 @@ def below(rows: list[Tensor]) -> Tensor:
 
 
 def figure_of_classes(run: Run) -> Tensor:
-    """A row for each class: samples, then the training volumes that these are most like."""
+    """The first samples of each class, a row each."""
     volumes, _ = sample_classes(run, SAMPLES_PER_CLASS)
-    chosen = volumes.reshape(len(run.classes), SAMPLES_PER_CLASS, *volumes.shape[1:])[:, :COLUMNS]
-    near = nearest_training(chosen.flatten(0, 1), Source(run.recipe, "train")).volumes.reshape(chosen.shape)
-    rows = [
-        torch.cat([beside(portraits(part, SIDE)) for part in parts], -1) for parts in zip(chosen, near, strict=True)
-    ]
-    return below(rows)
+    rows = volumes.reshape(len(run.classes), SAMPLES_PER_CLASS, *volumes.shape[1:])[:, :COLUMNS]
+    return below([beside(portraits(row, SIDE)) for row in rows])
 
 
 def figure_of_views(run: Run) -> Tensor:
@@ -67,13 +59,18 @@ def print_classes(metrics: dict[str, Any]) -> None:
     """Accuracy, as Markdown."""
     found = metrics["findings"]["class_conditional"]
     print(f"chance {found['chance']:.3f}; majority {found['majority_of_held_out']:.3f}")
-    print("| class | samples recognised | held-out real volumes recognised |\n|---|---|---|")
-    samples, held_out_ = found["samples"], found["held_out"]
-    rows = {"all": (samples["accuracy"], held_out_["accuracy"])}
-    rows |= {name: (share, held_out_["by_class"][name]) for name, share in samples["by_class"].items()}
+    kinds = ("samples", "reconstructions", "held_out")
+    print(f"| class | {' | '.join(kinds)} |\n|---|---|---|---|")
+    rows = {"all": [found[kind]["accuracy"] for kind in kinds]}
+    rows |= {name: [found[kind]["by_class"][name] for kind in kinds] for name in run_classes(found)}
     for name, shares in rows.items():
         print(f"| {name} | {' | '.join(map(_share, shares))} |")
     print(json.dumps(found["iou_with_nearest_training_volume"], indent=1))
+
+
+def run_classes(found: dict[str, Any]) -> list[str]:
+    """Their names."""
+    return list(found["samples"]["by_class"])
 
 
 def _share(share: dict[str, Any]) -> str:
@@ -91,16 +88,6 @@ def print_views(metrics: dict[str, Any]) -> None:
     print(f"samples for another c: {found['context_iou_of_samples_for_the_next_example']:.3f}")
 
 
-def print_credits(folder: Path) -> None:
-    """The creators of all models by licence, as Markdown."""
-    creators = defaultdict(set)
-    with (folder / "CREDITS.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            creators[" ".join(row["license"].split())].add(row["creator"])
-    for license_, names in sorted(creators.items()):
-        print(f"- {license_}: {', '.join(sorted(names))}")
-
-
 def main(folder: Path) -> None:
     """All of it, of a run given classes or views."""
     run, metrics = load_run(folder), json.loads((folder / "metrics.json").read_text())
@@ -111,8 +98,6 @@ def main(folder: Path) -> None:
     test = metrics["test"]
     print(f"negative bound {test['negative_bound_nats']:.1f} +- {test['standard_error']:.1f}, KL {test['kl_nats']:.1f}")
     print(f"{metrics['updates']} updates in {metrics['seconds'] / 60:.0f} minutes")
-    if run.recipe.path is not None and (run.recipe.path / "CREDITS.csv").is_file():
-        print_credits(run.recipe.path)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from render3d.models.run import Run
 from render3d.models.sources import Source
 from render3d.randomness import Key
 
-SAMPLES_PER_CLASS = 40
+SAMPLES_PER_CLASS, HELD_OUT = 40, 500
 _BATCH = 50
 _SHOWN = 8  # columns of the gallery
-_OF_SAMPLES = 6
+_OF_SAMPLES, _OF_RECONSTRUCTIONS = 6, 8
 
 
 class Recognised(NamedTuple):
@@ -28,13 +28,15 @@ class Recognised(NamedTuple):
 
     Attributes:
         held_out: Of real volumes of the split test.
-        samples: Of those of the model.
+        reconstructions: Of what the model makes of these volumes, for z from q(z given x, c).
+        samples: Of those of the model, for z from the prior.
         copied: How much each sample is like a training volume.
         alike: How much each held-out volume is.
         volumes: The samples, ``[C * S, 1, D, H, W]``, 0 or 1, class by class.
     """
 
     held_out: Recognition
+    reconstructions: Recognition
     samples: Recognition
     copied: Nearest
     alike: Nearest
@@ -49,6 +51,7 @@ class Recognised(NamedTuple):
             "chance": 1 / classes,
             "majority_of_held_out": self.held_out.majority.value,
             "held_out": self.held_out.figures(),
+            "reconstructions": self.reconstructions.figures(),
             "samples": self.samples.figures(),
             "iou_with_nearest_training_volume": {
                 "samples": _quartiles(self.copied.iou),
@@ -70,11 +73,16 @@ def find(run: Run) -> Findings:
             f"{', '.join(training.classes)}. Put back the data that it was trained on."
         )
     network = train_classifier(training, validation)
-    real, truth = labelled(test)
+    real, truth = labelled(test, range(min(HELD_OUT, len(test))))
     volumes, asked = sample_classes(run, SAMPLES_PER_CLASS)
+
+    def recognition(labels: Tensor, seen: Tensor) -> Recognition:
+        return Recognition.of(labels, logits_of(network, seen).argmax(1), run.classes)
+
     recognised = Recognised(
-        held_out=Recognition.of(truth, logits_of(network, real).argmax(1), run.classes),
-        samples=Recognition.of(asked, logits_of(network, volumes).argmax(1), run.classes),
+        held_out=recognition(truth, real),
+        reconstructions=recognition(truth, reconstruct(run, real, truth)),
+        samples=recognition(asked, volumes),
         copied=nearest_training(volumes, training),
         alike=nearest_training(real, training),
         volumes=volumes,
@@ -99,6 +107,20 @@ def sample_classes(run: Run, count: int) -> tuple[Tensor, Tensor]:
     return torch.cat(volumes), labels
 
 
+@torch.no_grad()
+def reconstruct(run: Run, volumes: Tensor, labels: Tensor) -> Tensor:
+    """What the model makes of volumes ``[N, 1, D, H, W]`` of classes ``[N]`` that it sees, likewise 0 or 1."""
+    model, device = run.model, run.model.start.device
+    noise = model.noise(len(volumes), Key(run.recipe.training.seed).fold_in(_OF_RECONSTRUCTIONS))
+    parts = (torch.split(part, _BATCH) for part in (volumes, labels, noise))
+    remade = []
+    for x, context, own in zip(*parts, strict=True):
+        here = Batch(x, context).to(device)
+        states, _ = model.infer(here, own.to(device))
+        remade.append((model.likelihood.mean(model.decode(states, here, Key(0))) > 0.5).float().cpu())
+    return torch.cat(remade)
+
+
 def _quartiles(iou: Tensor) -> dict[str, float]:
     low, middle, high = iou.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
     return {"lower_quartile": low, "median": middle, "upper_quartile": high, "largest": float(iou.max())}
@@ -109,18 +131,20 @@ def _accuracy(found: Recognised) -> report.Html:
     copied, alike = (float(nearest.iou.median()) for nearest in (found.copied, found.alike))
     note = (
         f"A classifier that was trained on real volumes takes {samples.accuracy} samples for the class that they were "
-        f"asked to be, and {held_out.accuracy} held-out real volumes for theirs (95% intervals). Chance is "
+        f"asked to be, and {held_out.accuracy} held-out real volumes for theirs (95% intervals); of the model's "
+        f"reconstructions of these, {found.reconstructions.accuracy}: what it can express. Chance is "
         f"{1 / classes:.3f}; the most frequent class is {held_out.majority.value:.3f} of the held-out volumes. The IoU "
         f"of a sample with the nearest training volume, turned and mirrored, has a median of {copied:.3f}; that of a "
         f"held-out volume {alike:.3f}: samples much nearer than that would be copies."
     )
     real = {name: str(share) if share.total else "none" for name, share in held_out.by_class.items()}
-    rows = [["all", str(samples.accuracy), str(held_out.accuracy)]]
-    rows += [[name, str(share), real[name]] for name, share in samples.by_class.items()]
+    remade = {name: str(share) if share.total else "none" for name, share in found.reconstructions.by_class.items()}
+    rows = [["all", str(samples.accuracy), str(found.reconstructions.accuracy), str(held_out.accuracy)]]
+    rows += [[name, str(share), remade[name], real[name]] for name, share in samples.by_class.items()]
     return report.section(
         "Are samples recognised?",
         report.paragraph(note),
-        report.table(["class", "samples", "held-out real volumes"], rows, chosen=0, words=True),
+        report.table(["class", "samples", "reconstructions", "held-out real volumes"], rows, chosen=0, words=True),
         report.paragraph("Samples: the class that was asked for, in rows; the class that was recognised, in columns."),
         _confusion(samples),
         report.paragraph("The same of held-out real volumes."),

@@ -12,7 +12,7 @@ from torch.utils.data import WeightedRandomSampler
 
 from render3d.models.sources import Source
 
-_BATCH = 48
+_BATCH, _HELD_OUT = 48, 500
 _STEPS = 1500
 _STEPS_BETWEEN_LOOKS = 50
 _LOOKS_WITHOUT_A_BETTER = 6
@@ -66,7 +66,7 @@ def train_classifier(training: Source, validation: Source, *, steps: int = _STEP
         steps: Of the optimiser, at most.
     """
     seed = training.recipe.training.seed
-    held_out, truth = labelled(validation)
+    held_out, truth = labelled(validation, range(min(_HELD_OUT, len(validation))))
     batches = _balanced(training, steps, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
