@@ -23,10 +23,23 @@ from render3d.datasets.base import (
 from render3d.datasets.colored_meshes import colored, solid_mesh
 from render3d.datasets.poses import ROTATIONS, Rotations, random_rotation
 from render3d.datasets.primitives import Primitives, PrimitivesSettings, Range
-from render3d.renderers import OpenGL, Renderer
+from render3d.renderers import DirectionalLight, OpenGL, Renderer, Shading
 from render3d.scenes import Mesh
 
 _AT_ONCE = 250  # meshes a call
+
+SHADING = Shading(
+    ambient=(0.25, 0.25, 0.25),
+    lights=(
+        DirectionalLight(towards=(0.4, 0.8, 0.6), color=(0.4, 0.4, 0.4)),
+        DirectionalLight(towards=(-0.7, 0.2, 0.3), color=(0.15, 0.15, 0.15)),
+        DirectionalLight(towards=(0.2, -0.4, -0.8), color=(0.1, 0.1, 0.1)),
+    ),
+)
+"""That of all pictures: three lights, as in the paper, so dim that no surface is as bright as the background.
+
+Where one could be, a model that is not sure of an outline would paint it white, and tilt it towards the light for that.
+"""
 
 
 class ColoredExample(NamedTuple):
@@ -43,8 +56,8 @@ class ColoredExample(NamedTuple):
 class ColoredSolidsSettings:
     """What the paper says of its pictures of primitives, and what it leaves open with the reason for each choice.
 
-    It says that each side has its own solid colour, and that there are three lights. Those of `render3d.Shading` are
-    three. Round sides are parted into octants, quadrants and caps, so that an orientation can be seen.
+    It says that each side has its own solid colour, and that there are three lights: `SHADING`. Round sides are parted
+    into octants, quadrants and caps, so that an orientation can be seen.
 
     Attributes:
         image_size: Pixels along each side; the paper's other pictures have about 30.
@@ -103,7 +116,7 @@ class ColoredSolids(SeededDataset[ColoredExample]):
         split: ``"train"``, ``"validation"`` or ``"test"``.
         settings: See `ColoredSolidsSettings`.
         seed: As in `SeededDataset`.
-        renderer: Of meshes with colours of faces; by default `OpenGL`.
+        renderer: Of meshes with colours of faces; by default `OpenGL`, with `SHADING`.
 
     Raises:
         DatasetError: As in `SeededDataset`.
@@ -122,7 +135,7 @@ class ColoredSolids(SeededDataset[ColoredExample]):
         renderer: Renderer | None = None,
     ) -> None:
         super().__init__(split, settings or ColoredSolidsSettings(), seed)
-        self.renderer = OpenGL() if renderer is None else renderer
+        self.renderer = OpenGL(SHADING) if renderer is None else renderer
         self._length: int = getattr(self.settings, self.split)
         self._drawn: tuple[int, list[ColoredExample]] | None = None  # the epoch, and its examples
 

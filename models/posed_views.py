@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from render3d.cameras import Cameras
 from render3d.errors import ModelError
 from render3d.models.batch import Inferred
-from render3d.models.camera_search import CameraSearch, Found
+from render3d.models.camera_search import CameraSearch
 from render3d.models.depth_pictures import DepthPictures
 from render3d.models.likelihoods import Gaussian, Likelihood
 from render3d.models.projections import volume_of
@@ -24,21 +24,22 @@ _OF_VIEWS = 1
 
 @final
 class PosedViews(nn.Module):
-    """A projection to views of which only the first few have known cameras, the same for all examples.
+    """A projection to views of which only the first few have known cameras, or all.
 
-    The camera of each other view is a latent variable with the prior and the law q of a `CameraSearch`, for which the
-    canvas is drawn by the projection itself, in small pictures.
+    The cameras of a batch are those of its first views. The camera of each other view is a latent variable with the
+    prior and the law q of a `CameraSearch`, for which the canvas is drawn by the projection itself, in small pictures.
 
-    A view may also be of something else: with a small probability it is any picture, Gaussian noise round black. So a
-    view that the canvas does not explain yet does not spoil what others have taught; it counts as soon as it fits.
+    A view from a camera that is not known may also be of something else: with a small probability it is any picture,
+    Gaussian noise round black. So a view that the canvas does not explain yet does not spoil what others have taught;
+    it counts as soon as it fits.
 
     Args:
         pictures: What draws the canvas.
-        anchors: ``[K]``: cameras of the first K views.
-        search: Finds those of the others.
+        search: Finds cameras; None where all of them are known.
         outliers: The probability that a view is of something else.
-        drawn: In training, only so many of the other views are drawn, the same of all examples, and stand for all of
-            them: the mean of the bound stays as it is. None draws all.
+        drawn: In training, only so many views are drawn, those of known cameras first. If others are left out, those
+            that are drawn, the same of all examples, stand for them: the mean of the bound stays as it is. None draws
+            all.
 
     Raises:
         ModelError: A probability that is not between 0 and 1, or no view to be drawn.
@@ -47,8 +48,7 @@ class PosedViews(nn.Module):
     def __init__(
         self,
         pictures: DepthPictures,
-        anchors: Cameras,
-        search: CameraSearch,
+        search: CameraSearch | None,
         *,
         outliers: float = 0.05,
         drawn: int | None = None,
@@ -58,7 +58,7 @@ class PosedViews(nn.Module):
             raise ModelError(
                 f"outliers must lie between 0 and 1, and drawn be at least 1 or None; got {outliers} and {drawn}."
             )
-        self.pictures, self.anchors, self.search = pictures, anchors, search
+        self.pictures, self.search = pictures, search
         self.outliers, self.drawn = outliers, drawn
 
     def forward(self, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key) -> Tensor:
@@ -71,44 +71,37 @@ class PosedViews(nn.Module):
         self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
     ) -> Tensor:
         """``[N]``, nats: ``log p(x given scene, cameras)``, with ``log p - log q`` of the cameras that are found."""
-        canvas, known = _canvas(scene), self.anchors.views
-        kept, share = self._kept(x.shape[1] - known, key)
-        anchored, others = x[:, :known], x[:, known:][:, kept]
-        found = None
-        if cameras is None:
-            found = self.find(canvas, others, key)
-            cameras = self.with_anchors(found.cameras)
-        elif cameras.views != x.shape[1]:
-            raise ModelError(f"There are {x.shape[1]} views, and cameras of {cameras.views}. Pass one for each view.")
-        else:
-            cameras = Cameras.cat([cameras[:, :known], cameras[:, known:][:, kept]])
-        drawn = self.draw(canvas, cameras)
-        each = _by_view(likelihood, others, drawn[:, known:])
-        if found is not None:
-            anything = math.log(self.outliers) + _by_view(_ANYTHING, others, torch.zeros_like(others))
-            each = torch.logaddexp(math.log1p(-self.outliers) + each + found.log_ratio, anything)
-        return likelihood.log_prob(anchored, drawn[:, :known]) + share * each.sum(1)
+        canvas, views, known = _canvas(scene), x.shape[1], 0 if cameras is None else cameras.views
+        if known > views or (known < views and self.search is None):
+            raise ModelError(f"There are {views} views, and cameras of {known}. Pass one for each view.")
+        anchored = known if known < views else 0
+        kept, share = self._kept(views, anchored, key)
+        others = x[:, anchored:][:, kept]
+        if self.search is None or known == views:
+            assert cameras is not None
+            each = _by_view(likelihood, others, self.draw(canvas, cameras[:, kept]))
+            return share * each.sum(1)
+        found = self.search.find(lambda places: self.draw(canvas, places), others, key)
+        seen_by = found.cameras if cameras is None else Cameras.cat([cameras, found.cameras])
+        drawn = self.draw(canvas, seen_by)
+        each = _by_view(likelihood, others, drawn[:, anchored:]) + found.log_ratio
+        anything = _by_view(_ANYTHING, others, torch.zeros_like(others))
+        each = torch.logaddexp(math.log1p(-self.outliers) + each, math.log(self.outliers) + anything)
+        return likelihood.log_prob(x[:, :anchored], drawn[:, :anchored]) + share * each.sum(1)
 
-    def _kept(self, count: int, key: Key) -> tuple[Tensor, float]:
-        """Which views are drawn, and how many each of them stands for."""
-        if not self.training or self.drawn is None or self.drawn >= count:
+    def _kept(self, views: int, anchored: int, key: Key) -> tuple[Tensor, float]:
+        """Which of the views after the anchored ones are drawn, and how many each of them stands for."""
+        count = views - anchored
+        if not self.training or self.drawn is None or self.drawn >= views:
             return torch.arange(count), 1.0
+        wanted = max(1, self.drawn - anchored)
         order = np.random.default_rng(key.fold_in(_OF_VIEWS).seed).permutation(count)
-        return torch.from_numpy(order[: self.drawn]), count / self.drawn
+        return torch.from_numpy(order[:wanted]), count / wanted
 
     def draw(self, canvas: Tensor, cameras: Cameras) -> Tensor:
         """``[N, views, 1, H, W]``."""
         pictures: Tensor = self.pictures(self._volume(canvas), cameras)
         return pictures
-
-    def find(self, canvas: Tensor, views: Tensor, key: Key | None) -> Found:
-        """The cameras ``[N, V]`` of views ``[N, V, 1, H, W]``; see `CameraSearch.find`."""
-        return self.search.find(lambda cameras: self.draw(canvas, cameras), views, key)
-
-    def with_anchors(self, cameras: Cameras) -> Cameras:
-        """``[N, K + V]``: the known ones, and then these, ``[N, V]``."""
-        known = Cameras.stack([self.anchors.to(cameras.device)] * len(cameras.world_to_camera))
-        return Cameras.cat([known, cameras])
 
     def _volume(self, canvas: Tensor) -> Volume:
         learned = not isinstance(self.pictures.renderer, EmissionAbsorption)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from render3d.datasets.colored import SHADING
 from render3d.models.findings.single_images import around, judge
 from render3d.models.run import load_run
 from render3d.models.sources import Source
@@ -21,7 +22,7 @@ if __name__ == "__main__":
     run = load_run(Path(sys.argv[1]))
     test = judge(run.model, Source(run.recipe, "test"))
     cameras = around(run.recipe.data, views=4, size=run.recipe.data.image_size)  # type: ignore[arg-type, union-attr]
-    true, found = (OpenGL()(each[:COLUMNS], cameras).rgb for each in (test.solids, test.meshes))
+    true, found = (OpenGL(SHADING)(each[:COLUMNS], cameras).rgb for each in (test.solids, test.meshes))
     rows = [torch.cat(list(pictures[:, view]), dim=-1) for view in (0, 1) for pictures in (true, found)]
     picture = torch.cat(rows, dim=-2)
     image_of(picture.repeat_interleave(ENLARGED, -1).repeat_interleave(ENLARGED, -2)).save(TARGET, optimize=True)

@@ -13,8 +13,8 @@ from render3d.scenes import Scene
 class SoftPyTorch3D:
     """PyTorch3D with edges that are softer than by default, as fits an image of 32 pixels, and fewer faces a pixel."""
 
-    def __init__(self) -> None:
-        self._renderer = PyTorch3D(Shading(), SoftEdges(sigma=1e-3, faces_per_pixel=10))
+    def __init__(self, shading: Shading | None = None) -> None:
+        self._renderer = PyTorch3D(shading, SoftEdges(sigma=1e-3, faces_per_pixel=10))
         self.capabilities = self._renderer.capabilities
 
     def __call__(

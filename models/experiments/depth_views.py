@@ -44,15 +44,15 @@ class DepthExample(NamedTuple):
 class DepthViews:
     """Pictures of depth from cameras anywhere, given a few from fixed ones; no volume is ever seen.
 
-    ``x`` is the anchored views, which are the first of the given ones, and the random ones. The cameras of the latter
-    are latent variables (`PosedViews`), or known.
+    ``x`` is the random views. The cameras of the first of them are known, which anchors the frame; those of the others
+    are latent variables (`PosedViews`), or known as well.
 
     Attributes:
         steps: T. The paper does not say.
         given: How many views the model is conditioned on, from fixed cameras. The paper: 3.
         views: How many random views are reproduced at once. The paper: 10.
-        anchored: How many of the given views are reproduced as well, from their own cameras: which fixes the frame.
-        cameras: ``"inferred"``, those of the random views, or ``"known"``.
+        anchored: How many of them have known cameras, while those of the others are inferred.
+        cameras: ``"inferred"``, or ``"known"``, all of them.
         projection: ``"learned"``, or ``"emission_absorption"``, with nothing to learn.
         image: Pixels along each side. The paper: about 30.
         vertical_fov_degrees: Of all cameras. At 45 degrees nothing of a volume is ever cut off.
@@ -69,7 +69,7 @@ class DepthViews:
         patch: Cells along each side of what is written at a step.
         camera_features: Channels of the learned projection.
         planes: Cells of the learned projection along the line of sight.
-        drawn: Random views of each object that a step of training draws, to stand for all of them.
+        drawn: Views of each object that a step of training draws, anchored ones first, to stand for all.
 
     Raises:
         ModelError: A number below one, more anchored than given views, or a choice that there is not.
@@ -78,7 +78,7 @@ class DepthViews:
     steps: int = 4
     given: int = 3
     views: int = 10
-    anchored: int = 3
+    anchored: int = 1
     cameras: CameraKind = "inferred"
     projection: ProjectionKind = "learned"
     image: int = 24
@@ -95,15 +95,15 @@ class DepthViews:
     patch: int = 16
     camera_features: int = 3
     planes: int = 12
-    drawn: int = 3
+    drawn: int = 2
 
     def __post_init__(self) -> None:
         numbers = (field.name for field in dataclasses.fields(self) if field.type is int)
         for name in numbers:
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} must be at least 1; got {getattr(self, name)}.")
-        if self.anchored > self.given:
-            raise ModelError(f"anchored views are given ones: at most {self.given}; got {self.anchored}.")
+        if self.anchored > self.views:
+            raise ModelError(f"anchored views are some of {self.views}; got {self.anchored}.")
         if self.cameras not in ("inferred", "known"):
             raise ModelError(f"cameras must be 'inferred' or 'known'; got {self.cameras!r}.")
         if self.projection not in ("learned", "emission_absorption"):
@@ -120,28 +120,30 @@ class DepthViews:
         )
         return FixedThenRandom(fixed=self.given, random=random)
 
+    @property
+    def search(self) -> CameraSearch:
+        """How cameras are found."""
+        return CameraSearch(places=self.viewpoints.random, pixels=-(-self.image // 2))
+
     def examples(self, dataset: Examples) -> "DepthPicturesOf":
         """Pictures of the volumes."""
         assert isinstance(dataset, VolumeDataset)
         return DepthPicturesOf(dataset, self.viewpoints, self.given)
 
     def batch(self, examples: Sequence[DepthExample]) -> Batch:
-        """Views ``[N, anchored + views, 1, H, W]``, given ``[N, 1, given, H, W]``, whose places are channels.
+        """Views ``[N, views, 1, H, W]``, given ``[N, 1, given, H, W]``, and the cameras of the first views.
 
-        The given views come from fixed cameras, so that each of them means something of its own.
+        The given views come from fixed cameras, so that each of them means something of its own: they are the channels
+        of one picture.
         """
         views = torch.stack([example.views for example in examples])
-        anchored, given = views[:, : self.anchored], views[:, : self.given]
-        x = torch.cat([anchored, views[:, self.given :]], dim=1)
-        cameras = None
-        if self.cameras == "known":
-            kept = [*range(self.anchored), *range(self.given, views.shape[1])]
-            cameras = Cameras.stack([example.cameras[kept] for example in examples])
-        return Batch(x, given.transpose(1, 2), cameras)
+        known = self.views if self.cameras == "known" else self.anchored
+        cameras = Cameras.stack([example.cameras[self.given : self.given + known] for example in examples])
+        return Batch(views[:, self.given :], views[:, : self.given].transpose(1, 2), cameras)
 
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
-        context, reader = self._reader(1, self.given), self._reader(self.anchored + self.views, 1)
+        context, reader = self._reader(1, self.given), self._reader(self.views, 1)
         posterior = Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden)
         with torch.no_grad():  # begin near the prior: pictures would otherwise drown the divergence at first
             posterior.moments[-1].weight.mul_(0.05)  # type: ignore[operator]
@@ -174,7 +176,6 @@ class DepthViews:
         )
 
     def _projection(self) -> PosedViews:
-        viewpoints = self.viewpoints
         learned = self.projection == "learned"
         renderer = (
             LearnedProjection(
@@ -187,8 +188,8 @@ class DepthViews:
             if learned
             else EmissionAbsorption()
         )
-        search = CameraSearch(places=viewpoints.random, pixels=-(-self.image // 2))
-        return PosedViews(DepthPictures(renderer), viewpoints.rig[: self.anchored], search, drawn=self.drawn)
+        search = self.search if self.cameras == "inferred" else None
+        return PosedViews(DepthPictures(renderer), search, drawn=self.drawn)
 
 
 @final

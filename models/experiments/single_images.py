@@ -7,6 +7,7 @@ from typing import Any, final
 import torch
 
 from render3d.datasets import ColoredSolidsSettings
+from render3d.datasets.colored import SHADING
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
 from render3d.models.batch import Batch
@@ -24,7 +25,8 @@ class SingleImages:
     """Single pictures of solids, explained by a mesh, its colours and its orientation through a renderer.
 
     Attributes:
-        renderer: What renders the meshes: a name as of `render3d.renderers.by_name.renderer_by_name`.
+        renderer: What renders the meshes, in the light of the pictures: a name as of
+            `render3d.renderers.by_name.renderer_by_name`.
         gradient: How the way back through it is had; see `SampledRendering`.
         samples: K. The paper does not say.
         noise: Of the vertices, pixels. The paper: "small".
@@ -84,7 +86,7 @@ class SingleImages:
             shape, self.state, images=True, size=self.hidden, features=self.features, glimpse=self.glimpse
         )
         projection = SampledRendering(
-            renderer_by_name(self.renderer),
+            renderer_by_name(self.renderer, SHADING),
             data.camera,
             self.state,
             gradient=self.gradient,

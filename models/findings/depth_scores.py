@@ -22,7 +22,8 @@ class Scores(NamedTuple):
 
     Attributes:
         rmse: Root of the mean squared difference of all pixels, in brightness.
-        depth_rmse: The same of camera z where both cover, scene units; NaN if that is nowhere.
+        depth_rmse: The same of camera z where both cover a pixel and those round it, scene units; NaN if that is
+            nowhere.
         iou: Of silhouettes.
     """
 
@@ -33,7 +34,9 @@ class Scores(NamedTuple):
 
 def score(found: Tensor, truth: Tensor, cameras: Cameras) -> Scores:
     """Compare pictures ``[N, views, 1, H, W]`` of `DepthPictures` from the same cameras ``[N, views]``."""
-    both = (found > COVERED) & (truth > COVERED)
+    either_not = ((found <= COVERED) | (truth <= COVERED)).to(found)
+    # Pixels at rims are covered in part, and do not tell a depth.
+    both = torch.nn.functional.max_pool2d(either_not.flatten(0, 1), 3, 1, 1).reshape(found.shape) == 0
     depth_error = (depth_of(found, 1.0, cameras) - depth_of(truth, 1.0, cameras)).square()
     depth = (depth_error * both).flatten(1).sum(1) / both.flatten(1).sum(1)
     return Scores(

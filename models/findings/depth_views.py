@@ -10,6 +10,7 @@ from render3d import report
 from render3d.cameras import Cameras
 from render3d.datasets import Split, VolumeDataset
 from render3d.datasets.from_settings import dataset_from
+from render3d.models.camera_search import CameraSearch
 from render3d.models.depth_pictures import DepthPictures
 from render3d.models.evaluation import Estimate
 from render3d.models.experiments.depth_views import DepthExample, DepthPicturesOf, DepthViews
@@ -32,7 +33,7 @@ from render3d.renderers import EmissionAbsorption
 from render3d.scenes import Volume
 
 _OBJECTS = 100
-_TO_FIT = 24  # training objects for the turn of the frame and the density of the analytic projection
+_TO_FIT = 60  # training objects for the turn of the frame and the density of the analytic projection
 _NOVEL = 8
 _SHOWN = 3
 _OF_SAMPLES = 6
@@ -82,10 +83,13 @@ def study(run: Run) -> Study:
     assert isinstance(experiment, DepthViews) and isinstance(projection, PosedViews)
     rig = experiment.viewpoints.rig
     learnt_from, held_out = _objects(run, "train", _TO_FIT), _objects(run, "test", _OBJECTS)
-    turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
+    turn = 0.0  # where cameras are known, so is the frame
+    if experiment.cameras == "inferred":
+        turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
     factor = best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
     novel = _novel(run, held_out, turn, factor)
-    found = projection.find(held_out.canvas, held_out.views, None).cameras
+    search = dataclasses.replace(experiment.search, pixels=experiment.image, halvings=3)  # finer than in training
+    found = search.find(lambda cameras: projection.draw(held_out.canvas, cameras), held_out.views, None).cameras
     aligned = turned(found, -turn)
     figures = {
         "split": "test",
@@ -95,7 +99,7 @@ def study(run: Run) -> Study:
         "density_factor": factor,
         **_compared(novel),
         "cameras": _of_cameras(aligned, held_out, run.classes),
-        "cameras_in_true_volumes": _of_cameras(_found_in_truth(projection, held_out), held_out, run.classes),
+        "cameras_in_true_volumes": _of_cameras(_found_in_truth(search, held_out), held_out, run.classes),
         "rmse_of_random_views": {
             "from_cameras_found": _rmse(projection, held_out, found),
             "from_true_cameras": _rmse(projection, held_out, turned(held_out.cameras, turn)),
@@ -166,10 +170,10 @@ def _estimate(values: Tensor) -> dict[str, Any]:
     return Estimate.of(values[~values.isnan()]).named("mean")
 
 
-def _found_in_truth(projection: PosedViews, objects: Objects) -> Cameras:
+def _found_in_truth(search: CameraSearch, objects: Objects) -> Cameras:
     """Where the same search finds cameras that looks at the truth: what symmetry hides, no model can find."""
     pictures = DepthPictures(EmissionAbsorption())
-    return projection.search.find(lambda cameras: pictures(objects.volumes, cameras), objects.views, None).cameras
+    return search.find(lambda cameras: pictures(objects.volumes, cameras), objects.views, None).cameras
 
 
 def _rmse(projection: PosedViews, objects: Objects, cameras: Cameras) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 from render3d import report
 from render3d.cameras import Cameras
 from render3d.datasets import ColoredSolids, ColoredSolidsSettings
+from render3d.datasets.colored import SHADING
 from render3d.metrics import silhouette_iou
 from render3d.models.findings.base import Findings
 from render3d.models.orientations import free_frames, orientation_errors
@@ -79,8 +80,8 @@ def judge(model: SequentialModel, source: Source) -> Judged:
 
 def _shapes(train: Judged, test: Judged, data: ColoredSolidsSettings) -> dict[str, Any]:
     cameras = _judging(data)
-    seen, learnt_from = OpenGL()(test.meshes, cameras), OpenGL()(train.solids, cameras).alpha
-    true = OpenGL()(test.solids, cameras).alpha
+    seen, learnt_from = OpenGL(SHADING)(test.meshes, cameras), OpenGL(SHADING)(train.solids, cameras).alpha
+    true = OpenGL(SHADING)(test.solids, cameras).alpha
     found = silhouette_iou(seen.alpha, true)
     fixed = silhouette_iou(_fixed_silhouettes(learnt_from), true)
     error = (seen.rgb[:, 0] - test.pictures).square().mean((-1, -2, -3))
@@ -171,7 +172,7 @@ def _table(figures: dict[str, Any], classes: Sequence[str]) -> report.Html:
 def _pictures(test: Judged, data: ColoredSolidsSettings) -> report.Html:
     solids, meshes, labels = test.solids[:_SHOWN], test.meshes[:_SHOWN], test.labels[:_SHOWN]
     cameras = around(data, 4, data.image_size)
-    true, found = OpenGL()(solids, cameras).rgb, OpenGL()(meshes, cameras).rgb
+    true, found = OpenGL(SHADING)(solids, cameras).rgb, OpenGL(SHADING)(meshes, cameras).rgb
     rows = {"held-out picture": true[:, 0], "inferred mesh, from there": found[:, 0]}
     for view, degrees in enumerate((90, 180, 270), start=1):
         rows |= {f"solid, {degrees} degrees round": true[:, view], f"mesh, {degrees} degrees round": found[:, view]}
@@ -180,7 +181,7 @@ def _pictures(test: Judged, data: ColoredSolidsSettings) -> report.Html:
         "camera 90, 180 and 270 degrees round. No picture shows what is there."
     )
     round_about = around(data, _FRAMES, 96)
-    both = [OpenGL()(each, round_about).rgb for each in (solids[:6], meshes[:6])]  # [6, frames, 3, H, W]
+    both = [OpenGL(SHADING)(each, round_about).rgb for each in (solids[:6], meshes[:6])]  # [6, frames, 3, H, W]
     film = torch.cat([torch.cat(list(each), dim=-1) for each in both], dim=-2)
     captions = [f"{ColoredSolids.classes[label]}" for label in labels.tolist()]
     return report.section(
@@ -197,7 +198,7 @@ def _samples(model: SequentialModel, data: ColoredSolidsSettings) -> report.Html
     assert isinstance(projection, SampledRendering)
     states = model.imagine(model.noise(_SHOWN, Key(0).fold_in(_OF_SAMPLES)).to(model.start))
     meshes = projection.turned(model.writer(states), states[:, -1]).to("cpu")
-    seen = OpenGL()(meshes, around(data, 4, data.image_size)).rgb
+    seen = OpenGL(SHADING)(meshes, around(data, 4, data.image_size)).rgb
     rows = {f"{degrees} degrees round": seen[:, view] for view, degrees in enumerate((0, 90, 180, 270))}
     return report.section(
         "Samples",

@@ -18,7 +18,7 @@ _DATA: dict[DataKind, DataSettings] = {
     "shapes": ShapesSettings(),
 }
 _VIEWS = DepthViews(vertical_fov_degrees=34)
-_TRAINING = TrainSettings(updates=600, batch_size=8, learning_rate=(4e-3, 4e-4), validation_examples=100)
+_TRAINING = TrainSettings(updates=750, batch_size=8, learning_rate=(4e-3, 4e-4), validation_examples=100)
 
 
 def multiview(

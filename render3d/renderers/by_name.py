@@ -5,7 +5,7 @@ import inspect
 
 from render3d import renderers
 from render3d.errors import CapabilityError
-from render3d.renderers.base import Renderer
+from render3d.renderers.base import Renderer, Shading
 
 
 def known_renderers() -> dict[str, str]:
@@ -18,12 +18,13 @@ def names_in(words: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in words.split(",") if name.strip())
 
 
-def renderer_by_name(name: str) -> Renderer:
+def renderer_by_name(name: str, shading: Shading | None = None) -> Renderer:
     """Make a renderer with its default settings.
 
     Args:
         name: A back end of the package in any case, such as ``"opengl"``; or ``"module:Class"`` for one of your own,
             a class that is called without arguments. The module is imported, and so its code is run.
+        shading: Given to it as its first argument; None: it is left out.
 
     Raises:
         CapabilityError: No such back end, module or class, or what it makes is not a `Renderer`.
@@ -35,7 +36,7 @@ def renderer_by_name(name: str) -> Renderer:
             raise CapabilityError(
                 f"There is no renderer {name!r}. Known: {', '.join(known)}; or module:Class for one of your own."
             )
-        return _make(getattr(renderers, known[name.lower()]), name)
+        return _make(getattr(renderers, known[name.lower()]), name, shading)
     try:
         module = importlib.import_module(module_name)
     except (ImportError, TypeError, ValueError) as error:  # the latter two for no name, or a relative one
@@ -45,7 +46,7 @@ def renderer_by_name(name: str) -> Renderer:
         ) from error
     if not inspect.isclass(getattr(module, class_name, None)):
         raise CapabilityError(f"The module {module_name!r} has no class {class_name!r} to be a renderer.")
-    return _make(getattr(module, class_name), name)
+    return _make(getattr(module, class_name), name, shading)
 
 
 def check_ready(renderer: Renderer, name: str) -> None:
@@ -57,11 +58,12 @@ def check_ready(renderer: Renderer, name: str) -> None:
         )
 
 
-def _make(kind: type, name: str) -> Renderer:
+def _make(kind: type, name: str, shading: Shading | None) -> Renderer:
     try:
-        made = kind()
+        made = kind() if shading is None else kind(shading)
     except TypeError as error:
-        raise CapabilityError(f"The renderer {name!r} cannot be made without arguments: {error}.") from error
+        given = "without arguments" if shading is None else "with a shading as its only argument"
+        raise CapabilityError(f"The renderer {name!r} cannot be made {given}: {error}.") from error
     if not isinstance(made, Renderer):
         raise CapabilityError(
             f"{name!r} is not a renderer: it must have `capabilities` and be called with (scene, cameras, outputs)."

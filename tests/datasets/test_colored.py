@@ -7,7 +7,9 @@ import pytest
 import torch
 import trimesh
 
+import render3d as r3
 from render3d.datasets import ColoredSolids, ColoredSolidsSettings
+from render3d.datasets.colored import SHADING
 from render3d.datasets.colored_meshes import colored, side_colors, solid_mesh
 from render3d.errors import DatasetError
 from render3d.renderers import OpenGL
@@ -93,7 +95,7 @@ def test_an_example_depends_on_settings_seed_split_epoch_and_index_alone() -> No
 def test_a_picture_is_one_of_its_solid_which_is_turned_by_its_rotation() -> None:
     dataset = ColoredSolids("test", SMALL)
     for index in range(6):
-        seen = OpenGL()(dataset.solid(index), SMALL.camera)
+        seen = OpenGL(SHADING)(dataset.solid(index), SMALL.camera)
         assert torch.equal(seen.rgb[0], dataset[index].image) and torch.equal(seen.alpha[0], dataset[index].alpha)
     upright = dataset.solid(0).vertices @ dataset[0].rotation
     torch.testing.assert_close(upright.abs(), torch.full_like(upright, 0.5))
@@ -104,6 +106,13 @@ def test_no_orientation_touches_the_border_of_the_picture() -> None:
     alpha = torch.stack([dataset[index].alpha for index in range(0, 120, 6)])  # cubes, the largest
     inner = alpha[..., 1:-1, 1:-1].sum()
     assert inner == alpha.sum() > 0
+
+
+def test_no_surface_however_white_and_turned_is_as_bright_as_the_background() -> None:
+    ball = r3.Mesh.icosphere(3)
+    white = r3.Mesh(ball.vertices, ball.faces, colors=torch.ones_like(ball.vertices))
+    seen = OpenGL(SHADING)(white, r3.Cameras.sphere(12, distance=3.0, image_size=(32, 32)))
+    assert 0.6 < float((seen.rgb * seen.alpha).max()) < 0.9
 
 
 def test_the_fingerprint_tells_other_pictures() -> None:

@@ -28,7 +28,7 @@ from render3d.models.sampled import GradientName, SampledRendering
 from render3d.models.sources import Source, model_of
 from render3d.models.writers import MeshWriter
 from render3d.randomness import Key
-from render3d.renderers import OpenGL
+from render3d.renderers import EmissionAbsorption, OpenGL
 from render3d.scenes import Mesh
 
 SIZE, STATE, COPIES = 16, 3, 64
@@ -223,7 +223,7 @@ def of_another_size() -> None:
         (of_another_size, "must have shape"),
         (lambda: dataclasses.replace(SMALL, gradient="magic").build(DATA, 6), "local_credit"),
         (lambda: dataclasses.replace(SMALL, gradient="none").build(DATA, 6), "gives no gradient.*local_credit"),
-        (lambda: dataclasses.replace(SMALL, renderer="maxprojection").build(DATA, 6), "must render meshes"),
+        (lambda: SampledRendering(EmissionAbsorption(), CAMERA, STATE), "must render meshes"),
         (lambda: dataclasses.replace(SMALL, latents=0), "latents must be at least 1"),
         (lambda: SMALL.build(PrimitivesSettings(), 6), "ColoredSolidsSettings"),
         (lambda: projection("vimco").turned(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, STATE)), "MeshWriter"),

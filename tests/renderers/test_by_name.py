@@ -8,7 +8,15 @@ import pytest
 from render3d import renderers
 from render3d.errors import CapabilityError
 from render3d.images import CHANNELS
-from render3d.renderers import LearnedProjection, OpenGL, Pyrender, Renderer, renderers_of_scene, renderers_with_output
+from render3d.renderers import (
+    LearnedProjection,
+    OpenGL,
+    Pyrender,
+    Renderer,
+    Shading,
+    renderers_of_scene,
+    renderers_with_output,
+)
 from render3d.renderers.by_name import known_renderers, renderer_by_name
 from render3d.scenes import Mesh, Volume
 
@@ -126,3 +134,12 @@ def test_the_table_of_back_ends_is_that_of_the_classes(name):
     assert renderers._BACK_ENDS[name].outputs == capabilities.outputs
     assert {output for output in CHANNELS if name in renderers_with_output(output)} == set(capabilities.outputs)
     assert {kind for kind in (Mesh, Volume) if name in renderers_of_scene(kind)} == set(capabilities.scenes)
+
+
+def test_a_shading_is_given_to_those_that_take_one() -> None:
+    shading = Shading.unlit()
+    for name in ("opengl", "pyrender"):
+        made = renderer_by_name(name, shading)
+        assert isinstance(made, OpenGL | Pyrender) and made.shading is shading
+    with pytest.raises(CapabilityError, match="'maxprojection' cannot be made with a shading"):
+        renderer_by_name("maxprojection", shading)
