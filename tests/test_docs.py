@@ -59,6 +59,7 @@ def commands() -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("name", GUIDE)
 def test_the_python_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RENDER3D_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(0)
     run_page(DOCS / name)
 
