@@ -100,11 +100,9 @@ def toy(tmp_path: Path) -> Toy:
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment() -> Iterator[None]:
-    """One for all Rays that this process joins: whether they use tokens is read once, by the first."""
+    """Workers import this module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")
         yield
 
 
