@@ -22,7 +22,7 @@ from torch.profiler import record_function
 from render3d.errors import ModelError
 from render3d.models.batch import Batch, Inferred
 from render3d.models.gaussians import DiagonalGaussian
-from render3d.models.layers import mlp
+from render3d.models.layers import exact, mlp
 from render3d.models.likelihoods import Likelihood
 from render3d.models.projections import Projection
 from render3d.models.readers import Reader
@@ -80,8 +80,7 @@ class Posterior(nn.Module):
     def forward(self, prepared: Any, state: Tensor, context: Tensor) -> DiagonalGaussian:
         """The law of z_t, ``[N, L]``."""
         moments = self.moments(torch.cat([self.reader(prepared, state), state, context], dim=-1))
-        moments = moments.to(torch.promote_types(moments.dtype, torch.float32))  # under autocast: nats want digits
-        mean, log_scale = moments.chunk(2, dim=-1)
+        mean, log_scale = exact(moments).chunk(2, dim=-1)
         return DiagonalGaussian(mean, 3 * torch.tanh(log_scale / 3))  # scales of 1/20 to 20
 
 
@@ -135,9 +134,9 @@ class SequentialModel(nn.Module):
     def free_energy(self, batch: Batch, noise: Tensor, key: Key) -> FreeEnergy:
         """The same for given noise ``[N, T, L]``, from which z is made; ``key`` is for what is random in rendering."""
         states, kl, log_ratio = self._infer(batch, noise)
-        scene = self.writer(states)
-        with record_function(REGION):
-            log_prob = self.projection.log_prob(self.likelihood, batch.x, scene, states[:, -1], batch.cameras, key)
+        scene, last = self.writer(states), exact(states[:, -1])
+        with record_function(REGION), torch.autocast(states.device.type, enabled=False):
+            log_prob = self.projection.log_prob(self.likelihood, batch.x, scene, last, batch.cameras, key)
         return FreeEnergy(-log_prob, kl, log_ratio)
 
     def infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:

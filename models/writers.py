@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from render3d.fitting.preconditioner import combinatorial_laplacian
 from render3d.models.batch import Inferred
-from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, mlp
+from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, exact, mlp
 from render3d.scenes import Mesh
 from render3d.spatial import superpose
 
@@ -105,8 +105,8 @@ class MeshWriter(nn.Module):
     def forward(self, states: Tensor) -> Mesh:
         """Meshes of batch ``[N]``."""
         values = self.content(states[:, -1]).reshape(len(states), -1, self.values)
-        length = self.radius * torch.exp(_REACH * torch.tanh(self.mixing @ values[..., :1] / _REACH))
-        colors = torch.sigmoid(values[..., 1:]) if self.values == 4 else None
+        length = self.radius * torch.exp(_REACH * torch.tanh(exact(self.mixing @ values[..., :1]) / _REACH))
+        colors = torch.sigmoid(exact(values[..., 1:])) if self.values == 4 else None
         return Mesh(length * self.rays, self.faces, colors=colors)
 
 

@@ -21,7 +21,7 @@ from render3d.models.sequential import REGION as PROJECTION
 from render3d.models.training import TrainingRun, train
 from render3d.spatial import REGION as SPATIAL_TRANSFORMER
 
-TIMED = ("primitives", "mnist3d")
+TIMED = ("primitives", "mnist3d", "multiview", "meshes")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 _SHARES = {"data": "data", "rendering": PROJECTION, "VST": SPATIAL_TRANSFORMER}
 _FEW, _MANY = 10, 60  # steps, after which the peak of memory is read

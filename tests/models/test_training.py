@@ -268,6 +268,19 @@ def test_products_in_bfloat16_change_the_free_energy_little_and_its_terms_stay_e
     assert {term.dtype for term in terms} == {torch.float32}
 
 
+@pytest.mark.parametrize("name", ["multiview", "meshes"])
+def test_what_is_rendered_keeps_its_digits_in_bfloat16(name: str) -> None:
+    made = RECIPES[name](training=TrainSettings(batch_size=2))
+    source = Source(made, "test")
+    model, batch = model_of(made, source.classes), source.batch(range(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        terms = model(batch, Key(0))
+    terms.total.mean().backward()
+    assert {term.dtype for term in terms} <= {torch.float32, torch.float64}
+    assert all(term.isfinite().all() for term in terms)
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(TrainingError, match="precision must be 'float32' or 'bfloat16'"):
         TrainSettings(precision="float16")  # type: ignore[arg-type]
