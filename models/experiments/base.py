@@ -4,8 +4,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.errors import ModelError
 from render3d.models.batch import Batch
 from render3d.models.sequential import SequentialModel
+
+
+def check_counts(experiment: "Experiment", *names: str) -> None:
+    """Raise `ModelError` for fields that count something, given by name, below one."""
+    for name in names:
+        if getattr(experiment, name) < 1:
+            raise ModelError(f"{name} must be at least 1; got {getattr(experiment, name)}.")
 
 
 class Experiment(Protocol):

@@ -16,6 +16,7 @@ from render3d.images import Rendering
 from render3d.models.batch import Batch
 from render3d.models.camera_search import CameraSearch
 from render3d.models.depth_pictures import DepthPictures, solid_picture
+from render3d.models.experiments.base import check_counts
 from render3d.models.likelihoods import Gaussian
 from render3d.models.posed_views import PosedViews
 from render3d.models.readers import GridReader
@@ -98,10 +99,7 @@ class DepthViews:
     drawn: int = 2
 
     def __post_init__(self) -> None:
-        numbers = (field.name for field in dataclasses.fields(self) if field.type is int)
-        for name in numbers:
-            if getattr(self, name) < 1:
-                raise ModelError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        check_counts(self, *(field.name for field in dataclasses.fields(self) if field.type is int))
         if self.anchored > self.views:
             raise ModelError(f"anchored views are some of {self.views}; got {self.anchored}.")
         if self.cameras not in ("inferred", "known"):

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
+from render3d.datasets import RandomCameras
 from render3d.renderers import MaxProjection
 from render3d.renderers.base import EmptyViewWarning
 from render3d.scenes import Volume
 
 CameraKind = Literal["fixed", "random"]
 
-# As in `RandomCameras`: from there the whole cube [-1, 1]^3 is in the picture, whatever the direction.
-_DISTANCE = 4.55
+_ELEVATION_DEGREES = 20.0
 _OTHERS_DEGREES = (75.0, 150.0)
 
 
@@ -47,8 +47,6 @@ def silhouettes(occupancy: Tensor, cameras: Cameras) -> Tensor:
 
 
 def _at(azimuth_degrees: Sequence[float], image_size: tuple[int, int]) -> Cameras:
-    azimuth = torch.tensor(azimuth_degrees).mul(math.pi / 180)
-    height = torch.full_like(azimuth, math.sin(math.radians(20)))
-    radius = math.cos(math.radians(20))
-    places = torch.stack([radius * azimuth.sin(), height, radius * azimuth.cos()], dim=-1)
-    return Cameras.look_at(places * _DISTANCE, image_size=image_size)
+    azimuth = torch.tensor(azimuth_degrees).deg2rad()
+    height = torch.full_like(azimuth, math.sin(math.radians(_ELEVATION_DEGREES)))
+    return RandomCameras(image_size=image_size).at(height, azimuth)

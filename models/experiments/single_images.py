@@ -11,6 +11,7 @@ from render3d.datasets.colored import SHADING
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
 from render3d.models.batch import Batch
+from render3d.models.experiments.base import check_counts
 from render3d.models.likelihoods import Gaussian
 from render3d.models.readers import GridReader, NoReader
 from render3d.models.sampled import GradientName, SampledRendering
@@ -55,9 +56,7 @@ class SingleImages:
     glimpse: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("steps", "latents", "state", "hidden", "features", "glimpse"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        check_counts(self, "steps", "latents", "state", "hidden", "features", "glimpse")
 
     def examples(self, dataset: Examples) -> Examples:
         """The pictures themselves."""

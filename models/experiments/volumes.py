@@ -11,6 +11,7 @@ from render3d.datasets import ColoredSolidsSettings, RandomCameras, VolumeDatase
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
 from render3d.models.batch import Batch
+from render3d.models.experiments.base import check_counts
 from render3d.models.experiments.silhouettes import CameraKind, context_cameras, silhouettes
 from render3d.models.layers import TransformKind
 from render3d.models.likelihoods import Bernoulli
@@ -63,9 +64,7 @@ class Volumes:
     transform: TransformKind = "scale_shift"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "state", "hidden", "features", "glimpse", "patch"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        check_counts(self, "steps", "state", "hidden", "features", "glimpse", "patch")
         if self.latents < 0 or (self.latents == 0 and self.context == "none"):
             raise ModelError(f"latents must be at least 1, or 0 with a context; got {self.latents}.")
         for name, choices in (("context", get_args(ContextKind)), ("cameras", get_args(CameraKind))):
