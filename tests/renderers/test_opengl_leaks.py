@@ -16,13 +16,13 @@ RENDERS, DISTINCT, WARM_UP = 20_000, 200, 2_000
 KINDS = ("glIsBuffer", "glIsTexture", "glIsFramebuffer", "glIsRenderbuffer", "glIsVertexArray", "glIsProgram")
 
 
-def count_gl_objects() -> int:
-    """How many names OpenGL itself says are objects."""
+def count_gl_objects(kinds: tuple[str, ...] = KINDS) -> int:
+    """How many names OpenGL itself says are objects of these kinds."""
     library = ctypes.CDLL("libGL.so.1")
     library.glXGetProcAddress.restype = ctypes.c_void_p
     total = 0
     with shared_context(0).current():
-        for kind in KINDS:
+        for kind in kinds:
             address = library.glXGetProcAddress(kind.encode())
             is_object: Callable[[int], int] = ctypes.CFUNCTYPE(ctypes.c_ubyte, ctypes.c_uint)(address)
             total += sum(is_object(name) for name in range(1, 3000))
@@ -59,3 +59,25 @@ def test_memory_and_objects_stay_flat() -> None:
     assert count_gl_objects() == objects
     assert 10 < objects < 1000
     assert process.memory_info().rss < 1.01 * memory
+
+
+def test_textures_go_with_their_images() -> None:
+    """Those of images that are gone, once another is drawn; not those that may be drawn again."""
+    renderer = OpenGL()
+    textured = [(mesh, cameras) for mesh, cameras, _ in scenes() if mesh.texture is not None][:12]
+    counts = []
+    while textured:
+        mesh, cameras = textured.pop()
+        renderer(mesh, cameras)
+        counts.append(count_gl_objects(("glIsTexture",)))
+    assert counts == 12 * counts[:1]
+
+
+def test_a_large_call_is_drawn_in_small_uploads() -> None:
+    """Whatever the size of a call, what OpenGL keeps for the next is that of an upload."""
+    ball = Mesh.icosphere(6)
+    OpenGL()(ball, Cameras.sphere(24, 4.0, image_size=(16, 16)), ("alpha",))
+    resources = shared_context(0).resources
+    assert resources is not None
+    whole = 24 * ball.vertices.numel() // 3 * 16  # bytes of positions
+    assert 0 < resources.buffers.size < whole / 2

@@ -10,8 +10,13 @@ from torch import Size, Tensor
 from render3d.renderers.base import mesh_list
 from render3d.scenes import Mesh, Scene
 
-_MOST_VERTICES = 2**22
-"""Vertices that go into one upload: 128 MiB of positions and normals."""
+_MOST_VERTICES = 2**18
+"""Vertices that go into one upload.
+
+They take 8 MiB of positions and normals, which buffers keep. Mesa's software renderer keeps far more of what it was
+given to draw at once: up to 36 MiB for each 100,000 triangles or so that it had not come to yet, until it has as much
+to draw again. More at once is no quicker.
+"""
 
 
 @final

@@ -35,6 +35,11 @@ class StreamBuffers:
         self._gl = gl
         self._buffers: dict[str, moderngl.Buffer] = {}
 
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return sum(buffer.size for buffer in self._buffers.values())
+
     def write(self, name: str, data: npt.NDArray[Any]) -> moderngl.Buffer:
         """The buffer of that name, holding ``data`` at its beginning."""
         buffer = self._buffers.get(name)
@@ -62,6 +67,7 @@ class TextureCache:
         if known is not None and (known[0]() is not image or known[1] != image._version):
             known[2].release()
             known = None
+        self._release_unused()
         if known is None:
             known = (weakref.ref(image), image._version, self._upload(image))
         self._kept[id(image)] = known
@@ -69,6 +75,11 @@ class TextureCache:
             _, (_, _, oldest) = self._kept.popitem(last=False)
             oldest.release()
         return known[2]
+
+    def _release_unused(self) -> None:
+        """Images that are gone cannot be asked for again, and a large one takes a hundred MiB."""
+        for key in [key for key, (image, _, _) in self._kept.items() if image() is None]:
+            self._kept.pop(key)[2].release()
 
     def _upload(self, image: Tensor) -> moderngl.Texture:
         pixels = np.ascontiguousarray(image.detach().cpu().numpy(), np.float16)
