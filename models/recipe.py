@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, final
@@ -25,6 +26,9 @@ class TrainSettings:
         batch_size: Examples a step, over all processes. The paper does not say.
         learning_rate: Of Adam, at the first and the last step; it decays geometrically. The paper does not say.
         gradient_norm: Larger gradients are scaled down to this norm: LSTMs blow up now and then.
+        kl_weight: Of the divergence of z in what is minimised: at the first step and, after a geometric path, from the
+            middle of the training on. More than 1 at first (Higgins et al., "beta-VAE", 2017) keeps z from telling
+            examples apart before the rest has learnt what they share. Bounds are measured with 1.
         precision: Of products and convolutions in training: ``"bfloat16"`` is quicker where the hardware has it.
             Parameters, latents, and the terms of the free energy are float32 in any case, and so are bounds.
         validate_every: Steps between two bounds on held-out data.
@@ -39,6 +43,7 @@ class TrainSettings:
     batch_size: int = 32
     learning_rate: tuple[float, float] = (2e-3, 2e-4)
     gradient_norm: float = 100.0
+    kl_weight: tuple[float, float] = (1.0, 1.0)
     precision: Precision = "float32"
     validate_every: int = 500
     validation_examples: int = 300
@@ -53,13 +58,23 @@ class TrainSettings:
                 "learning_rate must be two numbers between 0 and 1, and gradient_norm positive; got "
                 f"{self.learning_rate} and {self.gradient_norm}."
             )
+        if not 0 < min(self.kl_weight) <= max(self.kl_weight) < math.inf:
+            raise TrainingError(f"kl_weight must be two positive numbers; got {self.kl_weight}.")
         if self.precision not in ("float32", "bfloat16"):
             raise TrainingError(f"precision must be 'float32' or 'bfloat16'; got {self.precision!r}.")
 
     def learning_rate_at(self, step: int) -> float:
         """Of the step with this number, from 0."""
-        first, last = self.learning_rate
-        return float(first * (last / first) ** (step / self.updates))
+        return _between(*self.learning_rate, step / self.updates)
+
+    def kl_weight_at(self, step: int) -> float:
+        """Of the step with this number, from 0."""
+        return _between(*self.kl_weight, min(1.0, 2 * step / self.updates))
+
+
+def _between(first: float, last: float, share: float) -> float:
+    """A geometric path."""
+    return float(first * (last / first) ** share)
 
 
 @final

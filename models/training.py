@@ -151,7 +151,8 @@ class TrainingRun:
         key = Key(self.key.fold_in(step).seed, share.start)
         self.optimiser.zero_grad(set_to_none=True)
         terms = self._free_energy(batch, key)
-        terms.total.mean().backward()  # type: ignore[no-untyped-call]
+        loss = terms.reconstruction + settings.kl_weight_at(step) * terms.kl.sum(1)
+        loss.mean().backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
         means = torch.stack([terms.reconstruction.mean().detach(), terms.kl.sum(1).mean().detach()])
         values = (self.world.sum(means) / self.world.size).tolist()

@@ -95,6 +95,20 @@ def test_it_learns(tmp_path: Path) -> None:
     assert last is not None and last == pytest.approx(float(bound(trained.model, held_out, 9).mean))
 
 
+def test_the_weight_of_the_divergence_keeps_z_short_and_leaves_the_measure_as_it_is(tmp_path: Path) -> None:
+    settings = TrainSettings(updates=100, kl_weight=(100.0, 1.0))
+    found = [settings.kl_weight_at(step) for step in (0, 25, 50, 99)]
+    assert found == pytest.approx([100, 10, 1, 1])
+    assert {TrainSettings().kl_weight_at(step) for step in (0, 5000)} == {1.0}
+    rates = {"updates": 100, "learning_rate": (1e-2, 1e-2)}
+    short = train(recipe(**rates, kl_weight=(50.0, 50.0)), tmp_path / "short", device="cpu").records[-1]
+    usual = train(recipe(**rates), tmp_path / "usual", device="cpu").records[-1]
+    assert short.kl < usual.kl / 2, (short.kl, usual.kl)
+    first = train(recipe(updates=1, kl_weight=(50.0, 50.0)), tmp_path / "first", device="cpu").records[0]
+    same = train(recipe(updates=1), tmp_path / "same", device="cpu").records[0]
+    assert (first.kl, first.reconstruction) == (same.kl, same.reconstruction)  # what is told has the weight 1
+
+
 def test_the_bound_of_an_example_does_not_depend_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Source(recipe(), "test")
     model = model_of(recipe(), source.classes)
@@ -288,6 +302,8 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         TrainSettings(updates=0)
     with pytest.raises(TrainingError, match="two numbers between 0 and 1"):
         TrainSettings(learning_rate=(0.0, 0.1))
+    with pytest.raises(TrainingError, match="kl_weight must be two positive numbers"):
+        TrainSettings(kl_weight=(0.0, 1.0))
     world = World("cpu")
     world.size = 5
     with pytest.raises(TrainingError, match="multiple of the 5 processes; got 32"):
