@@ -1,5 +1,6 @@
 """The comparison of gradients at equal seconds, at a tiny size."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from render3d.models.recipe import Recipe, TrainSettings
 DATA = ColoredSolidsSettings(image_size=16, train=24, validation=6, test=12)
 
 
-def tiny(experiment: SingleImages) -> Recipe:
-    training = TrainSettings(batch_size=6, validation_examples=6)
+def tiny(experiment: SingleImages, training: TrainSettings) -> Recipe:
+    training = dataclasses.replace(training, batch_size=6, validation_examples=6)
     return Recipe(data=DATA, experiment=experiment, training=training)
 
 
@@ -37,4 +38,4 @@ def test_each_gradient_gets_its_updates_and_what_was_made_is_kept(
 
 def test_the_seconds_of_an_update_are_measured_by_updates() -> None:
     experiment = SingleImages(latents=3, state=12, hidden=12, features=4, glimpse=4, samples=2)
-    assert 0 < single_images.seconds_per_update(tiny(experiment), least=0.01) < 60
+    assert 0 < single_images.seconds_per_update(tiny(experiment, TrainSettings()), least=0.01) < 60

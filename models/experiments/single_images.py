@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 
@@ -16,8 +16,12 @@ from render3d.models.likelihoods import Gaussian
 from render3d.models.readers import GridReader, NoReader
 from render3d.models.sampled import GradientName, SampledRendering
 from render3d.models.sequential import Posterior, SequentialModel
+from render3d.models.turn_search import TurnSearch
 from render3d.models.writers import MeshWriter
+from render3d.renderers import OpenGL
 from render3d.renderers.by_name import renderer_by_name
+
+OrientationKind = Literal["searched", "of_state"]
 
 
 @final
@@ -29,6 +33,7 @@ class SingleImages:
         renderer: What renders the meshes, in the light of the pictures: a name as of
             `render3d.renderers.by_name.renderer_by_name`.
         gradient: How the way back through it is had; see `SampledRendering`.
+        orientation: ``"searched"`` for, as a latent variable of its own (`TurnSearch`), or a function ``"of_state"``.
         samples: K. The paper does not say.
         noise: Of the vertices, pixels. The paper: "small".
         sigma: Of the Gaussian likelihood, in units of linear light. The paper does not say.
@@ -45,6 +50,7 @@ class SingleImages:
 
     renderer: str = "opengl"
     gradient: GradientName = "local_credit"
+    orientation: OrientationKind = "searched"
     samples: int = 4
     noise: float = 0.5
     sigma: float = 0.1
@@ -57,6 +63,8 @@ class SingleImages:
 
     def __post_init__(self) -> None:
         check_counts(self, "steps", "latents", "state", "hidden", "features", "glimpse")
+        if self.orientation not in ("searched", "of_state"):
+            raise ModelError(f"orientation must be 'searched' or 'of_state'; got {self.orientation!r}.")
 
     def examples(self, dataset: Examples) -> Examples:
         """The pictures themselves."""
@@ -91,6 +99,8 @@ class SingleImages:
             gradient=self.gradient,
             samples=self.samples,
             noise=self.noise,
+            search=TurnSearch() if self.orientation == "searched" else None,
+            search_renderer=OpenGL(SHADING),
         )
         return SequentialModel(
             steps=self.steps,

@@ -67,14 +67,15 @@ def judge(model: SequentialModel, source: Source) -> Judged:
     numbers = range(min(_EXAMPLES, len(dataset)))
     batch = source.batch(numbers).to(model.start.device)
     states, _ = model.infer(batch, torch.zeros(len(numbers), model.steps, model.latents).to(model.start))
+    seen = projection.orient(model.writer(states), states[:, -1], batch.x, None)
     examples = [dataset[number] for number in numbers]
     return Judged(
         solids=[dataset.solid(number) for number in numbers],
         pictures=torch.stack([example.image for example in examples]),
         rotations=torch.stack([example.rotation for example in examples]),
         labels=torch.tensor([example.label for example in examples]),
-        meshes=projection.turned(model.writer(states), states[:, -1]).to("cpu"),
-        turns=projection.rotation(states[:, -1]).cpu(),
+        meshes=seen.mesh.to("cpu"),
+        turns=seen.rotation.cpu(),
     )
 
 
@@ -197,7 +198,7 @@ def _samples(model: SequentialModel, data: ColoredSolidsSettings) -> report.Html
     projection = model.projection
     assert isinstance(projection, SampledRendering)
     states = model.imagine(model.noise(_SHOWN, Key(0).fold_in(_OF_SAMPLES)).to(model.start))
-    meshes = projection.turned(model.writer(states), states[:, -1]).to("cpu")
+    meshes = projection.orient(model.writer(states), states[:, -1], None, None).mesh.to("cpu")
     seen = OpenGL(SHADING)(meshes, around(data, 4, data.image_size)).rgb
     rows = {f"{degrees} degrees round": seen[:, view] for view, degrees in enumerate((0, 90, 180, 270))}
     return report.section(

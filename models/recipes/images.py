@@ -5,7 +5,8 @@ from render3d.models.experiments import SingleImages
 from render3d.models.recipe import Recipe, TrainSettings
 
 _DATA, _EXPERIMENT = ColoredSolidsSettings(), SingleImages()
-_TRAINING = TrainSettings()
+# At first one mesh has to do for all pictures, so that it is their orientations that tell them apart.
+_TRAINING = TrainSettings(kl_weight=(20.0, 1.0))
 
 
 def meshes(

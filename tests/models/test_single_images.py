@@ -14,10 +14,12 @@ from scipy.spatial.transform import Rotation
 
 import render3d as r3
 from render3d.datasets import ColoredExample, ColoredSolids, ColoredSolidsSettings, PrimitivesSettings
+from render3d.datasets.colored import SHADING
 from render3d.errors import ModelError
 from render3d.estimators import Gaussian as Noise
 from render3d.estimators import Pixels, multi_sample_bound
 from render3d.fitting.preconditioner import combinatorial_laplacian
+from render3d.models.cell_search import CellSearch
 from render3d.models.experiments import SingleImages
 from render3d.models.findings.single_images import judge
 from render3d.models.folder import train_to_folder
@@ -26,6 +28,7 @@ from render3d.models.orientations import ANGLE_BY_CHANCE, angles, free_frames, o
 from render3d.models.recipe import Recipe, TrainSettings
 from render3d.models.sampled import GradientName, SampledRendering
 from render3d.models.sources import Source, model_of
+from render3d.models.turn_search import TurnSearch, rotations_of
 from render3d.models.writers import MeshWriter
 from render3d.randomness import Key
 from render3d.renderers import EmissionAbsorption, OpenGL
@@ -86,7 +89,7 @@ def test_vimco_is_the_multi_sample_bound_of_the_mesh_as_it_is_turned() -> None:
     found = part.log_prob(LIKELIHOOD, x, mesh, state, None, Key(5))
     wanted = multi_sample_bound(
         OpenGL(),
-        mesh.with_vertices(mesh.vertices @ part.rotation(state).mT),
+        part.orient(mesh, state, None, None).mesh,
         CAMERA,
         lambda rendering: LIKELIHOOD.log_probs(x, rendering.rgb).sum(-3),
         4,
@@ -110,10 +113,10 @@ def test_colors_and_orientation_get_a_gradient_and_without_autograd_the_picture_
     mesh = dataclasses.replace(mesh, colors=colors)
     part.log_prob(LIKELIHOOD, observation(), mesh, state, None, Key(0)).sum().backward()
     assert colors.grad is not None and colors.grad.abs().max() > 0
-    assert part.turn.bias.grad is not None and part.turn.bias.grad.abs().max() > 0
+    assert part.turn is not None and part.turn.bias.grad is not None and part.turn.bias.grad.abs().max() > 0
     with torch.no_grad():
         found = part.log_prob(LIKELIHOOD, observation(), mesh, state, None, Key(0))
-        sharp = OpenGL()(part.turned(mesh, state), CAMERA, ("rgb",)).rgb
+        sharp = OpenGL()(part.orient(mesh, state, None, None).mesh, CAMERA, ("rgb",)).rgb
     torch.testing.assert_close(found, LIKELIHOOD.log_prob(observation(), sharp))
 
 
@@ -179,10 +182,106 @@ def test_a_free_frame_is_taken_off_and_what_is_left_is_the_error() -> None:
     assert abs(float(by_chance.mean()) - ANGLE_BY_CHANCE) < 4 * float(by_chance.std()) / math.sqrt(20_000)
 
 
+# Orientations that are searched for
+
+
+def test_points_of_the_box_are_rotations_of_equal_density() -> None:
+    """Angle and axis of a uniform rotation: Kolmogorov and Smirnov at one in a thousand, and a known mean."""
+    points = torch.rand(5000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = rotations_of(points)
+    torch.testing.assert_close(found @ found.mT, torch.eye(3, dtype=torch.float64).expand_as(found))
+    assert float(torch.linalg.det(found).min()) > 0.999
+    turned = torch.deg2rad(angles(found)).sort().values
+    below = (turned - turned.sin()) / math.pi  # the distribution of the angle
+    assert float((below - torch.arange(1, 5001) / 5000).abs().max()) < 1.95 / math.sqrt(5000)
+    axis = Rotation.from_matrix(found.numpy()).as_rotvec()
+    height = torch.from_numpy(axis / np.linalg.norm(axis, axis=-1, keepdims=True)).sort(0).values
+    uniform = (torch.arange(1, 5001) / 5000)[:, None]
+    assert float(((height + 1) / 2 - uniform).abs().max()) < 1.95 / math.sqrt(5000)
+
+
+def solids_seen(count: int) -> tuple[Mesh, torch.Tensor, torch.Tensor]:
+    """Cubes ``[count]`` as they are before they are turned, pictures of them, and how they are turned."""
+    solids = ColoredSolids("test", dataclasses.replace(DATA, test=6 * count))
+    numbers = range(0, 6 * count, 6)
+    rotations = torch.stack([solids[number].rotation for number in numbers])
+    turned = [solids.solid(number) for number in numbers]
+    own = torch.stack([mesh.vertices @ rotation for mesh, rotation in zip(turned, rotations, strict=True)])
+    mesh = dataclasses.replace(turned[0], vertices=own)
+    return mesh, torch.stack([solids[number].image for number in numbers])[:, None], rotations
+
+
+def searching(search: TurnSearch) -> SampledRendering:
+    return SampledRendering(OpenGL(SHADING), DATA.camera, STATE, search=search)
+
+
+def test_the_search_finds_how_solids_are_turned() -> None:
+    mesh, pictures, true = solids_seen(24)
+    search = TurnSearch(cells=CellSearch(grid=(4, 8, 6), cut=32, rounds=3))
+    found = searching(search).orient(mesh, torch.zeros(24, STATE), pictures, None)
+    errors = angles(found.rotation.mT @ true)
+    assert float(errors.median()) < 8 and float((errors < 30).float().mean()) > 0.75
+    torch.testing.assert_close(found.mesh.vertices, mesh.vertices @ found.rotation.mT)
+
+
+def test_the_law_of_the_search_has_the_density_that_it_claims() -> None:
+    """The mean of p/q over draws of q is 1, and the mean of its log is below 0: it is no prior."""
+    mesh, pictures, _ = solids_seen(1)
+    copies, search = 2000, TurnSearch(cells=CellSearch(grid=(2, 3, 2), cut=3, rounds=2, spread=1.0))
+    drawn = searching(search)._as_turned(mesh, rotations_of(torch.rand(1, 3)))
+    assert drawn.shape == (1, 1, 1, 3, 16, 16)
+
+    def draw(turns: torch.Tensor) -> torch.Tensor:
+        if turns.dim() == 3:
+            return searching(search)._as_turned(mesh, turns).expand(copies, -1, -1, -1, -1, -1)
+        return searching(search)._as_turned(mesh, turns.flatten(0, 1)).unflatten(1, turns.shape[:2])[0]
+
+    log_ratio = search.find(draw, pictures.expand(copies, -1, -1, -1, -1), Key(0)).log_ratio.double()
+    weights = log_ratio.exp()
+    assert abs(float(weights.mean()) - 1) < 4 * float(weights.std()) / math.sqrt(copies)
+    assert float(log_ratio.mean()) < -4 * float(log_ratio.std()) / math.sqrt(copies)
+
+
+def test_what_is_maximised_has_the_price_of_the_orientation_in_it() -> None:
+    mesh, pictures, _ = solids_seen(3)
+    part, state = searching(TurnSearch(cells=CellSearch(grid=(2, 3, 2), cut=4))), torch.zeros(3, STATE)
+    with torch.no_grad():
+        found = part.log_prob(LIKELIHOOD, pictures, mesh, state, None, Key(2))
+        seen = part.orient(mesh, state, pictures, Key(2).fold_in(1))
+        sharp = OpenGL(SHADING)(seen.mesh, DATA.camera, ("rgb",)).rgb
+    assert (seen.log_ratio < -1).all()
+    torch.testing.assert_close(found, LIKELIHOOD.log_prob(pictures, sharp) + seen.log_ratio)
+
+
+def test_the_search_may_draw_by_another_renderer() -> None:
+    """One whose gradient is wanted may be too slow for it: here one that would be wrong."""
+    mesh, pictures, _ = solids_seen(3)
+    part = SampledRendering(
+        Fading(),  # type: ignore[arg-type]
+        DATA.camera,
+        STATE,
+        gradient="none",
+        search=TurnSearch(),
+        search_renderer=OpenGL(SHADING),
+    )
+    found, wanted = (
+        each.orient(mesh, torch.zeros(3, STATE), pictures, None) for each in (part, searching(TurnSearch()))
+    )
+    assert torch.equal(found.rotation, wanted.rotation)
+
+
+def test_without_a_picture_orientations_are_those_of_the_prior() -> None:
+    ball = scene(torch.ones(400))
+    seen = searching(TurnSearch()).orient(ball, torch.zeros(400, STATE), None, Key(1))
+    mean = angles(seen.rotation).double()
+    assert abs(float(mean.mean()) - ANGLE_BY_CHANCE) < 4 * float(mean.std()) / 20
+    assert not seen.log_ratio.any()
+
+
 def test_it_learns_and_the_folder_says_how_well(tmp_path: Path) -> None:
     recipe = Recipe(
         data=DATA,
-        experiment=SMALL,
+        experiment=dataclasses.replace(SMALL, orientation="of_state"),
         training=TrainSettings(
             updates=80, batch_size=12, learning_rate=(3e-3, 1e-3), validate_every=80, validation_examples=12
         ),
@@ -203,6 +302,15 @@ def test_it_learns_and_the_folder_says_how_well(tmp_path: Path) -> None:
     assert set(metrics["orientation_error_degrees"]["median_by_class"]) == set(ColoredSolids.classes)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert all(title in page for title in ("Shape and orientation", "Reconstructions", "Samples"))
+
+
+def test_a_run_that_searches_is_trained_and_judged(tmp_path: Path) -> None:
+    data = dataclasses.replace(DATA, train=12, validation=6, test=6)
+    training = TrainSettings(updates=2, batch_size=4, validate_every=2, validation_examples=2)
+    train_to_folder(Recipe(data=data, experiment=SMALL, training=training), tmp_path, device="cpu")
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert 0 <= metrics["findings"]["orientation_error_degrees"]["mean"] <= 180
+    assert math.isfinite(metrics["test"]["negative_bound_nats"])
 
 
 def blank(example: ColoredExample) -> ColoredExample:
@@ -226,7 +334,17 @@ def of_another_size() -> None:
         (lambda: SampledRendering(EmissionAbsorption(), CAMERA, STATE), "must render meshes"),
         (lambda: dataclasses.replace(SMALL, latents=0), "latents must be at least 1"),
         (lambda: SMALL.build(PrimitivesSettings(), 6), "ColoredSolidsSettings"),
-        (lambda: projection("vimco").turned(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, STATE)), "MeshWriter"),
+        (
+            lambda: projection("vimco").orient(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, STATE), None, None),
+            "MeshWriter",
+        ),
+        (lambda: dataclasses.replace(SMALL, orientation="guessed").build(DATA, 6), "of_state"),
+        (lambda: CellSearch(grid=(3, 6, 0)), "at least 1 cell"),
+        (lambda: CellSearch(grid=(3, 6, 5), cut=91), "at most all of them"),
+        (lambda: CellSearch(grid=(3,), cut=1, rounds=-1), "rounds must be at least 0"),
+        (lambda: CellSearch(grid=(3,), cut=1, spread=0.0), "spread positive"),
+        (lambda: TurnSearch(pixels=0), "pixels be at least 1"),
+        (lambda: TurnSearch(cells=CellSearch(grid=(4, 10))), r"3 dimensions.*\(4, 10\)"),
     ],
 )
 def test_what_nothing_could_be_learnt_from_is_refused(do: Callable[[], object], message: str) -> None:
