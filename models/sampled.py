@@ -48,8 +48,8 @@ class SampledRendering(nn.Module):
     Colours get exact gradients where the renderer tells which face a pixel shows, as `OpenGL` does.
 
     The object is turned, and not the camera, so that lights stay where they are. Its orientation is a latent variable
-    with the prior and the law q of a `TurnSearch`, for which the mesh is rendered in small pictures; or a function of
-    the state, which gets a gradient.
+    with the prior and the law q of a `TurnSearch`, for which the mesh is rendered in many; or a function of the state,
+    which gets a gradient.
 
     Args:
         renderer: Any renderer of meshes.

@@ -34,8 +34,8 @@ class FoundTurn(NamedTuple):
 class TurnSearch:
     """q(rotation given pictures, object); the prior is uniform over SO(3).
 
-    A rotation is told by the direction of the object that is turned to +z, and by the roll about z. In
-    sine of elevation, azimuth and roll, uniform rotations are uniform over a box, which a `CellSearch` searches.
+    A rotation is told by the direction of the object that is turned to +z, and by the roll about z. In sine of
+    elevation, azimuth and roll, uniform rotations are uniform over a box, which a `CellSearch` searches.
 
     Attributes:
         cells: Of sine of elevation, azimuth and roll.
