@@ -73,11 +73,12 @@ def test_textures_go_with_their_images() -> None:
     assert counts == 12 * counts[:1]
 
 
-def test_a_large_call_is_drawn_in_small_uploads() -> None:
+def test_a_large_call_is_drawn_in_small_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the size of a call, what OpenGL keeps for the next is that of an upload."""
-    ball = Mesh.icosphere(6)
+    context, ball = shared_context(0), Mesh.icosphere(6)
+    monkeypatch.setattr(context, "resources", None)  # not those that other tests have made larger
     OpenGL()(ball, Cameras.sphere(24, 4.0, image_size=(16, 16)), ("alpha",))
-    resources = shared_context(0).resources
+    resources = context.resources
     assert resources is not None
     whole = 24 * ball.vertices.numel() // 3 * 16  # bytes of positions
     assert 0 < resources.buffers.size < whole / 2
