@@ -112,7 +112,7 @@ class SampledRendering(nn.Module):
                 rotation, log_ratio = self.search.prior(len(state), key)
             else:
                 rotation, log_ratio = self.search.find(lambda turns: self._as_turned(scene, turns), x, key)
-            rotation = rotation.to(scene.vertices)
+            rotation, log_ratio = rotation.to(scene.vertices), log_ratio.to(scene.vertices)
         return Oriented(scene.with_vertices(scene.vertices @ rotation.mT), rotation, log_ratio)
 
     def _as_turned(self, mesh: Mesh, turns: Tensor) -> Tensor:
