@@ -14,11 +14,11 @@ from render3d.randomness import Key, standard_normal
 
 
 class Points(NamedTuple):
-    """Points of the box for N objects with V pictures each, drawn from q.
+    """Points of the box for N objects, drawn from q.
 
     Attributes:
-        where: ``[N, V, D]``, each coordinate from 0 to 1.
-        log_ratio: ``[N, V]``, nats: ``log p(point) - log q(point given picture, object)``, for p uniform over the box.
+        where: ``[N, D]``, each coordinate from 0 to 1.
+        log_ratio: ``[N]``, nats: ``log p(point) - log q(point given picture, object)``, for p uniform over the box.
     """
 
     where: Tensor
@@ -63,23 +63,22 @@ class CellSearch:
 
     @torch.no_grad()
     def find(self, draw: Callable[[Tensor], Tensor], pictures: Tensor, key: Key | None) -> Points:
-        """Draw a point for each picture.
+        """Draw a point for the picture of each object.
 
         Args:
             draw: Pictures ``[N, K, ...]`` of N objects at points ``[K, D]`` or ``[N, K, D]`` of the box.
-            pictures: ``[N, V, ...]``, of the same sizes.
+            pictures: ``[N, ...]``, of the same sizes.
             key: Of the draws; None takes the centre of the cell that is most like the picture.
         """
-        wanted = pictures.flatten(2)[:, :, None]
+        wanted = pictures.flatten(1)[:, None]
         first = self._first(wanted.device)
-        errors = (wanted - draw(first.centre).flatten(2)[:, None]).square().sum(-1)  # [N, V, cells]
+        errors = (wanted - draw(first.centre).flatten(2)).square().sum(-1)  # [N, cells]
         cells = _Cells(*(part.expand(*errors.shape, -1) for part in first))
         for _ in range(self.rounds):
             worst_first = errors.argsort(-1, descending=True)
             left, chosen = worst_first[..., : -self.cut], worst_first[..., -self.cut :]
             parts = cells.at(chosen).halves()
-            drawn = draw(parts.centre.flatten(1, 2)).flatten(2)
-            drawn = drawn.reshape(*parts.centre.shape[:3], drawn.shape[-1])
+            drawn = draw(parts.centre).flatten(2)
             cells = _Cells(*(torch.cat(pair, -2) for pair in zip(cells.at(left), parts, strict=True)))
             errors = torch.cat([errors.gather(-1, left), (wanted - drawn).square().sum(-1)], -1)
         return self._point(cells, errors, key)
@@ -98,12 +97,11 @@ class CellSearch:
         if key is None:
             chosen = errors.argmin(-1, keepdim=True)
         else:
-            count, number = errors.shape[:2]
-            uniform = torch.special.ndtr(standard_normal(key, 1, count, (number, 1 + len(self.grid)))[0]).to(errors)
+            uniform = torch.special.ndtr(standard_normal(key, 1, len(errors), (1 + len(self.grid),))[0]).to(errors)
             below = log_law.exp().cumsum(-1) < uniform[..., :1]
             chosen, within = below.sum(-1, keepdim=True).clamp(max=log_law.shape[-1] - 1), uniform[..., 1:]
         cell = cells.at(chosen)
-        where = cell.low[..., 0, :] + within * cell.size[..., 0, :]
+        where = cell.low[:, 0] + within * cell.size[:, 0]
         return Points(where, (log_volume - log_law).gather(-1, chosen)[..., 0])
 
 

@@ -70,8 +70,8 @@ class TurnSearch:
                 warnings.simplefilter("ignore", EmptyViewWarning)
                 return self._blurred(draw(rotations_of(points)))
 
-        where, log_ratio = self.cells.find(seen, self._blurred(pictures)[:, None], key)
-        return FoundTurn(rotations_of(where[:, 0]), log_ratio[:, 0])
+        where, log_ratio = self.cells.find(seen, self._blurred(pictures), key)
+        return FoundTurn(rotations_of(where), log_ratio)
 
     def _blurred(self, pictures: Tensor) -> Tensor:
         small = torch.nn.functional.adaptive_avg_pool2d(pictures.flatten(0, -4), self.pixels)

@@ -15,7 +15,7 @@ _MOST_VERTICES = 2**18
 
 They take 8 MiB of positions and normals, which buffers keep. Mesa's software renderer keeps far more of what it was
 given to draw at once: up to 36 MiB for each 100,000 triangles or so that it had not come to yet, until it has as much
-to draw again. More at once is no quicker.
+to draw again. With it, more at once is no quicker.
 """
 
 
