@@ -1,5 +1,6 @@
 """``render3d bounds``: the paper's table of bounds."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from render3d.atomic import write_json, write_text
 from render3d.cli.training_bar import TrainingBar
 from render3d.errors import TrainingError
 from render3d.models.folder import EVALUATION_SAMPLES
-from render3d.models.recipe import Precision, Recipe, TrainSettings
+from render3d.models.recipe import Precision, Recipe
 from render3d.models.recipes import recipe_by_name
 from render3d.models.table import PAPER, Case, fill
 from render3d.models.table_report import table_metrics, table_report
@@ -55,7 +56,9 @@ def bounds(
     if not counts:
         raise TrainingError(f"The paper has no row of {recipe!r}: say which T by --steps.")
     cases = [Case(count, number) for count in counts for number in views]
-    made = _recipe(recipe, TrainSettings(updates=updates, precision=precision), path)
+    made = _recipe(recipe, path)
+    training = dataclasses.replace(made.training, updates=updates, precision=precision)
+    made = dataclasses.replace(made, training=training)
     console = Console(stderr=as_json)
     with TrainingBar(console) as bar:
 
@@ -74,9 +77,10 @@ def bounds(
     return 0
 
 
-def _recipe(name: str, training: TrainSettings, path: Path | None) -> Recipe:
+def _recipe(name: str, path: Path | None) -> Recipe:
     function = recipe_by_name(name)
     try:
-        return function(training=training) if path is None else function(training=training, path=path)
+        return function() if path is None else function(path=path)
     except TypeError as error:
-        raise TrainingError(f"The recipe {name!r} takes no --path, or no settings of training: {error}.") from error
+        how = "without" if path is None else "with"
+        raise TrainingError(f"The recipe {name!r} cannot be made {how} --path: {error}.") from error

@@ -21,9 +21,15 @@ DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validat
 MODEL = Volumes(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4, views=(1, 6, 7))
 
 
-def tiny(*, training: TrainSettings) -> Recipe:
-    training = dataclasses.replace(training, batch_size=4, validation_examples=6)
+TRAINING = TrainSettings(batch_size=4, learning_rate=(1e-3, 3e-4), validation_examples=6)
+
+
+def tiny(*, training: TrainSettings = TRAINING) -> Recipe:
     return Recipe(data=DATA, experiment=MODEL, training=training)
+
+
+def of_files(*, path: Path) -> Recipe:
+    return tiny()
 
 
 def found(total: float) -> Found:
@@ -50,7 +56,7 @@ def test_the_table_is_filled_once_and_can_grow(
     assert {name: second["bounds"][name] for name in first["bounds"]} == first["bounds"]
     run = load_run(tmp_path / "T2-views2-seed3")
     assert run.recipe.experiment == dataclasses.replace(MODEL, context="views", views=(2, 6, 7))
-    assert run.recipe.training.seed == 3
+    assert run.recipe.training == dataclasses.replace(TRAINING, updates=2, seed=3)
     metrics = json.loads((tmp_path / "T2-views2-seed3" / "metrics.json").read_text())
     assert second["bounds"]["T2-views2"]["total"]["seeds"][1] == metrics["test"]["negative_bound_nats"]
     assert "<html" in (tmp_path / "report.html").read_text()
@@ -77,18 +83,20 @@ def test_differences_are_paired_by_seed() -> None:
 
 def test_the_page_has_the_papers_figure_beside_ours() -> None:
     table = {Case(12, views): [found(400.5), found(401.5)] for views in (0, 3)}
-    page = table_report("mnist3d", tiny(training=TrainSettings()), table)
+    page = table_report("mnist3d", tiny(), table)
     assert str(PAPER["mnist3d"][12][3]) in page and "401.0" in page
 
 
 def test_what_makes_no_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("render3d.models.recipes.RECIPES", {"tiny": tiny})
+    monkeypatch.setattr("render3d.models.recipes.RECIPES", {"tiny": tiny, "of_files": of_files})
     with pytest.raises(TrainingError, match="no row of 'tiny': say which T"):
         bounds("tiny", out=tmp_path)
     with pytest.raises(TrainingError, match="at least two different ones, for intervals; got \\[1, 1\\]"):
         bounds("tiny", out=tmp_path, steps=(1,), seeds=(1, 1), updates=1)
-    with pytest.raises(TrainingError, match="'tiny' takes no --path"):
+    with pytest.raises(TrainingError, match="'tiny' cannot be made with --path: .*unexpected keyword"):
         bounds("tiny", out=tmp_path, steps=(1,), path=tmp_path)
+    with pytest.raises(TrainingError, match="'of_files' cannot be made without --path: .*'path'"):
+        bounds("of_files", out=tmp_path, steps=(1,))
     (tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(TrainingError, match="not of a run of this version"):
         Found.read(tmp_path / "metrics.json")
