@@ -127,7 +127,7 @@ def bound(
     for number, first in enumerate(range(0, count, _BATCH)):
         if world is None or number % world.size == world.rank:
             chosen = slice(first, min(first + _BATCH, count))
-            batch = source.batch(range(chosen.start, chosen.stop)).to(model.start.device)
+            batch = source.batch(range(chosen.start, chosen.stop), model.start.device)
             terms[:, chosen] = _negative_bounds(model, batch, Key(seed, first), samples).cpu()
     total, kl, tight = terms if world is None else world.sum(terms.to(world.device)).cpu()
     return Bound(total, kl, tight, samples, source.split)

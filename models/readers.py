@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, final
 import torch
 from torch import Tensor, nn
 
+from render3d._batches import may_look_at
 from render3d.errors import ModelError
 from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, mlp
 from render3d.spatial import read
@@ -50,7 +51,7 @@ class NoReader(nn.Module):
 
     def forward(self, prepared: Tensor, state: Tensor) -> Tensor:
         """Nothing."""
-        return prepared.to(state)
+        return state.new_empty(len(state), 0)
 
 
 @final
@@ -67,9 +68,10 @@ class ClassReader(nn.Module):
         """Labels ``[N]`` of integers as ``[N, classes]``."""
         if observed is None or observed.shape != (count,) or observed.is_floating_point():
             raise ModelError(f"The context must be integer labels of shape [{count}]; got {_described(observed)}.")
-        low, high = int(observed.min()), int(observed.max())
-        if low < 0 or high >= self.size:
-            raise ModelError(f"Labels must lie in 0-{self.size - 1}, the model's classes; got {low} to {high}.")
+        if may_look_at(observed):
+            low, high = int(observed.min()), int(observed.max())
+            if low < 0 or high >= self.size:
+                raise ModelError(f"Labels must lie in 0-{self.size - 1}, the model's classes; got {low} to {high}.")
         return torch.nn.functional.one_hot(observed.long(), self.size).float()
 
     def forward(self, prepared: Tensor, state: Tensor) -> Tensor:

@@ -58,9 +58,9 @@ class Source:
         order = np.random.Generator(np.random.Philox(key=[key.seed, 0])).permutation(count)
         return [int(index) for index in np.take(order, range(number * size, (number + 1) * size), mode="wrap")]
 
-    def batch(self, indices: Sequence[int]) -> Batch:
-        """These examples."""
-        return self.recipe.experiment.batch([self.examples[index] for index in indices])
+    def batch(self, indices: Sequence[int], device: torch.device | str = "cpu") -> Batch:
+        """These examples, on ``device``."""
+        return self.recipe.experiment.batch([self.examples[index] for index in indices], device)
 
 
 def model_of(recipe: Recipe, classes: Sequence[str]) -> SequentialModel:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.profiler import record_function
 
 from render3d.errors import TrainingError, TransformError
@@ -18,6 +18,7 @@ from render3d.models.batch import Batch
 from render3d.models.checkpoints import Record, Saved, check_identity, read_checkpoint, restore, save_checkpoint
 from render3d.models.distributed import World
 from render3d.models.evaluation import bound
+from render3d.models.graphed import GraphedGradients
 from render3d.models.recipe import Recipe
 from render3d.models.sequential import FreeEnergy, SequentialModel
 from render3d.models.sources import Source, model_of
@@ -108,6 +109,7 @@ class TrainingRun:
         self.before = 0.0  # seconds of this run before it was stopped
         self.began = self.saved_at = time.monotonic()
         self.pending = list[list[float]]()
+        self._graphed: GraphedGradients | None = None
 
     @property
     def identity(self) -> dict[str, str]:
@@ -147,29 +149,40 @@ class TrainingRun:
         share = self.world.share(settings.batch_size)
         with record_function("data"):
             indices = self.training.training_indices(step)[share.start : share.stop]
-            batch = self.training.batch(indices).to(self.world.device)
+            batch = self.training.batch(indices, self.world.device)
         key = Key(self.key.fold_in(step).seed, share.start)
-        self.optimiser.zero_grad(set_to_none=True)
-        terms = self._free_energy(batch, key)
-        loss = terms.reconstruction + settings.kl_weight_at(step) * terms.kl.sum(1)
-        loss.mean().backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
-        means = torch.stack([terms.reconstruction.mean().detach(), terms.kl.sum(1).mean().detach()])
+        means = self._gradients(batch, key, torch.tensor(settings.kl_weight_at(step)))
         values = (self.world.sum(means) / self.world.size).tolist()
-        self._check_finite([*values, float(norm)])
+        self._check_finite(values)
         with uninterrupted():
             self.optimiser.step()
             self.step += 1
-            self.pending.append(values)
+            self.pending.append(values[:2])
 
-    def _free_energy(self, batch: Batch, key: Key) -> FreeEnergy:
-        reduced = torch.autocast(self.world.device.type, torch.bfloat16, self.recipe.training.precision == "bfloat16")
+    def _gradients(self, batch: Batch, key: Key, kl_weight: Tensor) -> Tensor:
+        """As `Gradients`; as one graph, where there is a GPU and it is this process's alone."""
+        if not (batch.x.is_cuda and self.world.size == 1 and self.recipe.experiment.can_be_graphed):
+            return self._gradients_of(lambda: self.parallel(batch, key), kl_weight)
+        noise = self.model.noise(len(batch.x), key).to(batch.x)
+        if self._graphed is None:
+            self._graphed = GraphedGradients(self._gradients_by, batch, noise, kl_weight.to(noise))
+        return self._graphed(batch, noise, kl_weight)
+
+    def _gradients_by(self, batch: Batch, noise: Tensor, kl_weight: Tensor) -> Tensor:
+        return self._gradients_of(lambda: self.model.free_energy(batch, noise, self.key), kl_weight)
+
+    def _gradients_of(self, free_energy: Callable[[], FreeEnergy], kl_weight: Tensor) -> Tensor:
+        settings, device = self.recipe.training, self.world.device.type
+        self.optimiser.zero_grad(set_to_none=True)
         try:
-            with reduced:
-                terms: FreeEnergy = self.parallel(batch, key)
+            with torch.autocast(device, torch.bfloat16, settings.precision == "bfloat16"):
+                terms = free_energy()
         except TransformError as error:  # which comes of a state that is not finite
             raise self._broken(["place of a patch"]) from error
-        return terms
+        loss = terms.reconstruction + kl_weight.to(terms.kl.device) * terms.kl.sum(1)
+        loss.mean().backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
+        return torch.stack([terms.reconstruction.mean(), terms.kl.sum(1).mean(), norm]).detach()
 
     def _check_finite(self, values: list[float]) -> None:
         terms = zip(("reconstruction", "KL", "gradient"), values, strict=True)

@@ -187,3 +187,8 @@ def check_same_device(**tensors: Tensor) -> None:
     if len(set(places.values())) > 1:
         listing = ", ".join(f"{name} on {device}" for name, device in places.items())
         raise DeviceError(f"All must live on one device; got {listing}. Move one of them with .to(device).")
+
+
+def may_look_at(tensor: Tensor) -> bool:
+    """Whether its values can be read now: while a CUDA graph is recorded, kernels are listed and none has run."""
+    return not (tensor.is_cuda and torch.cuda.is_current_stream_capturing())

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.profiler import record_function
 
-from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape, may_look_at
 from render3d.errors import ShapeError, TransformError
 
 REGION = "spatial transformer"
@@ -128,7 +128,7 @@ class ScaleShift(Batched):
             TransformError: A scale is zero, or something is not finite.
         """
         scale, shift = self.scale.detach(), self.shift.detach()
-        if not bool(((scale != 0) & scale.isfinite() & shift.isfinite()).all()):
+        if may_look_at(scale) and not bool(((scale != 0) & scale.isfinite() & shift.isfinite()).all()):
             raise TransformError(
                 "A scale is zero, or a scale or shift is not finite: such a patch has no extent, so nothing can be "
                 "written there. Keep scales away from zero, for example as exponentials."

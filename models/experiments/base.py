@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
+import torch
+
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
 from render3d.models.batch import Batch
@@ -29,12 +31,17 @@ class Experiment(Protocol):
         """T."""
         ...
 
+    @property
+    def can_be_graphed(self) -> bool:
+        """Whether the free energy is a fixed list of kernels: it looks at no value, and all its noise is given."""
+        ...
+
     def examples(self, dataset: Examples) -> Examples:
         """What is read of a dataset: its examples, or pictures of them."""
         ...
 
-    def batch(self, examples: Sequence[Any]) -> Batch:
-        """What the model sees of these, which `examples` gave."""
+    def batch(self, examples: Sequence[Any], device: torch.device | str = "cpu") -> Batch:
+        """What the model sees of these, which `examples` gave, on ``device``."""
         ...
 
     def build(self, data: DataSettings, classes: int) -> SequentialModel:

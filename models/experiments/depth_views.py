@@ -123,12 +123,17 @@ class DepthViews:
         """How cameras are found."""
         return CameraSearch(places=self.viewpoints.random, pixels=-(-self.image // 2))
 
+    @property
+    def can_be_graphed(self) -> bool:
+        """No. Cameras are searched for with numbers drawn on the way."""
+        return False
+
     def examples(self, dataset: Examples) -> "DepthPicturesOf":
         """Pictures of the volumes."""
         assert isinstance(dataset, VolumeDataset)
         return DepthPicturesOf(dataset, self.viewpoints, self.given)
 
-    def batch(self, examples: Sequence[DepthExample]) -> Batch:
+    def batch(self, examples: Sequence[DepthExample], device: torch.device | str = "cpu") -> Batch:
         """Views ``[N, views, 1, H, W]``, given ``[N, 1, given, H, W]``, and the cameras of the first views.
 
         The given views come from fixed cameras, so that each of them means something of its own: they are the channels
@@ -137,7 +142,7 @@ class DepthViews:
         views = torch.stack([example.views for example in examples])
         known = self.views if self.cameras == "known" else self.anchored
         cameras = Cameras.stack([example.cameras[self.given : self.given + known] for example in examples])
-        return Batch(views[:, self.given :], views[:, : self.given].transpose(1, 2), cameras)
+        return Batch(views[:, self.given :], views[:, : self.given].transpose(1, 2), cameras).to(device)
 
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""

@@ -66,11 +66,16 @@ class SingleImages:
         if self.orientation not in ("searched", "of_state"):
             raise ModelError(f"orientation must be 'searched' or 'of_state'; got {self.orientation!r}.")
 
+    @property
+    def can_be_graphed(self) -> bool:
+        """No. Pictures are drawn by any back end, with numbers drawn on the way."""
+        return False
+
     def examples(self, dataset: Examples) -> Examples:
         """The pictures themselves."""
         return dataset
 
-    def batch(self, examples: Sequence[Any]) -> Batch:
+    def batch(self, examples: Sequence[Any], device: torch.device | str = "cpu") -> Batch:
         """Pictures ``[N, 1, 3, H, W]``.
 
         Raises:
@@ -82,7 +87,7 @@ class SingleImages:
                     "A picture shows nothing of its object, so that nothing can be inferred of it. Bring the camera "
                     "nearer, or leave the picture out."
                 )
-        return Batch(torch.stack([example.image for example in examples])[:, None])
+        return Batch(torch.stack([example.image for example in examples])[:, None].to(device))
 
     def build(self, data: DataSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""

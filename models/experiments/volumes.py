@@ -73,6 +73,11 @@ class Volumes:
         if len(self.views) != 3 or min(self.views) < 1:
             raise ModelError(f"views must be (views, height, width), each at least 1; got {self.views}.")
 
+    @property
+    def can_be_graphed(self) -> bool:
+        """Yes, but for affine transforms: their exponentials and inverses are chosen by the values."""
+        return self.transform == "scale_shift"
+
     def examples(self, dataset: Examples) -> Examples:
         """The volumes, with silhouettes where these are from cameras of their own."""
         if self.context != "views" or self.cameras == "fixed":
@@ -81,18 +86,18 @@ class Volumes:
         count, height, width = self.views
         return WithViews(dataset, RandomCameras(views=count, image_size=(height, width)), MaxProjection())
 
-    def batch(self, examples: Sequence[Any]) -> Batch:
+    def batch(self, examples: Sequence[Any], device: torch.device | str = "cpu") -> Batch:
         """Volumes ``[N, 1, D, H, W]``, with labels ``[N]`` or silhouettes ``[N, views, 1, H, W]``."""
-        x = torch.stack([example.volume for example in examples])
+        x = torch.stack([example.volume for example in examples]).to(device)
         match self.context:
             case "none":
                 return Batch(x)
             case "class":
-                return Batch(x, torch.tensor([example.label for example in examples]))
+                return Batch(x, torch.tensor([example.label for example in examples], device=device))
             case "views":
                 if self.cameras == "fixed":  # in one go, which takes a fifth of the time
-                    return Batch(x, silhouettes(x, self.context_cameras))
-                return Batch(x, torch.stack([example.images["alpha"] for example in examples]))
+                    return Batch(x, silhouettes(x, self.context_cameras.to(device)))
+                return Batch(x, torch.stack([example.images["alpha"] for example in examples]).to(device))
 
     @property
     def context_cameras(self) -> Cameras:

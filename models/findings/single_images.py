@@ -65,7 +65,7 @@ def judge(model: SequentialModel, source: Source) -> Judged:
     dataset, projection = source.examples, model.projection
     assert isinstance(dataset, ColoredSolids) and isinstance(projection, SampledRendering)
     numbers = range(min(_EXAMPLES, len(dataset)))
-    batch = source.batch(numbers).to(model.start.device)
+    batch = source.batch(numbers, model.start.device)
     states, _ = model.infer(batch, torch.zeros(len(numbers), model.steps, model.latents).to(model.start))
     seen = projection.orient(model.writer(states), states[:, -1], batch.x, None)
     examples = [dataset[number] for number in numbers]
