@@ -72,7 +72,8 @@ def find(run: Run) -> Findings:
             f"The run was trained with the classes {', '.join(run.classes)}, and its data now have "
             f"{', '.join(training.classes)}. Put back the data that it was trained on."
         )
-    network = train_classifier(training, validation)
+    device = run.model.start.device
+    network = train_classifier(training, validation, device=device)
     real, truth = labelled(test, range(min(HELD_OUT, len(test))))
     volumes, asked = sample_classes(run, SAMPLES_PER_CLASS)
 
@@ -83,8 +84,8 @@ def find(run: Run) -> Findings:
         held_out=recognition(truth, real),
         reconstructions=recognition(truth, reconstruct(run, real, truth)),
         samples=recognition(asked, volumes),
-        copied=nearest_training(volumes, training),
-        alike=nearest_training(real, training),
+        copied=nearest_training(volumes, training, device),
+        alike=nearest_training(real, training, device),
         volumes=volumes,
     )
     return Findings({"class_conditional": recognised.figures()}, (_accuracy(recognised), _gallery(recognised)))

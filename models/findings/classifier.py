@@ -53,7 +53,9 @@ class ShapeClassifier(nn.Module):
         return logits
 
 
-def train_classifier(training: Source, validation: Source, *, steps: int = _STEPS) -> ShapeClassifier:
+def train_classifier(
+    training: Source, validation: Source, *, steps: int = _STEPS, device: torch.device | str = "cpu"
+) -> ShapeClassifier:
     """A classifier of the volumes of a source, in evaluation mode; a function of the recipe.
 
     All classes are drawn alike often, whatever their sizes, and volumes are turned as in the training of the model. Of
@@ -64,19 +66,21 @@ def train_classifier(training: Source, validation: Source, *, steps: int = _STEP
         training: What to learn from.
         validation: What decides when to stop.
         steps: Of the optimiser, at most.
+        device: Where it is trained, and stays.
     """
     seed = training.recipe.training.seed
     held_out, truth = labelled(validation, range(min(_HELD_OUT, len(validation))))
     batches = _balanced(training, steps, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ShapeClassifier(held_out.shape[-1], len(training.classes))
+        network = ShapeClassifier(held_out.shape[-1], len(training.classes)).to(device)
         optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
         least, best, waited = (math.inf, math.inf), network.state_dict(), 0
         for step, (volumes, labels) in enumerate(batches, start=1):
             network.train()
             optimiser.zero_grad(set_to_none=True)
-            loss = nn.functional.cross_entropy(network(volumes), labels, label_smoothing=_SMOOTHING)
+            logits = network(volumes.to(device))
+            loss = nn.functional.cross_entropy(logits, labels.to(device), label_smoothing=_SMOOTHING)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             if step % _STEPS_BETWEEN_LOOKS and step != steps:
@@ -96,11 +100,13 @@ def train_classifier(training: Source, validation: Source, *, steps: int = _STEP
 def logits_of(network: ShapeClassifier, volumes: Tensor) -> Tensor:
     """``[N, classes]``: the mean over quarter turns about the upright axis, without dropout.
 
-    Leaves the network in evaluation mode.
+    Leaves the network in evaluation mode. Computed where the network is; the logits are where the volumes are.
     """
     network.eval()
+    device = next(network.parameters()).device
     turns = [volumes.rot90(turn, (2, 4)) for turn in range(4)]
-    return torch.stack([torch.cat([network(part) for part in torch.split(turn, _BATCH)]) for turn in turns]).mean(0)
+    logits = [torch.cat([network(part.to(device)) for part in torch.split(turn, _BATCH)]) for turn in turns]
+    return torch.stack(logits).mean(0).to(volumes.device)
 
 
 def labelled(source: Source, indices: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:

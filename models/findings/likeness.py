@@ -24,31 +24,32 @@ class Nearest(NamedTuple):
 
 
 @torch.no_grad()
-def nearest_training(volumes: Tensor, training: Source) -> Nearest:
+def nearest_training(volumes: Tensor, training: Source, device: torch.device | str = "cpu") -> Nearest:
     """The most alike of all training volumes, each in the four quarter turns about y, mirrored or not.
 
     Args:
         volumes: ``[N, 1, D, H, W]``, 0 or 1.
         training: Whose examples are compared, as they are in its first epoch.
+        device: Where they are compared.
     """
     training.examples.set_epoch(0)
-    flat = volumes.flatten(1)
-    best, iou = torch.zeros_like(volumes), torch.full((len(volumes),), -1.0)
-    for candidates in _candidates(training):
+    flat = volumes.flatten(1).to(device)
+    best, iou = torch.zeros_like(volumes, device=device), torch.full((len(volumes),), -1.0, device=device)
+    for candidates in _candidates(training, device):
         both = flat @ candidates.flatten(1).T
         either = flat.sum(1, keepdim=True) + candidates.flatten(1).sum(1) - both
         found, place = torch.where(either > 0, both / either.clamp(min=1), 1.0).max(1)
         better = found > iou
         iou = torch.where(better, found, iou)
         best[better] = candidates[place[better]]
-    return Nearest(best, iou)
+    return Nearest(best.to(volumes.device), iou.to(volumes.device))
 
 
-def _candidates(training: Source) -> Iterator[Tensor]:
+def _candidates(training: Source, device: torch.device | str) -> Iterator[Tensor]:
     """Batches of training volumes, one for each symmetry of the grid that keeps up what is up."""
     for first in range(0, len(training), _BATCH):
         indices = range(first, min(first + _BATCH, len(training)))
-        volumes = torch.stack([training.examples[index].volume for index in indices])
+        volumes = torch.stack([training.examples[index].volume for index in indices]).to(device)
         for mirrored in (volumes, volumes.flip(4)):
             for turn in range(4):
                 yield mirrored.rot90(turn, (2, 4))
