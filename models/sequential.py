@@ -174,15 +174,16 @@ class SequentialModel(nn.Module):
         observed = self.posterior.reader.prepare(batch.x, len(batch.x))
         context = self.context.prepare(batch.context, len(batch.x))
         carried = self._start(len(batch.x))
-        states, kl, log_ratio = [], [], []
+        states, means, log_scales = [], [], []
         for step in range(self.steps):
             read = self.context(context, carried[0])
             law = self.posterior(observed, carried[0], read)
             carried = self._next(law.sample(noise[:, step]), read, carried)
             states.append(carried[0])
-            kl.append(law.kl_to_standard())
-            log_ratio.append(law.log_ratio(noise[:, step]))
-        return torch.stack(states, dim=1), torch.stack(kl, dim=1), torch.stack(log_ratio, dim=1).sum(1)
+            means.append(law.mean)
+            log_scales.append(law.log_scale)
+        law = DiagonalGaussian(torch.stack(means, dim=1), torch.stack(log_scales, dim=1))
+        return torch.stack(states, dim=1), law.kl_to_standard(), law.log_ratio(noise).sum(1)
 
     def _start(self, count: int) -> tuple[Tensor, Tensor]:
         state, memory = self.start[:, None].expand(2, count, -1)

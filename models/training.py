@@ -110,6 +110,7 @@ class TrainingRun:
         self.began = self.saved_at = time.monotonic()
         self.pending = list[list[float]]()
         self._graphed: GraphedGradients | None = None
+        self._following: Batch | None = None  # of the next step
 
     @property
     def identity(self) -> dict[str, str]:
@@ -146,18 +147,27 @@ class TrainingRun:
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate_at(step)
-        share = self.world.share(settings.batch_size)
-        with record_function("data"):
-            indices = self.training.training_indices(step)[share.start : share.stop]
-            batch = self.training.batch(indices, self.world.device)
-        key = Key(self.key.fold_in(step).seed, share.start)
+        batch = self._batch(step) if self._following is None else self._following
+        key = Key(self.key.fold_in(step).seed, self._share.start)
         means = self._gradients(batch, key, torch.tensor(settings.kl_weight_at(step)))
+        # A GPU is still at work: what comes next is made in the meantime, before its results are waited for.
+        self._following = self._batch(step + 1) if step + 1 < settings.updates else None
         values = (self.world.sum(means) / self.world.size).tolist()
         self._check_finite(values)
         with uninterrupted():
             self.optimiser.step()
             self.step += 1
             self.pending.append(values[:2])
+
+    @property
+    def _share(self) -> range:
+        return self.world.share(self.recipe.training.batch_size)
+
+    def _batch(self, step: int) -> Batch:
+        """What this process sees of the batch of a step."""
+        with record_function("data"):
+            indices = self.training.training_indices(step)[self._share.start : self._share.stop]
+            return self.training.batch(indices, self.world.device)
 
     def _gradients(self, batch: Batch, key: Key, kl_weight: Tensor) -> Tensor:
         """As `Gradients`; as one graph, where there is a GPU and it is this process's alone."""

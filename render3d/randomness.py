@@ -4,6 +4,7 @@ A call that needs noise takes one *key*, and every number is a function of (key,
 batch is rendered in one call or in several, by one worker or by many.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +26,13 @@ class Key(NamedTuple):
 
     def fold_in(self, number: int) -> "Key":
         """The key of the call with this number: as many independent keys as are wanted from one."""
-        words = np.random.SeedSequence([self.seed, number]).generate_state(1, np.uint64)
-        return Key(int(words[0] >> 1), self.first_example)
+        return Key(_folded(self.seed, number), self.first_example)
+
+
+@functools.lru_cache(maxsize=256)  # all examples of a batch ask for the same
+def _folded(seed: int, number: int) -> int:
+    words = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
+    return int(words[0] >> 1)
 
 
 def as_key(generator: Generator | Key | None) -> Key:

@@ -9,6 +9,7 @@ patch lies at ``A p + b`` of the canvas. `read` gives the patch that lies there,
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self, final
 
@@ -249,14 +250,18 @@ def _kernels(transform: ScaleShift, values: Tensor, batch: torch.Size, size: Seq
     Point u of the patch lies at ``scale * u + shift``; a cell counts for it by one minus their distance in cells.
     """
     exact = torch.promote_types(torch.promote_types(transform.scale.dtype, values.dtype), torch.float32)
-    scale, shift = (_flat(tensor.to(exact), batch, 1) for tensor in (transform.scale, transform.shift))
-    kernels = []
-    for axis, (cells, points) in enumerate(zip(values.shape[2:], size, strict=True)):
-        component = transform.dims - 1 - axis  # (x, y, z) against (z, y, x)
-        u = (2 * torch.arange(points, dtype=exact, device=scale.device) + 1) / points - 1
-        position = ((scale[:, component, None] * u + shift[:, component, None] + 1) * cells - 1) / 2
+    # (x, y, z) against (z, y, x)
+    scale, shift = (_flat(tensor.to(exact), batch, 1).flip(1) for tensor in (transform.scale, transform.shift))
+    # Axes of the same numbers are done together: what a GPU takes for such small tensors is the number of operations.
+    alike = [(axis, len(list(group))) for axis, group in itertools.groupby(zip(values.shape[2:], size, strict=True))]
+    scales, shifts = (torch.split(tensor, [count for _, count in alike], dim=1) for tensor in (scale, shift))
+    kernels: list[Tensor] = []
+    for ((cells, points), _), own_scale, own_shift in zip(alike, scales, shifts, strict=True):
+        # In cells from the centre of the grid, which lies at (cells - 1) / 2.
+        u = (torch.arange(points, dtype=exact, device=scale.device) + 0.5) * (cells / points) - cells / 2
+        position = own_scale[..., None] * u + (own_shift * (cells / 2) + (cells - 1) / 2)[..., None]
         distance = position[..., None] - torch.arange(cells, dtype=exact, device=scale.device)
-        kernels.append(torch.relu(1 - distance.abs()).to(values.dtype))
+        kernels += torch.relu(1 - distance.abs()).to(values.dtype).unbind(1)
     return kernels
 
 

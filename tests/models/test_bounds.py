@@ -75,7 +75,7 @@ class Copies:
     def __len__(self) -> int:
         return self.count
 
-    def batch(self, indices: range) -> Batch:
+    def batch(self, indices: range, device: object) -> Batch:
         return Batch(X.expand(len(indices), -1))
 
 
