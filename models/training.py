@@ -95,6 +95,9 @@ class TrainingRun:
         path: Its checkpoint.
         world: The processes that take part in it.
         progress: As in `train`.
+
+    Attributes:
+        in_graphs: Whether the kernels of a step are started by one call (`GraphedGradients`): where there is a GPU.
     """
 
     def __init__(self, recipe: Recipe, path: Path, world: World, progress: Progress | None = None) -> None:
@@ -109,6 +112,8 @@ class TrainingRun:
         self.before = 0.0  # seconds of this run before it was stopped
         self.began = self.saved_at = time.monotonic()
         self.pending = list[list[float]]()
+        # One graph is of one process: gradients are averaged over several in ways of their own.
+        self.in_graphs = world.device.type == "cuda" and world.size == 1 and recipe.experiment.can_be_graphed
         self._graphed: GraphedGradients | None = None
         self._following: Batch | None = None  # of the next step
 
@@ -170,8 +175,8 @@ class TrainingRun:
             return self.training.batch(indices, self.world.device)
 
     def _gradients(self, batch: Batch, key: Key, kl_weight: Tensor) -> Tensor:
-        """As `Gradients`; as one graph, where there is a GPU and it is this process's alone."""
-        if not (batch.x.is_cuda and self.world.size == 1 and self.recipe.experiment.can_be_graphed):
+        """As `Gradients`."""
+        if not self.in_graphs:
             return self._gradients_of(lambda: self.parallel(batch, key), kl_weight)
         noise = self.model.noise(len(batch.x), key).to(batch.x)
         if self._graphed is None:

@@ -35,9 +35,10 @@ def compare(rounds: int) -> Findings:
 
 
 _NOTE = (
-    "Steps of one process with the batch of the recipe, the best of the rounds. Shares of its time in %, forward and "
-    "backward: making data; rendering, the likelihood included; the volumetric spatial transformer (VST) outside of "
-    f"that; all else. MiB: the peak of a process that trains for {_FEW} and for {_MANY} steps."
+    "Steps of one process with the batch of the recipe, the best of the rounds; where there is a GPU, as CUDA graphs where "
+    "the recipe can be one, and kernel by kernel. Shares of the time of the latter in %, forward and backward: making "
+    "data; rendering, the likelihood included; the volumetric spatial transformer (VST) outside of that; all else. MiB: "
+    f"the peak of a process that trains for {_FEW} and for {_MANY} steps."
 )
 
 
@@ -45,11 +46,14 @@ def _row(name: str, precision: Precision, rounds: int) -> dict[str, Cell]:
     run = _start(name, precision)
     first = rate(run.update, 1, 0.0)
     steps = max(first, *(rate(run.update, 1, 0.5) for _ in range(max(1, rounds))))
+    run.in_graphs = False  # in a graph, nothing tells what a kernel is for
     spent = shares(run)
+    plain = max(rate(run.update, 1, 0.5) for _ in range(max(1, rounds))) if run.world.device.type == "cuda" else steps
     memory: dict[str, Cell] = {
         f"MiB, {count} steps": peak_memory(_train, name, precision, count) for count in (_FEW, _MANY)
     }
-    return {"recipe": name, "precision": precision, "steps/s": steps, **spent, **memory}
+    rates: dict[str, Cell] = {"steps/s": steps, "kernel by kernel": plain}
+    return {"recipe": name, "precision": precision, **rates, **spent, **memory}
 
 
 def _start(name: str, precision: Precision) -> TrainingRun:
