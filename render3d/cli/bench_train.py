@@ -35,10 +35,10 @@ def compare(rounds: int) -> Findings:
 
 
 _NOTE = (
-    "Steps of one process with the batch of the recipe, the best of the rounds; where there is a GPU, as CUDA graphs where "
-    "the recipe can be one, and kernel by kernel. Shares of the time of the latter in %, forward and backward: making "
-    "data; rendering, the likelihood included; the volumetric spatial transformer (VST) outside of that; all else. MiB: "
-    f"the peak of a process that trains for {_FEW} and for {_MANY} steps."
+    "Steps of one process with the batch of the recipe, the best of the rounds; where there is a GPU, as CUDA graphs "
+    "where the recipe can be one, and kernel by kernel. Shares of the time of the latter in %, forward and backward: "
+    "making data; rendering, the likelihood included; the volumetric spatial transformer (VST) outside of that; all "
+    f"else. MiB: the peak of a process that trains for {_FEW} and for {_MANY} steps."
 )
 
 
