@@ -46,13 +46,14 @@ def _row(name: str, precision: Precision, rounds: int) -> dict[str, Cell]:
     run = _start(name, precision)
     first = rate(run.update, 1, 0.0)
     steps = max(first, *(rate(run.update, 1, 0.5) for _ in range(max(1, rounds))))
+    rates: dict[str, Cell] = {"steps/s": steps}
     run.in_graphs = False  # in a graph, nothing tells what a kernel is for
     spent = shares(run)
-    plain = max(rate(run.update, 1, 0.5) for _ in range(max(1, rounds))) if run.world.device.type == "cuda" else steps
+    if run.world.device.type == "cuda":
+        rates["kernel by kernel"] = max(rate(run.update, 1, 0.5) for _ in range(max(1, rounds)))
     memory: dict[str, Cell] = {
         f"MiB, {count} steps": peak_memory(_train, name, precision, count) for count in (_FEW, _MANY)
     }
-    rates: dict[str, Cell] = {"steps/s": steps, "kernel by kernel": plain}
     return {"recipe": name, "precision": precision, **rates, **spent, **memory}
 
 
