@@ -116,6 +116,13 @@ class TrainingRun:
         self.in_graphs = world.device.type == "cuda" and world.size == 1 and recipe.experiment.can_be_graphed
         self._graphed: GraphedGradients | None = None
         self._following: Batch | None = None  # of the next step
+        # Making a batch waits for the GPU now and then; in a stream of its own, it does not wait for the step before.
+        # A batch is let go when the results of its step are there, so that its memory is free in either stream.
+        self._loading = (
+            torch.cuda.Stream(world.device)  # type: ignore[no-untyped-call]
+            if world.device.type == "cuda"
+            else None
+        )
 
     @property
     def identity(self) -> dict[str, str]:
@@ -153,6 +160,8 @@ class TrainingRun:
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate_at(step)
         batch = self._batch(step) if self._following is None else self._following
+        if self._loading is not None:
+            torch.cuda.current_stream(self.world.device).wait_stream(self._loading)
         key = Key(self.key.fold_in(step).seed, self._share.start)
         means = self._gradients(batch, key, torch.tensor(settings.kl_weight_at(step)))
         # A GPU is still at work: what comes next is made in the meantime, before its results are waited for.
@@ -170,7 +179,7 @@ class TrainingRun:
 
     def _batch(self, step: int) -> Batch:
         """What this process sees of the batch of a step."""
-        with record_function("data"):
+        with record_function("data"), torch.cuda.stream(self._loading):
             indices = self.training.training_indices(step)[self._share.start : self._share.stop]
             return self.training.batch(indices, self.world.device)
 

@@ -9,9 +9,7 @@ from render3d.models.recipe import Recipe, TrainSettings
 _TRAINING = TrainSettings()
 _SOLIDS, _DIGITS, _CUBES = Volumes(), Volumes(patch=16, glimpse=16), Volumes(patch=18, glimpse=18)
 
-# Furniture fills a tenth of the grid, ten times as much as solids do: twice the learning rate diverges.
 _SHAPES, _FURNITURE = ShapesSettings(), Volumes(context="class", patch=16, glimpse=16)
-_TRAINING_OF_SHAPES = TrainSettings(learning_rate=(1e-3, 1e-4))
 
 
 def primitives(*, experiment: Volumes = _SOLIDS, training: TrainSettings = _TRAINING) -> Recipe:
@@ -50,7 +48,7 @@ def shapes(
     path: Path,
     data: ShapesSettings = _SHAPES,
     experiment: Volumes = _FURNITURE,
-    training: TrainSettings = _TRAINING_OF_SHAPES,
+    training: TrainSettings = _TRAINING,
 ) -> Recipe:
     """Meshes of a collection in 30^3 voxels, given their class.
 
