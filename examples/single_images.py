@@ -33,6 +33,7 @@ _HEADS = ("gradient", "updates", "IoU", "IoU, novel views", "mean square error",
 SOFT = "one_image.back_ends:SoftPyTorch3D"
 # The search of orientations draws far more pictures than a gradient does, and the same ones for each: it is left out.
 PLAIN = SingleImages(orientation="of_state")
+_LEARNING_RATE = (2e-3, 2e-4)  # the recipe's
 METHODS = {
     "local_credit": dataclasses.replace(PLAIN, gradient="local_credit"),
     "leave_one_out": dataclasses.replace(PLAIN, gradient="leave_one_out"),
@@ -63,7 +64,7 @@ def run(out: Path, *, seconds: float = 120.0, methods: str = ",".join(METHODS), 
 
 
 def _train(folder: Path, experiment: SingleImages, seconds: float, seed: int) -> None:
-    recipe = meshes(experiment=experiment, training=TrainSettings())
+    recipe = meshes(experiment=experiment, training=TrainSettings(learning_rate=_LEARNING_RATE))
     if (folder / "config.json").exists():
         recipe = Recipe.from_json(json.dumps(json.loads((folder / "config.json").read_text())["recipe"]))
     else:

@@ -17,11 +17,6 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
 
 
-def exact(values: Tensor) -> Tensor:
-    """In float32 at least: autocast leaves eight bits, which are too few for nats, places and cameras."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
 class TransformHead(nn.Module):
     """From a state to a place on a canvas: always one that can be written to.
 

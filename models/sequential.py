@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from render3d._precision import exact, without_autocast
 from render3d.errors import ModelError
 from render3d.models.batch import Batch, Inferred
 from render3d.models.gaussians import DiagonalGaussian
-from render3d.models.layers import exact, mlp
+from render3d.models.layers import mlp
 from render3d.models.likelihoods import Likelihood
 from render3d.models.projections import Projection
 from render3d.models.readers import Reader
@@ -135,8 +136,10 @@ class SequentialModel(nn.Module):
         """The same for given noise ``[N, T, L]``, from which z is made; ``key`` is for what is random in rendering."""
         states, kl, log_ratio = self._infer(batch, noise)
         scene, last = self.writer(states), exact(states[:, -1])
-        with record_function(REGION), torch.autocast(states.device.type, enabled=False):
-            log_prob = self.projection.log_prob(self.likelihood, batch.x, scene, last, batch.cameras, key)
+        with record_function(REGION):
+            log_prob = without_autocast(self.projection.log_prob)(
+                self.likelihood, batch.x, scene, last, batch.cameras, key
+            )
         return FreeEnergy(-log_prob, kl, log_ratio)
 
     def infer(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,10 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
+from render3d._precision import exact
 from render3d.fitting.preconditioner import combinatorial_laplacian
 from render3d.models.batch import Inferred
-from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, exact, mlp
+from render3d.models.layers import TransformHead, TransformKind, cell_for_cell, mlp
 from render3d.scenes import Mesh
 from render3d.spatial import superpose
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d._precision import exact, without_autocast
 from render3d.errors import CameraError, ShapeError
 
 Projection = Literal["perspective", "orthographic"]
@@ -54,6 +55,8 @@ class Cameras(Batched):
         far: Distance where they end.
         projection: ``"perspective"`` or ``"orthographic"``.
 
+    Half precision becomes float32, and inside ``torch.autocast`` everything here is computed as it is outside.
+
     Raises:
         ShapeError: A tensor of another shape, or batch shapes that do not broadcast.
         DeviceError: The two tensors live on different devices.
@@ -77,6 +80,8 @@ class Cameras(Batched):
         pose = check_shape(self.world_to_camera, "*views 4 4", name="world_to_camera")
         matrix = check_shape(self.intrinsics, "*views 3 3", name="intrinsics")
         check_same_device(world_to_camera=pose, intrinsics=matrix)
+        if pose.is_floating_point() and matrix.is_floating_point():
+            pose, matrix = exact(pose), exact(matrix)
         if not pose.is_floating_point() or pose.dtype != matrix.dtype:
             raise CameraError(
                 "world_to_camera and intrinsics must be of one floating-point dtype; got "
@@ -115,6 +120,7 @@ class Cameras(Batched):
     # Construction
 
     @classmethod
+    @without_autocast
     def look_at(
         cls,
         position: Vector,
@@ -252,6 +258,7 @@ class Cameras(Batched):
         return self.world_to_camera[..., :3, 3]
 
     @property
+    @without_autocast
     def position(self) -> Tensor:
         """``[*batch, views, 3]``: where the cameras are, in the world."""
         return -(self.rotation.mT @ self.translation[..., None])[..., 0]
@@ -263,6 +270,7 @@ class Cameras(Batched):
 
     # Points, pixels and rays
 
+    @without_autocast
     def to_camera_space(self, points: Tensor) -> Tensor:
         """Points ``[*batch, N, 3]`` of the world in the space of each camera, ``[*batch, views, N, 3]``.
 
@@ -301,6 +309,7 @@ class Cameras(Batched):
         found = self.rays_through(torch.stack([x, y], dim=-1).reshape(-1, 2).expand(*self.leading_shape, -1, 2))
         return Rays(*(part.reshape(*self.leading_shape, height, width, 3) for part in found))
 
+    @without_autocast
     def rays_through(self, pixels: Tensor) -> Rays:
         """The rays ``[*batch, views, N, 3]`` through points ``[*batch, views, N, 2]`` of the images, in pixels.
 
@@ -329,6 +338,7 @@ class Cameras(Batched):
         factors = torch.tensor([scale[1], scale[0], [1.0]]).to(self.intrinsics)
         return dataclasses.replace(self, intrinsics=self.intrinsics * factors, image_size=(height, width))
 
+    @without_autocast
     def retract(self, twist: Tensor) -> Self:
         """The cameras moved by ``twist`` on the group of rigid motions: ``exp(twist) @ world_to_camera``.
 
@@ -339,7 +349,7 @@ class Cameras(Batched):
         check_shape(twist, "*views 6", name="twist")
         check_same_device(twist=twist, cameras=self.world_to_camera)
         broadcast_shapes(twist.shape[:-1], self.leading_shape, names=("twist", "cameras"))
-        generator = torch.einsum("...k,kij->...ij", twist, _TWIST_BASIS.to(twist))
+        generator = torch.einsum("...k,kij->...ij", exact(twist), _TWIST_BASIS.to(exact(twist)))
         moved = torch.linalg.matrix_exp(generator) @ self.world_to_camera
         return dataclasses.replace(self, world_to_camera=moved)
 
@@ -351,6 +361,7 @@ def rigid(rotation: Tensor, translation: Tensor) -> Tensor:
     return torch.cat([top, bottom], dim=-2)
 
 
+@without_autocast
 def check_rigid(matrix: Tensor, *, name: str) -> Tensor:
     """Raise `CameraError` unless ``matrix``, ``[..., 4, 4]``, is a rotation and a translation.
 
@@ -374,7 +385,7 @@ def _as_float(value: Vector, like: Tensor | None = None) -> Tensor:
         raise ShapeError(f"A position or direction must have shape [..., 3]; got {list(tensor.shape)}.")
     if like is not None:
         return tensor.to(like)
-    return tensor if tensor.is_floating_point() else tensor.float()
+    return exact(tensor)
 
 
 def _upwards(forward: Tensor, up: Tensor) -> Tensor:

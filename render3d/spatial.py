@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.profiler import record_function
 
 from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape, may_look_at
+from render3d._precision import exact, without_autocast
 from render3d.errors import ShapeError, TransformError
 
 REGION = "spatial transformer"
@@ -48,6 +49,7 @@ class Affine(Batched):
             raise ShapeError(
                 f"matrix must have shape [*batch, n, n + 1] for n of 2 or 3; got {list(self.matrix.shape)}."
             )
+        object.__setattr__(self, "matrix", exact(self.matrix))
 
     @property
     def dims(self) -> int:
@@ -59,6 +61,7 @@ class Affine(Batched):
         """The transform that changes nothing."""
         return cls(torch.eye(dims, dims + 1))
 
+    @without_autocast
     def inverse(self) -> Self:
         """The transform that undoes this one. Differentiable.
 
@@ -77,6 +80,7 @@ class Affine(Batched):
         inverse = torch.linalg.inv(linear)
         return type(self)(torch.cat([inverse, -inverse @ shift], dim=-1))
 
+    @without_autocast
     def compose(self, inner: "Affine") -> "Affine":
         """The transform that applies ``inner`` first: a patch of a patch of the canvas. Batches broadcast."""
         linear, shift = self.matrix[..., :-1], self.matrix[..., -1:]
@@ -148,6 +152,7 @@ class ScaleShift(Batched):
 Transform = Affine | ScaleShift
 
 
+@without_autocast
 def read(canvas: Tensor, place: Transform, size: Sequence[int]) -> Tensor:
     """The patch of ``size`` that lies at ``place`` on the canvas: an attention glimpse.
 
@@ -187,6 +192,7 @@ def write(patch: Tensor, place: Transform, size: Sequence[int]) -> Tensor:
     return read(patch, place.inverse(), size)
 
 
+@without_autocast
 def superpose(patches: Tensor, places: Transform, size: Sequence[int]) -> Tensor:
     """The sum of T patches on one canvas: ``write(patches, places, size).sum(-5)``, with less memory and time.
 
@@ -237,11 +243,11 @@ def _flat(tensor: Tensor, batch: torch.Size, event_dims: int) -> Tensor:
 
 def _general(values: Tensor, matrix: Tensor, size: Sequence[int]) -> Tensor:
     """Any affine transform, by way of the coordinates of every point: ``[N, C, *size]``."""
-    shape = [len(values), values.shape[1], *size]
-    grid = torch.nn.functional.affine_grid(matrix.to(values.dtype), shape, align_corners=False)
-    sampled = torch.nn.functional.grid_sample(values, grid, padding_mode="zeros", align_corners=False)
+    shape, kind = [len(values), values.shape[1], *size], torch.promote_types(values.dtype, matrix.dtype)
+    grid = torch.nn.functional.affine_grid(matrix.to(kind), shape, align_corners=False)
+    sampled = torch.nn.functional.grid_sample(values.to(kind), grid, padding_mode="zeros", align_corners=False)
     # To grid_sample, NaN is a place outside: its zeros would hide that the transform is broken.
-    return sampled + 0 * matrix.sum((1, 2)).to(values.dtype).reshape(-1, *[1] * (values.dim() - 1))
+    return (sampled + 0 * matrix.to(kind).sum((1, 2)).reshape(-1, *[1] * (values.dim() - 1))).to(values.dtype)
 
 
 def _kernels(transform: ScaleShift, values: Tensor, batch: torch.Size, size: Sequence[int]) -> list[Tensor]:
@@ -270,8 +276,7 @@ def _contract(values: Tensor, kernels: Sequence[Tensor]) -> Tensor:
 
     Each product takes an axis from the end and puts it in front, so that none needs a copy of the values.
     """
-    with torch.autocast(values.device.type, enabled=False):  # the products write to tensors of the values' own dtype
-        found: Tensor = _Contraction.apply(values.contiguous(), *reversed(kernels))  # type: ignore[no-untyped-call]
+    found: Tensor = _Contraction.apply(values.contiguous(), *reversed(kernels))  # type: ignore[no-untyped-call]
     return found
 
 
@@ -295,6 +300,7 @@ class _Contraction(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @without_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         values, *kernels = ctx.saved_tensors
         by_values, by_kernels = torch.empty_like(values), [torch.empty_like(kernel) for kernel in kernels]

@@ -6,7 +6,7 @@ from render3d.models.recipe import Recipe, TrainSettings
 
 _DATA, _EXPERIMENT = ColoredSolidsSettings(), SingleImages()
 # At first one mesh has to do for all pictures, so that it is their orientations that tell them apart.
-_TRAINING = TrainSettings(learning_rate=(2e-3, 2e-4), kl_weight=(20.0, 1.0))
+_TRAINING = TrainSettings(learning_rate=(2e-3, 2e-4), kl_weight=(20.0, 5.0))
 
 
 def meshes(

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras, check_rigid, rigid
 from render3d.errors import CameraError
 
@@ -34,6 +35,7 @@ def matrix_of_rows(rows: list[list[Tensor]]) -> Tensor:
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
+@without_autocast
 def invert_rigid(matrix: Tensor, *, name: str) -> Tensor:
     """The inverse of matrices ``[..., 4, 4]`` that came from outside: a `CameraError` unless they are rigid."""
     check_rigid(matrix, name=name)

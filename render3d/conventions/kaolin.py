@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from render3d._batches import check_shape
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras, check_rigid
 from render3d.conventions._common import (
     OPENGL_AXES,
@@ -39,6 +40,7 @@ class KaolinCameras(NamedTuple):
     far: float = 100.0
 
 
+@without_autocast
 def to_kaolin(cameras: Cameras) -> KaolinCameras:
     """Cameras as Kaolin has them. Differentiable.
 
@@ -69,6 +71,7 @@ def to_kaolin(cameras: Cameras) -> KaolinCameras:
     return KaolinCameras(view, fx, fy, cx - width / 2, height / 2 - cy, size, cameras.near, cameras.far)
 
 
+@without_autocast
 def from_kaolin(kaolin: KaolinCameras) -> Cameras:
     """The inverse of `to_kaolin`. Differentiable.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from render3d._batches import check_shape
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras, Projection, rigid
 from render3d.conventions._common import (
     LEFT_UP_AXES,
@@ -42,6 +43,7 @@ class MitsubaCameras(NamedTuple):
     far: float = 100.0
 
 
+@without_autocast
 def to_mitsuba(cameras: Cameras) -> MitsubaCameras:
     """Sensors as Mitsuba has them. Differentiable.
 
@@ -89,6 +91,7 @@ def to_mitsuba(cameras: Cameras) -> MitsubaCameras:
     return MitsubaCameras(to_world, None, zero, zero, cameras.image_size, cameras.near, cameras.far)
 
 
+@without_autocast
 def from_mitsuba(mitsuba: MitsubaCameras) -> Cameras:
     """The inverse of `to_mitsuba`; orthographic cameras come back with a centred principal point. Differentiable.
 

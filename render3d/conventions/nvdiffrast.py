@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from render3d._batches import check_shape
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras, check_rigid
 from render3d.conventions._common import OPENGL_AXES, intrinsics_matrix
 from render3d.conventions.opengl import check_same_clip_space, opengl_projection
@@ -27,6 +28,7 @@ class NvdiffrastCameras(NamedTuple):
     far: float
 
 
+@without_autocast
 def to_nvdiffrast(cameras: Cameras) -> NvdiffrastCameras:
     """Cameras as nvdiffrast's users have them. Differentiable.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from render3d._batches import check_shape
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.conventions._common import (
     OPENGL_AXES,
@@ -37,6 +38,7 @@ class OpenGLCameras(NamedTuple):
     far: float
 
 
+@without_autocast
 def to_opengl(cameras: Cameras) -> OpenGLCameras:
     """Cameras as OpenGL, glTF, pyrender and trimesh have them.
 
@@ -54,6 +56,7 @@ def to_opengl(cameras: Cameras) -> OpenGLCameras:
     return OpenGLCameras(cameras.camera_to_world @ axes, matrix, cameras.image_size, cameras.near, cameras.far)
 
 
+@without_autocast
 def from_opengl(opengl: OpenGLCameras) -> Cameras:
     """The inverse of `to_opengl`. Differentiable in both matrices.
 

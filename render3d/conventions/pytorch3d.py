@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from render3d._batches import check_shape
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras, Projection, check_rigid, rigid
 from render3d.conventions._common import LEFT_UP_AXES, intrinsics_matrix
 
@@ -35,6 +36,7 @@ class PyTorch3DCameras(NamedTuple):
     far: float = 100.0
 
 
+@without_autocast
 def to_pytorch3d(cameras: Cameras) -> PyTorch3DCameras:
     """Cameras as PyTorch3D has them. Differentiable.
 
@@ -72,6 +74,7 @@ def to_pytorch3d(cameras: Cameras) -> PyTorch3DCameras:
     )
 
 
+@without_autocast
 def from_pytorch3d(pytorch3d: PyTorch3DCameras) -> Cameras:
     """The inverse of `to_pytorch3d`. Differentiable.
 

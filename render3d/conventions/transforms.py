@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.conventions._common import (
     OPENGL_AXES,
@@ -126,6 +127,7 @@ def from_nerfstudio(transforms: Mapping[str, Any], *, dtype: torch.dtype = torch
     return _cameras(frames, torch.tensor(numbers, dtype=torch.float64), sizes[0], dtype)
 
 
+@without_autocast
 def _frames(cameras: Cameras, *, system: str) -> list[Transforms]:
     check_perspective(cameras, system=system)
     if cameras.batch_shape:
@@ -145,6 +147,7 @@ def _cameras(
     return Cameras(pose.to(dtype), matrix.to(dtype), image_size)
 
 
+@without_autocast
 def _poses(frames: list[Mapping[str, Any]]) -> Tensor:
     matrices = torch.stack([_matrix(frame, where=f"frames[{index}]") for index, frame in enumerate(frames)])
     try:

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError
 from render3d.estimators.estimator import Estimator
@@ -109,6 +110,7 @@ def _of_objects(pixels: Tensor, rendering: Rendering) -> Tensor:
     return check_pixels(pixels, rendering, "log_likelihood").sum((-1, -2, -3), dtype=torch.float64)
 
 
+@without_autocast
 def _camera_gradient(signals: Tensor, perturbed: Perturbation) -> Tensor:
     """``sum_k signal_k score_k`` in the world, handed in equal parts to each view's copy ``[*batch, views, V, 3]``."""
     cameras, draw = perturbed.noisy.cameras, perturbed.noisy.draw

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from render3d._batches import broadcast_shapes
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError, ShapeError
 from render3d.estimators.estimator import Estimator
@@ -42,11 +43,13 @@ class Perturbation:
     estimator: Estimator
     control: Rendering | None = None
 
+    @without_autocast
     def gradient(self, losses: Tensor) -> Tensor:
         """The gradient in ``anchor``, from losses ``[K, *batch, views, H, W]`` whose sum is the objective."""
         return self.estimator.gradient(losses, self.noisy) @ self.noisy.cameras.rotation.mT
 
 
+@without_autocast
 def perturb(
     renderer: Renderer,
     scene: Scene,

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
 
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.renderers.base import NEUTRAL_GREY, Color, Shading
 from render3d.scenes import Mesh
@@ -84,6 +85,7 @@ def weights_at_pixels(corners: Tensor, cameras: Cameras, face_index: Tensor) -> 
     return nowhere.index_put((picture, row, column), weights).reshape(*leading, *face.shape[1:], 3).movedim(-1, -3)
 
 
+@without_autocast
 def shade(mesh: Mesh, face_index: Tensor, barycentric: Tensor, normal: Tensor, shading: Shading) -> Tensor:
     """The image ``rgb`` ``[*batch, views, 3, H, W]``, of the type of ``barycentric``, with one sample a pixel.
 

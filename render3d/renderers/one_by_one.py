@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from render3d._precision import exact, without_autocast
 from render3d.cameras import Cameras
 from render3d.images import Rendering
 from render3d.renderers.base import Capabilities, average_samples, check_call, warn_of_empty_views
@@ -17,6 +18,7 @@ from render3d.scenes import Mesh, Scene, Volume
 Draw = Callable[[Any, Cameras, Sequence[str]], Mapping[str, Tensor]]
 
 
+@without_autocast
 def render_one_by_one(
     draw: Draw,
     capabilities: Capabilities,
@@ -44,6 +46,7 @@ def render_one_by_one(
     return _rendering({name: torch.stack([images[name] for images in drawn]) for name in outputs}, batch, cameras)
 
 
+@without_autocast
 def render_batch(
     draw: Draw,
     capabilities: Capabilities,
@@ -74,6 +77,7 @@ def render_batch(
     return _rendering({name: torch.stack([images[name] for images in drawn]) for name in outputs}, batch, cameras)
 
 
+@without_autocast
 def render_volumes(
     draw: Draw,
     capabilities: Capabilities,
@@ -98,7 +102,8 @@ def render_volumes(
     batch = check_call(capabilities, scene, cameras, outputs)
     assert isinstance(scene, Volume)  # checked
     own = batch if scene.batch_shape.numel() > 1 else scene.batch_shape  # a volume that all see stays one
-    values = scene.values.expand(*own, *scene.values.shape[-4:]).flatten(0, -5) if own else scene.values[None]
+    values = exact(scene.values)
+    values = values.expand(*own, *values.shape[-4:]).flatten(0, -5) if own else values[None]
     views = dataclasses.replace(
         cameras,
         world_to_camera=cameras.world_to_camera.expand(*batch, -1, -1, -1).reshape(len(values), -1, 4, 4),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d._precision import exact, without_autocast
 from render3d.errors import MeshError, ShapeError
 from render3d.scenes._indices import check_indices
 
@@ -35,6 +36,8 @@ class Texture(Batched):
         check_shape(self.image, "H W 3", name="texture.image")
         check_shape(self.uv, "V 2", name="texture.uv")
         check_same_device(image=self.image, uv=self.uv)
+        object.__setattr__(self, "image", exact(self.image))
+        object.__setattr__(self, "uv", exact(self.uv))
 
 
 @final
@@ -54,7 +57,8 @@ class Mesh(Batched):
         source: The file it was loaded from, for messages.
         problems: What was wrong with that file and could not be kept, such as a missing material; see `report`.
 
-    Only shapes are checked here. Values (indices out of range, NaN) are checked by `report` and before rendering.
+    Only shapes are checked here. Values (indices out of range, NaN) are checked by `report` and before rendering. What
+    comes in half precision, as networks make it inside ``torch.autocast``, is kept as float32.
 
     Raises:
         ShapeError: A tensor of another shape, or batch shapes that do not broadcast.
@@ -87,7 +91,7 @@ class Mesh(Batched):
         for name, tensor in self._tensors().items():
             batch = broadcast_shapes(batch, tensor.shape[:-2], names=("the mesh", name))
         for name, tensor in self._tensors().items():
-            object.__setattr__(self, name, tensor.expand(*batch, *tensor.shape[-2:]))
+            object.__setattr__(self, name, exact(tensor).expand(*batch, *tensor.shape[-2:]))
 
     def _check_colors(self) -> None:
         kinds = {"colors": self.colors, "face_colors": self.face_colors, "texture": self.texture}
@@ -184,6 +188,7 @@ class Mesh(Batched):
 
         return merged(self)
 
+    @without_autocast
     def normalized(self) -> Self:
         """This mesh with the centre of its bounding box at the origin and its farthest vertex at distance 1.
 
@@ -213,6 +218,7 @@ class Mesh(Batched):
             back = self.to_source @ back
         return dataclasses.replace(self, vertices=(self.vertices - center) / radius, to_source=back)
 
+    @without_autocast
     def restored(self) -> Self:
         """This mesh in the coordinates of its file: undoes `normalized`, however often it was applied."""
         if self.to_source is None:

@@ -146,6 +146,16 @@ class RendererContract:
         for number, mesh in enumerate(scene):
             _assert_same(images[number], renderer(mesh, cameras))
 
+    def test_autocast_and_half_precision_change_no_picture(self) -> None:
+        """Networks are trained inside autocast: eight bits are too few for where a vertex is seen."""
+        mesh, cameras = asymmetric_mesh(), uneven_cameras("perspective")
+        mesh = mesh.with_vertices(mesh.vertices.bfloat16().float())
+        renderer = self.make_renderer(Shading())
+        expected = renderer(mesh, cameras, self.outputs())
+        with torch.autocast("cpu", torch.bfloat16), torch.autocast("cuda", torch.bfloat16, torch.cuda.is_available()):
+            _assert_same(renderer(mesh, cameras, self.outputs()), expected)
+        _assert_same(renderer(mesh.with_vertices(mesh.vertices.bfloat16()), cameras, self.outputs()), expected)
+
     def test_images_are_those_asked_for_and_of_their_types(self) -> None:
         cameras = uneven_cameras("perspective")
         for name in self.outputs():

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.conventions import opengl_projection
 from render3d.errors import GraphicsError
@@ -73,6 +74,7 @@ class OpenGL(SharesContext):
             reach=self.shading.reach,
         )
 
+    @without_autocast
     def __call__(
         self,
         scene: Scene,

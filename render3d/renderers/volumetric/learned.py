@@ -1,11 +1,13 @@
 """The learned projection: a camera that a network has learnt."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Literal, final
 
 import torch
 from torch import Generator, Tensor, nn
 
+from render3d._precision import exact
 from render3d.cameras import Cameras
 from render3d.errors import VolumeError
 from render3d.images import CHANNELS, Rendering
@@ -133,6 +135,7 @@ class LearnedProjection(nn.Module):
                 f"This LearnedProjection takes volumes of {self.channels} channels; got {scene.channels}. Make one "
                 f"with channels={scene.channels}."
             )
+        scene = dataclasses.replace(scene, values=exact(scene.values))
         seen = torch.cat([scene.occupancy, scene.values[..., 1:, :, :, :]], dim=-4)
         volume = Volume(seen, scene.extent)
         grid = warp_to_view(volume, cameras, self.planes, self.warp)
@@ -141,7 +144,7 @@ class LearnedProjection(nn.Module):
             pose = cameras.world_to_camera[..., :3, :].flatten(-2)[..., None, None, None]
             grid = torch.cat([grid, pose.to(grid).expand(*leading, -1, *grid.shape[-3:])], dim=-4)
         features = self.space(grid.flatten(0, len(leading) - 1))
-        drawn: Tensor = self.image(features.flatten(1, 2))
+        drawn = exact(self.image(features.flatten(1, 2)))
         images = drawn.reshape(*leading, *drawn.shape[-3:])
         return self._rendering(images, scene.extent, cameras, outputs)
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from render3d._batches import broadcast_shapes
+from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.errors import CameraError
 from render3d.scenes import Volume
@@ -15,6 +16,7 @@ from render3d.spatial import Affine, read
 Warp = Literal["affine", "frustum", "none"]
 
 
+@without_autocast
 def warp_to_view(volume: Volume, cameras: Cameras, planes: int, kind: Warp) -> Tensor:
     """The volume ``[*batch, views, C, planes, H, W]`` in the frame of each camera; differentiable in both.
 
