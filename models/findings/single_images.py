@@ -23,7 +23,7 @@ from render3d.renderers import OpenGL
 from render3d.scenes import Mesh
 
 _EXAMPLES = 600  # of each split
-_SHOWN = 12
+_SHOWN = 11  # a row of the gallery
 _FRAMES = 24  # of the animation
 _OF_SAMPLES = 5
 _SEEN, _UNSEEN = slice(0, 1), slice(1, 3)  # of the cameras of `_judging`

@@ -160,7 +160,9 @@ def test_gradients_of_polynomials_are_exact_on_average(
     rows = function.weights.reshape(24, 5, 3).double()
     variance = 0.1**2 * torch.einsum("pvc,vu,puc->p", rows, covariance_of(mesh, SMOOTHNESS), rows)
     expected = sharp.detach() + 2 * function.curvature * float(variance @ torch.linspace(-1, 2, 24).double())
-    assert abs(float(loss.detach().mean() - expected)) < 5 * float(loss.detach().std()) / math.sqrt(calls)
+    found = loss.detach().double()
+    rounding = 8 * torch.finfo(torch.float32).eps * abs(float(expected))  # all that is left of a linear one's noise
+    assert abs(float(found.mean() - expected)) < 5 * float(found.std()) / math.sqrt(calls) + rounding
 
 
 def test_the_bound_takes_it(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:

@@ -176,7 +176,7 @@ def test_time_in_which_a_fit_was_stopped_does_not_count(views, renderer, quick, 
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 import torch
 from render3d import Cameras
@@ -189,6 +189,7 @@ def progress(record):
     if record.step == 100:
         time.sleep(300)  # for the signal, should it be late
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
 saved = torch.load(sys.argv[1], weights_only=True)
 cameras = Cameras(saved["world_to_camera"], saved["intrinsics"], (32, 32))
 views = Views(cameras, saved["alpha"], None, tuple(f"view {number}" for number in range(6)))
