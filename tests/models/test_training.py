@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -235,12 +235,29 @@ def test_a_truncated_checkpoint_is_told_from_a_good_one(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Ctrl-C as at a terminal: what a shell starts in the background ignores it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_ctrl_c_waits_until_what_belongs_together_is_done() -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), training.uninterrupted():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("all of it")
     assert done == ["all of it"]
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_ctrl_c_is_ignored_where_it_was() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with training.uninterrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
