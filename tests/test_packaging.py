@@ -85,6 +85,38 @@ def test_folders_at_the_root_refuse_their_bare_names(name: str) -> None:
     assert run_python(f"import render3d.{name}", ROOT).returncode == 0
 
 
+PLACES = ("the folder above a clone", "/", "the checkout", "the tests")
+FROM_ANYWHERE = "import render3d; print(render3d.Mesh.__name__, render3d.__file__)"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, Path]:
+    """Folders to start Python in; the first holds one that is called like the package and is none."""
+    (tmp_path / "render3d" / "render3d").mkdir(parents=True)
+    return dict(zip(PLACES, (tmp_path, Path("/"), ROOT, ROOT / "tests"), strict=True))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_package_is_imported_from_anywhere(places: dict[str, Path], place: str) -> None:
+    done = run_python(FROM_ANYWHERE, places[place])
+    assert done.stdout.split() == ["Mesh", str(ROOT / "render3d" / "__init__.py")], done.stderr
+    command = [sys.executable, "-m", "render3d", "--version"]
+    done = subprocess.run(command, cwd=places[place], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("render3d "), done.stderr
+
+
+def test_the_package_is_imported_from_above_its_own_checkout() -> None:
+    done = run_python(FROM_ANYWHERE, ROOT.parent)
+    assert done.stdout.startswith("Mesh "), done.stderr
+
+
+@pytest.mark.parametrize("place", PLACES[:2])
+def test_an_installed_package_is_imported_from_anywhere(places: dict[str, Path], installed: Path, place: str) -> None:
+    code = f"import sys; sys.path.insert(1, {str(installed)!r}); {FROM_ANYWHERE}"
+    done = run_python(code, places[place])
+    assert done.stdout.split() == ["Mesh", str(installed / "render3d" / "__init__.py")], done.stderr
+
+
 def test_an_installed_package_claims_no_other_name(installed: Path, tmp_path: Path) -> None:
     done = run_python("import models", tmp_path, installed)
     assert "No module named 'models'" in done.stderr
