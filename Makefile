@@ -25,7 +25,7 @@ docs: setup
 	$(BIN)/sphinx-build -q -W --keep-going docs out/docs
 
 bench: setup
-	$(BIN)/render3d bench render
+	$(BIN)/python -m benchmarks render
 
 # 820 models, 120 MB, that some tests and docs/figures/shapes.py use: they skip without.
 furniture:

@@ -4,21 +4,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from render3d.datasets.base import Split
-from render3d.datasets.colored import ColoredSolids, ColoredSolidsSettings
-from render3d.datasets.mnist import MNIST3D, MNIST3DSettings
-from render3d.datasets.necker import NeckerCubes, NeckerSettings
-from render3d.datasets.primitives import Primitives, PrimitivesSettings
-from render3d.datasets.shape_volumes import ShapesSettings, volumes_of_shapes
+from render3d.datasets.pictures.colored import ColoredSolids, ColoredSolidsSettings
+from render3d.datasets.volumes.collection_volumes import CollectionVolumesSettings, volumes_of_collection
+from render3d.datasets.volumes.mnist import MNIST3D, MNIST3DSettings
+from render3d.datasets.volumes.necker import NeckerCubes, NeckerSettings
+from render3d.datasets.volumes.primitives import Primitives, PrimitivesSettings
 from render3d.errors import DatasetError
 
-DataSettings = PrimitivesSettings | MNIST3DSettings | NeckerSettings | ShapesSettings | ColoredSolidsSettings
+DataSettings = PrimitivesSettings | MNIST3DSettings | NeckerSettings | CollectionVolumesSettings | ColoredSolidsSettings
 
 DATA_SETTINGS: dict[str, type[DataSettings]] = {
     "primitives": PrimitivesSettings,
     "mnist3d": MNIST3DSettings,
     "necker": NeckerSettings,
     "colored_solids": ColoredSolidsSettings,
-    "shapes": ShapesSettings,
+    "shapes": CollectionVolumesSettings,
 }
 """The kinds of settings, by the name of the dataset."""
 
@@ -65,7 +65,7 @@ def dataset_from(settings: DataSettings, split: Split, path: Path | None = None,
             return NeckerCubes(split, settings, seed=seed)
         case ColoredSolidsSettings():
             return ColoredSolids(split, settings, seed=seed)
-        case ShapesSettings():
+        case CollectionVolumesSettings():
             if path is None:
                 raise DatasetError("A collection of shapes needs the folder that it lies in: --path FOLDER.")
-            return volumes_of_shapes(settings, path, split, seed=seed)
+            return volumes_of_collection(settings, path, split, seed=seed)

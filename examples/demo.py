@@ -23,12 +23,12 @@ def render_views(model: r3.Mesh, folder: Path) -> None:
     """Colours and silhouettes of 64 x 64 pixels from all round, with their cameras."""
     cameras = r3.Cameras.sphere(VIEWS + HELD_OUT, distance=3.0, vertical_fov_degrees=46.0, image_size=(64, 64))
     renderer = r3.renderers.OpenGL()
-    r3.views.write_views(folder, cameras, renderer(model.normalized(), cameras), renderer="OpenGL")
+    r3.view_sets.write_views(folder, cameras, renderer(model.normalized(), cameras), renderer="OpenGL")
 
 
 def picture(folder: Path) -> Tensor:
     """Held-out silhouettes above the fitted mesh as the same cameras see it, ``[3, 2 * 192, 6 * 192]`` linear light."""
-    _, held_out = r3.views.read_views(folder / "views").split(HELD_OUT)
+    _, held_out = r3.view_sets.read_views(folder / "views").split(HELD_OUT)
     shown = held_out.select(list(range(0, HELD_OUT, HELD_OUT // 5))[:6])
     shading = r3.Shading(samples_per_pixel=9)
     fitted = r3.renderers.OpenGL(shading)(r3.Mesh.load(folder / "fit/mesh.obj"), shown.cameras.resize(192, 192)).rgb

@@ -18,12 +18,12 @@ import torch
 import tyro
 
 from render3d.atomic import write_json
-from render3d.models.distributed import World
 from render3d.models.experiments import SingleImages
-from render3d.models.folder import train_to_folder
-from render3d.models.recipe import Recipe, TrainSettings
 from render3d.models.recipes import meshes
-from render3d.models.training import CHECKPOINT, TrainingRun
+from render3d.models.recipes.recipe import Recipe, TrainSettings
+from render3d.models.training.distributed import World
+from render3d.models.training.folder import train_to_folder
+from render3d.models.training.loop import CHECKPOINT, TrainingRun
 from render3d.report import provenance
 
 _WARM_UP = 2

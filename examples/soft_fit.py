@@ -18,9 +18,9 @@ import torch
 import tyro
 from torch import Tensor
 
+from benchmarks.gradients.fits import FitScene, FitTask, Reached, descend, fit_until
+from benchmarks.gradients.scene import ball
 from render3d import Mesh, Shading
-from render3d.cli.bench_gradients_fits import FitScene, FitTask, Reached, descend, fit_until
-from render3d.cli.bench_gradients_scene import ball
 from render3d.renderers import PyTorch3D, SoftEdges
 
 

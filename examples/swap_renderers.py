@@ -25,8 +25,8 @@ from one_image.training import Settings, Trained, train
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from render3d.atomic import atomic_write, write_json, write_text
-from render3d.comparison.back_ends import BackEnd, folder_name, labels_of, make_renderer
-from render3d.renderers.by_name import names_in
+from render3d.comparison.back_ends import RendererFacts, folder_name, labels_of, make_renderer
+from render3d.renderers.registry import names_in
 from render3d.report import provenance, standalone
 from render3d.report.pictures import image_of
 
@@ -63,7 +63,7 @@ def run(
             folder = out / folder_name(name)
             if not (folder / "trained.json").exists():
                 task = bar.add_task(labels[name], total=settings.updates)
-                back_end = BackEnd.of(name, renderer)
+                back_end = RendererFacts.of(name, renderer)
                 facts = {
                     "library": back_end.library,
                     "licence": back_end.licence,

@@ -26,7 +26,7 @@ from render3d.data import chicken
 from render3d.fitting import ColorFitResult, fit_colors
 from render3d.metrics import psnr
 from render3d.report.pictures import image_of
-from render3d.views import Views, read_views, write_views
+from render3d.view_sets import ViewSet, read_views, write_views
 
 GREY = 0.5
 WELL_SHOWN = 0.5  # of a pixel
@@ -66,8 +66,8 @@ class Study:
 
     truth: r3.Mesh
     start: r3.Mesh
-    training: Views
-    held_out: Views
+    training: ViewSet
+    held_out: ViewSet
     result: ColorFitResult
     seconds: float
 

@@ -1,4 +1,4 @@
-"""Each estimator's best samples, noise and rate for a fit: all on one grid. ``render3d bench gradients`` uses them.
+"""Find the best samples, noise and rate of each estimator for a fit, on one grid; the benchmark of gradients uses them.
 
 Every fit of the grid is the same fit of the bunny; the best is the one that reaches the intersection over union, on
 views that are held out, after the fewest rendered images. A fit stops once it has rendered more than the best one of
@@ -10,7 +10,7 @@ import math
 
 import tyro
 
-from render3d.cli.bench_gradients_fits import FitScene, FitTask, fit_until
+from benchmarks.gradients.fits import FitScene, FitTask, fit_until
 
 
 def main(
@@ -26,7 +26,7 @@ def main(
 
     Args:
         iou: What is to be reached.
-        estimators: Of `render3d.cli.bench_gradients_errors.ALL`.
+        estimators: Of `benchmarks.gradients.errors.ALL`.
         samples: K, of the grid.
         sigmas: Standard deviations of the noise in pixels, of the grid.
         rates: Learning rates as shares of the template's radius, of the grid.

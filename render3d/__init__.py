@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from render3d import estimators as estimators
     from render3d import fitting as fitting
     from render3d import renderers as renderers
-    from render3d import views as views
+    from render3d import view_sets as view_sets
     from render3d.cameras import Cameras as Cameras
     from render3d.collation import collate as collate
     from render3d.estimators import check_gradient as check_gradient
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from render3d.scenes import Texture as Texture
     from render3d.scenes import Volume as Volume
 
-_MODULES = ("conventions", "errors", "estimators", "fitting", "renderers", "views")
+_MODULES = ("conventions", "errors", "estimators", "fitting", "renderers", "view_sets")
 _HOMES = {
     "Cameras": "cameras",
     "DirectionalLight": "renderers",

@@ -18,9 +18,9 @@ from typing import ClassVar, Literal, NamedTuple, Self, final
 import torch
 from torch import Tensor
 
-from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
-from render3d._precision import exact, without_autocast
+from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import CameraError, ShapeError
+from render3d.precision import exact, without_autocast
 
 Projection = Literal["perspective", "orthographic"]
 Vector = Tensor | Sequence[float]

@@ -49,7 +49,7 @@ class GraphicsError(Render3DError, RuntimeError):
     """No usable OpenGL, or a context used where it must not be."""
 
 
-class BackEndError(Render3DError, RuntimeError):
+class RendererError(Render3DError, RuntimeError):
     """The library behind a back end is missing, broken, or lacks a device that it needs."""
 
 
@@ -77,7 +77,7 @@ class ModelError(Render3DError, ValueError):
     """A generative model, or what it was given, that does not fit."""
 
 
-class ViewsError(Render3DError, ValueError):
+class ViewSetError(Render3DError, ValueError):
     """Posed images on disk that cannot be read or written."""
 
 

@@ -10,7 +10,7 @@ import importlib.util
 from types import ModuleType
 from typing import final
 
-from render3d.errors import BackEndError
+from render3d.errors import RendererError
 
 # What the loader of compiled modules says where these were built against other libraries than those that are there.
 _OTHER_BUILD = ("undefined symbol", "libtorch", "libc10", "libcudart", "symbol not found", "dll load failed")
@@ -41,13 +41,13 @@ class Library:
                 says which, and what to do.
         """
         if not self.is_installed:
-            raise BackEndError(f"{self.name} is not installed. {self.page} says how to install it.")
+            raise RendererError(f"{self.name} is not installed. {self.page} says how to install it.")
         try:
             found = importlib.import_module(self.module)
             for part in self.parts:
                 importlib.import_module(part)
         except Exception as error:  # a broken installation may raise anything
-            raise BackEndError(explain(self, f"{type(error).__name__}: {error}")) from error
+            raise RendererError(explain(self, f"{type(error).__name__}: {error}")) from error
         return found
 
     @property

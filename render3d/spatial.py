@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.profiler import record_function
 
-from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape, may_look_at
-from render3d._precision import exact, without_autocast
+from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape, may_look_at
 from render3d.errors import ShapeError, TransformError
+from render3d.precision import exact, without_autocast
 
 REGION = "spatial transformer"
 """What a profiler calls reading and writing."""

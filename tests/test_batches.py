@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import DeviceError, ShapeError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from render3d.errors import BackEndError
+from render3d.errors import RendererError
 from render3d.optional import LIBRARIES, Library
 
 
@@ -24,7 +24,7 @@ def library(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str, part: st
 def test_one_that_is_not_there() -> None:
     missing = Library("Nothing", "no_such_module_at_all", "https://example.org/install")
     assert not missing.is_installed
-    with pytest.raises(BackEndError, match="^Nothing is not installed. https://example.org/install says how to"):
+    with pytest.raises(RendererError, match="^Nothing is not installed. https://example.org/install says how to"):
         missing.load()
 
 
@@ -42,18 +42,18 @@ def test_one_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_one_that_was_built_for_another_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
     found = library(tmp_path, monkeypatch, "", f"raise ImportError({failure!r})")
-    with pytest.raises(BackEndError, match="was built for another torch than .*Build it again .*example.org"):
+    with pytest.raises(RendererError, match="was built for another torch than .*Build it again .*example.org"):
         found.load()
 
 
 @pytest.mark.parametrize("raised", ["RuntimeError('out of luck')", "KeyError('LD')", "AttributeError('np.infty')"])
 def test_one_that_raises_on_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str) -> None:
-    with pytest.raises(BackEndError, match="^Pretended is installed, but cannot be imported .*Install it again:"):
+    with pytest.raises(RendererError, match="^Pretended is installed, but cannot be imported .*Install it again:"):
         library(tmp_path, monkeypatch, f"raise {raised}", "").load()
 
 
 def test_one_whose_compiled_part_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BackEndError, match=r"cannot be imported \(ModuleNotFoundError: No module named '.*\._C'\)"):
+    with pytest.raises(RendererError, match=r"cannot be imported \(ModuleNotFoundError: No module named '.*\._C'\)"):
         library(tmp_path, monkeypatch, "").load()
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 import render3d as r3
 from render3d.models.experiments.silhouettes import other_cameras
-from render3d.models.findings.class_conditional import SAMPLES_PER_CLASS, sample_classes
-from render3d.models.findings.view_conditional import SAMPLES, held_out, sample_context
-from render3d.models.pictures import portraits, seen_from
-from render3d.models.run import Run, load_run
+from render3d.models.study.class_conditional import SAMPLES_PER_CLASS, sample_classes
+from render3d.models.study.pictures import portraits, seen_from
+from render3d.models.study.view_conditional import SAMPLES, held_out, sample_context
+from render3d.models.training.run import Run, load_run
 from render3d.report.pictures import image_of
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"

@@ -1,4 +1,4 @@
-"""Draws docs/images/gradients.svg from what ``render3d bench gradients --json`` printed, and prints it as Markdown.
+"""Draw docs/images/gradients.svg from the JSON of ``python -m benchmarks gradients``, and print it as Markdown.
 
 python docs/figures/gradients.py bench.json
 

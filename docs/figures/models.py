@@ -11,10 +11,10 @@ from torch import Tensor
 
 from render3d import Key
 from render3d.cli.complete import missing_part
-from render3d.models.completion_report import complete_held_out
-from render3d.models.pictures import portraits
-from render3d.models.run import Run, load_run
-from render3d.models.sources import Source
+from render3d.models.study.completion_report import complete_held_out
+from render3d.models.study.pictures import portraits
+from render3d.models.training.run import Run, load_run
+from render3d.models.training.sources import BatchSource
 from render3d.report.pictures import image_of
 
 TARGET = Path(__file__).resolve().parent.parent / "images" / "models.png"
@@ -24,7 +24,7 @@ COLUMNS, SIZE = 9, 80
 def rows(run: Run) -> Tensor:
     """Training volumes, samples, then truth, what is observed of it, and the completion; ``[3, 5 * SIZE, ...]``."""
     size = run.recipe.data.size
-    training = Source(run.recipe, "train").batch(range(COLUMNS)).x
+    training = BatchSource(run.recipe, "train").batch(range(COLUMNS)).x
     with torch.no_grad():
         imagined = run.model.likelihood.mean(run.model.sample(COLUMNS, Key(1)))  # type: ignore[arg-type]
     observed = ~missing_part("left", size)

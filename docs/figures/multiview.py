@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from render3d.models.findings.depth_views import Study, study
-from render3d.models.run import load_run
+from render3d.models.study.depth_views import DepthStudy, study
+from render3d.models.training.run import load_run
 from render3d.report.pictures import image_of
 
 TARGET = Path(__file__).resolve().parent.parent / "images" / "multiview.png"
@@ -23,7 +23,7 @@ def row(pictures: Tensor) -> Tensor:
     return torch.cat(list(framed), dim=-1)
 
 
-def of_object(studies: list[Study], number: int) -> Tensor:
+def of_object(studies: list[DepthStudy], number: int) -> Tensor:
     """The given views and, after them, novel ones: the truth, then what each run makes of it."""
     first = studies[0]
     given, truth = first.held_out.given[number], first.novel.truth[number]

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from render3d.models.proposition import Completion, DiscreteModel, completion, rare_observation, sticky_chain
+from render3d.models.study.proposition import Completion, DiscreteModel, completion, rare_observation, sticky_chain
 
 TARGET = Path(__file__).resolve().parent.parent / "images" / "proposition.svg"
 INK, SEED = "#222222", 1

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from render3d import Key
-from render3d.models.pictures import portraits
-from render3d.models.run import load_run
-from render3d.models.sources import Source
+from render3d.models.study.pictures import portraits
+from render3d.models.training.run import load_run
+from render3d.models.training.sources import BatchSource
 from render3d.report.pictures import image_of
 
 TARGET = Path(__file__).resolve().parent.parent / "images" / "furniture.png"
@@ -19,7 +19,7 @@ COLUMNS, SIZE = 12, 64
 
 if __name__ == "__main__":
     run = load_run(Path(sys.argv[1]))
-    held_out = Source(run.recipe, "test")
+    held_out = BatchSource(run.recipe, "test")
     real = held_out.batch(range(0, len(held_out), len(held_out) // (2 * COLUMNS))[: 2 * COLUMNS]).x
     with torch.no_grad():
         imagined = run.model.likelihood.mean(run.model.sample(4 * COLUMNS, Key(0)))  # type: ignore[arg-type]

@@ -17,9 +17,9 @@ from PIL.Image import Image
 from torch import Tensor
 
 import render3d as r3
-from render3d.datasets import Split, VoxelizedShapes
+from render3d.datasets import Split, VoxelizedCollection
 from render3d.datasets.base import SPLITS
-from render3d.datasets.shapes import DEBIAN_FURNITURE, Shapes, furniture
+from render3d.datasets.collections import DEBIAN_FURNITURE, MeshCollection, furniture
 from render3d.renderers import OpenGL
 from render3d.report.pictures import image_of
 
@@ -45,7 +45,7 @@ def cubes(voxels: Tensor) -> r3.Mesh:
     return r3.Mesh((corners - (size + 1) / 2) * (2 / size), faces.reshape(-1, 3))
 
 
-def pictured(dataset: VoxelizedShapes, label: str) -> list[int]:
+def pictured(dataset: VoxelizedCollection, label: str) -> list[int]:
     """Some examples of a class, spread over it."""
     of_class = [number for number, shape in enumerate(dataset.shapes) if shape.label == label]
     return (
@@ -55,7 +55,7 @@ def pictured(dataset: VoxelizedShapes, label: str) -> list[int]:
     )
 
 
-def figure(dataset: VoxelizedShapes) -> Image:
+def figure(dataset: VoxelizedCollection) -> Image:
     """A row for each class."""
     camera = r3.Cameras.look_at((1.9, 1.5, 3.0), vertical_fov_degrees=46.0, image_size=(SIDE, SIDE))
     renderer = OpenGL(r3.Shading(samples_per_pixel=9))
@@ -67,7 +67,7 @@ def figure(dataset: VoxelizedShapes) -> Image:
     return image_of(torch.cat(rows, dim=-2))
 
 
-def print_table(shapes: Shapes) -> None:
+def print_table(shapes: MeshCollection) -> None:
     """Shapes by class and split, as Markdown."""
     count = Counter((shape.label, shape.split) for shape in shapes)
     print(f"| class | {' | '.join(SPLITS)} | all |\n|---|{'---|' * 4}")
@@ -93,9 +93,9 @@ def main(folder: Path) -> None:
     """All of it."""
     shapes = furniture(DEBIAN_FURNITURE, folder / "models")
     print(shapes)
-    datasets: dict[Split, VoxelizedShapes] = {}
+    datasets: dict[Split, VoxelizedCollection] = {}
     for split in SPLITS:
-        datasets[split] = VoxelizedShapes(split, shapes, folder / "voxels")
+        datasets[split] = VoxelizedCollection(split, shapes, folder / "voxels")
         for left_out in datasets[split].prepare():
             print(f"{left_out.path}: {left_out.reason}")
     print(f"{sum(map(len, datasets.values()))} are voxelised.\n")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from render3d.datasets.colored import SHADING
-from render3d.models.findings.single_images import around, judge
-from render3d.models.run import load_run
-from render3d.models.sources import Source
+from render3d.datasets.pictures.colored import SHADING
+from render3d.models.study.single_images import around, judge
+from render3d.models.training.run import load_run
+from render3d.models.training.sources import BatchSource
 from render3d.renderers import OpenGL
 from render3d.report.pictures import image_of
 
@@ -20,7 +20,7 @@ COLUMNS, ENLARGED = 12, 2
 
 if __name__ == "__main__":
     run = load_run(Path(sys.argv[1]))
-    test = judge(run.model, Source(run.recipe, "test"))
+    test = judge(run.model, BatchSource(run.recipe, "test"))
     cameras = around(run.recipe.data, views=4, size=run.recipe.data.image_size)  # type: ignore[arg-type, union-attr]
     true, found = (OpenGL(SHADING)(each[:COLUMNS], cameras).rgb for each in (test.solids, test.meshes))
     rows = [torch.cat(list(pictures[:, view]), dim=-1) for view in (0, 1) for pictures in (true, found)]

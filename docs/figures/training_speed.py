@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from render3d.models.distributed import World
 from render3d.models.recipes import primitives
-from render3d.models.training import TrainingRun
+from render3d.models.training.distributed import World
+from render3d.models.training.loop import TrainingRun
 
 SECONDS, TO_START = 5.0, 30.0
 

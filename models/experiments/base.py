@@ -7,8 +7,8 @@ import torch
 
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
-from render3d.models.batch import Batch
-from render3d.models.sequential import SequentialModel
+from render3d.models.parts.batch import Batch
+from render3d.models.parts.sequential import SequentialModel
 
 
 def check_counts(experiment: "Experiment", *names: str) -> None:

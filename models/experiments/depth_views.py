@@ -10,18 +10,18 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.datasets import FixedThenRandom, RandomCameras, VolumeDataset, WithViews
 from render3d.datasets.from_settings import DataSettings, Examples
-from render3d.datasets.views import DrawCameras
+from render3d.datasets.pictures.with_views import DrawCameras
 from render3d.errors import DatasetError, ModelError
 from render3d.images import Rendering
-from render3d.models.batch import Batch
-from render3d.models.camera_search import CameraSearch
-from render3d.models.depth_pictures import DepthPictures, solid_picture
 from render3d.models.experiments.base import check_counts
-from render3d.models.likelihoods import Gaussian
-from render3d.models.posed_views import PosedViews
-from render3d.models.readers import GridReader
-from render3d.models.sequential import Posterior, SequentialModel
-from render3d.models.writers import CanvasWriter
+from render3d.models.parts.batch import Batch
+from render3d.models.parts.camera_search import CameraSearch
+from render3d.models.parts.depth_pictures import DepthPictures, solid_picture
+from render3d.models.parts.likelihoods import GaussianLikelihood
+from render3d.models.parts.posed_views import PosedViews
+from render3d.models.parts.readers import GridReader
+from render3d.models.parts.sequential import Posterior, SequentialModel
+from render3d.models.parts.writers import CanvasWriter
 from render3d.renderers import EmissionAbsorption, LearnedProjection
 
 ProjectionKind = Literal["learned", "emission_absorption"]
@@ -165,7 +165,7 @@ class DepthViews:
                 empty=_MIST if self.projection == "learned" else _EMPTY,
             ),
             projection=self._projection(),
-            likelihood=Gaussian(self.sigma),
+            likelihood=GaussianLikelihood(self.sigma),
         )
 
     def _reader(self, views: int, channels: int) -> GridReader:

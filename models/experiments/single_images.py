@@ -7,19 +7,19 @@ from typing import Any, Literal, final
 import torch
 
 from render3d.datasets import ColoredSolidsSettings
-from render3d.datasets.colored import SHADING
 from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.datasets.pictures.colored import SHADING
 from render3d.errors import ModelError
-from render3d.models.batch import Batch
 from render3d.models.experiments.base import check_counts
-from render3d.models.likelihoods import Gaussian
-from render3d.models.readers import GridReader, NoReader
-from render3d.models.sampled import GradientName, SampledRendering
-from render3d.models.sequential import Posterior, SequentialModel
-from render3d.models.turn_search import TurnSearch
-from render3d.models.writers import MeshWriter
+from render3d.models.parts.batch import Batch
+from render3d.models.parts.likelihoods import GaussianLikelihood
+from render3d.models.parts.readers import GridReader, NoReader
+from render3d.models.parts.sampled import GradientName, SampledRendering
+from render3d.models.parts.sequential import Posterior, SequentialModel
+from render3d.models.parts.turn_search import TurnSearch
+from render3d.models.parts.writers import MeshWriter
 from render3d.renderers import OpenGL
-from render3d.renderers.by_name import renderer_by_name
+from render3d.renderers.registry import renderer_by_name
 
 OrientationKind = Literal["searched", "of_state"]
 
@@ -31,7 +31,7 @@ class SingleImages:
 
     Attributes:
         renderer: What renders the meshes, in the light of the pictures: a name as of
-            `render3d.renderers.by_name.renderer_by_name`.
+            `render3d.renderers.registry.renderer_by_name`.
         gradient: How the way back through it is had; see `SampledRendering`.
         orientation: ``"searched"`` for, as a latent variable of its own (`TurnSearch`), or a function ``"of_state"``.
         samples: K. The paper does not say.
@@ -115,5 +115,5 @@ class SingleImages:
             posterior=Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden),
             writer=MeshWriter(self.state, hidden=self.hidden, colored=True, smooth=True),
             projection=projection,
-            likelihood=Gaussian(self.sigma),
+            likelihood=GaussianLikelihood(self.sigma),
         )

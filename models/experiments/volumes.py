@@ -10,15 +10,15 @@ from render3d.cameras import Cameras
 from render3d.datasets import ColoredSolidsSettings, RandomCameras, VolumeDataset, WithViews
 from render3d.datasets.from_settings import DataSettings, Examples
 from render3d.errors import ModelError
-from render3d.models.batch import Batch
 from render3d.models.experiments.base import check_counts
 from render3d.models.experiments.silhouettes import CameraKind, context_cameras, silhouettes
-from render3d.models.layers import TransformKind
-from render3d.models.likelihoods import Bernoulli
-from render3d.models.projections import Identity
-from render3d.models.readers import ClassReader, GridReader, NoReader, Reader
-from render3d.models.sequential import Posterior, SequentialModel
-from render3d.models.writers import CanvasWriter
+from render3d.models.parts.batch import Batch
+from render3d.models.parts.layers import TransformKind
+from render3d.models.parts.likelihoods import Bernoulli
+from render3d.models.parts.projections import Identity
+from render3d.models.parts.readers import ClassReader, GridReader, NoReader, Reader
+from render3d.models.parts.sequential import Posterior, SequentialModel
+from render3d.models.parts.writers import CanvasWriter
 from render3d.renderers import MaxProjection
 
 ContextKind = Literal["none", "class", "views"]

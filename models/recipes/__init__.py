@@ -8,9 +8,9 @@ import importlib
 from collections.abc import Callable
 
 from render3d.errors import TrainingError
-from render3d.models.recipe import Recipe
 from render3d.models.recipes.depth import multiview
 from render3d.models.recipes.images import meshes
+from render3d.models.recipes.recipe import Recipe
 from render3d.models.recipes.volumes import mnist3d, necker, primitives, shapes
 
 RECIPES: dict[str, Callable[..., Recipe]] = {

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from render3d.datasets import MNIST3DSettings, NeckerSettings, PrimitivesSettings, ShapesSettings
+from render3d.datasets import CollectionVolumesSettings, MNIST3DSettings, NeckerSettings, PrimitivesSettings
 from render3d.models.experiments import Volumes
-from render3d.models.recipe import Recipe, TrainSettings
+from render3d.models.recipes.recipe import Recipe, TrainSettings
 
 _TRAINING = TrainSettings()
 _SOLIDS, _DIGITS, _CUBES = Volumes(), Volumes(patch=16, glimpse=16), Volumes(patch=18, glimpse=18)
 
-_SHAPES, _FURNITURE = ShapesSettings(), Volumes(context="class", patch=16, glimpse=16)
+_SHAPES, _FURNITURE = CollectionVolumesSettings(), Volumes(context="class", patch=16, glimpse=16)
 
 
 def primitives(*, experiment: Volumes = _SOLIDS, training: TrainSettings = _TRAINING) -> Recipe:
@@ -46,7 +46,7 @@ def necker(*, experiment: Volumes = _CUBES, training: TrainSettings = _TRAINING)
 def shapes(
     *,
     path: Path,
-    data: ShapesSettings = _SHAPES,
+    data: CollectionVolumesSettings = _SHAPES,
     experiment: Volumes = _FURNITURE,
     training: TrainSettings = _TRAINING,
 ) -> Recipe:

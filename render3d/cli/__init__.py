@@ -18,7 +18,7 @@ COMMANDS = {
     "bounds": ("render3d.cli.bounds:bounds", "the paper's table: bounds by steps, views in the context, and seeds"),
     "sample": ("render3d.cli.sample:sample", "volumes that a trained model imagines"),
     "complete": ("render3d.cli.complete:complete", "volumes of which a part is missing, by a trained model"),
-    "bench": ("render3d.cli.bench:bench", "speed, as ratios measured in one run"),
+    "bench": ("benchmarks.bench:bench", "speed, as ratios measured in one run"),
 }
 """Each command's function and what it is for."""
 

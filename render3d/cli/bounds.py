@@ -9,14 +9,14 @@ import tyro
 from rich.console import Console
 
 from render3d.atomic import write_json, write_text
-from render3d.cli.training_bar import TrainingBar
+from render3d.cli.progress import TrainingBar
 from render3d.errors import TrainingError
-from render3d.models.folder import EVALUATION_SAMPLES
-from render3d.models.recipe import Precision, Recipe
 from render3d.models.recipes import recipe_by_name
-from render3d.models.table import PAPER, Case, fill
-from render3d.models.table_report import table_metrics, table_report
-from render3d.models.training import Progress
+from render3d.models.recipes.recipe import Precision, Recipe
+from render3d.models.study.table import PAPER, TableCase, fill
+from render3d.models.study.table_report import table_metrics, table_report
+from render3d.models.training.folder import EVALUATION_SAMPLES
+from render3d.models.training.loop import Progress
 
 
 def bounds(
@@ -55,7 +55,7 @@ def bounds(
     counts = steps or tuple(PAPER.get(recipe, {}))
     if not counts:
         raise TrainingError(f"The paper has no row of {recipe!r}: say which T by --steps.")
-    cases = [Case(count, number) for count in counts for number in views]
+    cases = [TableCase(count, number) for count in counts for number in views]
     made = _recipe(recipe, path)
     training = dataclasses.replace(made.training, updates=updates, precision=precision)
     made = dataclasses.replace(made, training=training)

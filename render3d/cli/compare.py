@@ -24,11 +24,11 @@ from render3d.cli.fit import Scene, check_flags, scene_of, split
 from render3d.comparison import FitTask, SceneSettings, Step, compare_fits, compare_scene, labels_of, names_for
 from render3d.errors import ComparisonError, FitError
 from render3d.fitting import FitSettings, VolumeFitSettings
-from render3d.renderers.by_name import names_in
+from render3d.renderers.registry import names_in
 from render3d.scenes import Mesh, Volume
-from render3d.scenes.files import READ as MESHES
-from render3d.scenes.volume_files import FORMATS as VOLUMES
-from render3d.views import TRANSFORMS, read_views
+from render3d.scenes.files.meshes import READ as MESHES
+from render3d.scenes.files.volumes import FORMATS as VOLUMES
+from render3d.view_sets.views import TRANSFORMS, read_views
 
 _KINDS: dict[Scene, type[Mesh] | type[Volume]] = {"mesh": Mesh, "volume": Volume}
 _SETTINGS: dict[Scene, FitSettings | VolumeFitSettings] = {"mesh": FitSettings(), "volume": VolumeFitSettings()}

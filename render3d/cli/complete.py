@@ -13,9 +13,9 @@ from torch import Tensor
 from render3d.atomic import atomic_write
 from render3d.datasets import ColoredSolidsSettings
 from render3d.errors import ModelError, TrainingError
-from render3d.models.completion_report import Completed, complete_held_out, completion_report
 from render3d.models.experiments import Volumes
-from render3d.models.run import load_run
+from render3d.models.study.completion_report import Completed, complete_held_out, completion_report
+from render3d.models.training.run import load_run
 
 _SIDES = {"left": (2, 0), "right": (2, 1), "bottom": (1, 0), "top": (1, 1), "back": (0, 0), "front": (0, 1)}
 """Axis of (z, y, x), and which half of it is missing."""

@@ -14,11 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from render3d.errors import FitError
-from render3d.fitting import FitSettings, Measure, Record, VolumeFitSettings, fit_to_folder, fit_volume_to_folder
+from render3d.fitting import FitRecord, FitSettings, Measure, VolumeFitSettings, fit_to_folder, fit_volume_to_folder
 from render3d.renderers import Renderer
-from render3d.renderers.by_name import check_ready, renderer_by_name
+from render3d.renderers.registry import check_trained, renderer_by_name
 from render3d.scenes import Mesh
-from render3d.views import Views, read_views
+from render3d.view_sets import ViewSet, read_views
 
 Scene = Literal["mesh", "volume"]
 
@@ -121,11 +121,11 @@ def check_flags(words: Sequence[str], scene: Scene) -> None:
 
 def _renderer(name: str) -> Renderer:
     made = renderer_by_name(name)
-    check_ready(made, name)
+    check_trained(made, name)
     return made
 
 
-def split(views: Views, hold_out: int | None) -> tuple[Views, Views | None]:
+def split(views: ViewSet, hold_out: int | None) -> tuple[ViewSet, ViewSet | None]:
     """The views to fit and those that ``--hold-out`` keeps for measuring, by default one in five."""
     count = len(views) // 5 if hold_out is None else hold_out
     if count == 0:
@@ -152,7 +152,7 @@ class _ProgressBar:
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def advance(self, record: Record) -> None:
+    def advance(self, record: FitRecord) -> None:
         """Show what one step gave."""
         self.step = record.step
         iou = record.training_iou if record.held_out_iou is None else record.held_out_iou

@@ -12,11 +12,11 @@ from torch import Tensor
 from render3d import report
 from render3d.atomic import atomic_write
 from render3d.errors import ModelError, TrainingError, VolumeError
-from render3d.models.batch import Batch
 from render3d.models.experiments import Volumes
-from render3d.models.pictures import portraits, turntable
-from render3d.models.run import Run, load_run
-from render3d.models.sources import Source
+from render3d.models.parts.batch import Batch
+from render3d.models.study.pictures import portraits, turntable
+from render3d.models.training.run import Run, load_run
+from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 from render3d.scenes import Volume
 
@@ -81,7 +81,7 @@ def _context(run: Run, label: str | None, example: int | None) -> Tensor | None:
         return torch.tensor(label_number(label, run.classes))
     if example is None:
         return None
-    source = Source(run.recipe, "test")
+    source = BatchSource(run.recipe, "test")
     if not 0 <= example < len(source):
         raise ModelError(f"--example must be 0 to {len(source) - 1}, the test examples; got {example}.")
     context = source.batch([example]).context

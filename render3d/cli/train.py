@@ -8,16 +8,16 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from render3d.cli.training_bar import TrainingBar
-from render3d.models.distributed import World
-from render3d.models.folder import EVALUATION_SAMPLES, train_to_folder
-from render3d.models.recipe import Recipe
+from render3d.cli.progress import TrainingBar
 from render3d.models.recipes import RECIPES, recipe_by_name
+from render3d.models.recipes.recipe import Recipe
+from render3d.models.training.distributed import World
+from render3d.models.training.folder import EVALUATION_SAMPLES, train_to_folder
 
 _USAGE = """usage: render3d train RECIPE --out DIR [--help] ...
 
 Recipes: {recipes}; or module:function for one of your own, a function that returns a
-render3d.models.recipe.Recipe. Its keyword parameters are flags: render3d train {first} --help.
+render3d.models.recipes.recipe.Recipe. Its keyword parameters are flags: render3d train {first} --help.
 Several processes: torchrun --nproc-per-node N -m render3d train RECIPE --out DIR."""
 
 

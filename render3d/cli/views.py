@@ -15,19 +15,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from render3d.datasets.generation.engine import Engine, Limits
-from render3d.datasets.generation.protocols import PROTOCOLS, R2N2, Given, Protocol
-from render3d.datasets.generation.run import Advance, Result, generate
-from render3d.datasets.generation.settings import ViewsSettings
-from render3d.datasets.shapes import find_shapes
-from render3d.datasets.shapes.upright import Up
+from render3d.datasets.collections import open_collection
+from render3d.datasets.collections.upright import Up
+from render3d.datasets.view_sets.write.engine import Engine, Limits
+from render3d.datasets.view_sets.write.protocols import PROTOCOLS, CameraProtocol, Given, R2N2Cameras
+from render3d.datasets.view_sets.write.run import Advance, Result, generate
+from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError
 from render3d.renderers import Shading
-from render3d.renderers.by_name import names_in
+from render3d.renderers.registry import names_in
 
 _ENGINES = {
-    "local": ("render3d.datasets.generation.local:LocalEngine", ("workers",)),
-    "ray": ("render3d.datasets.generation.ray:RayEngine", ("workers", "address")),
+    "local": ("render3d.datasets.view_sets.write.local:LocalEngine", ("workers",)),
+    "ray": ("render3d.datasets.view_sets.write.ray:RayEngine", ("workers", "address")),
 }
 """Where each is, and the flags it takes."""
 
@@ -111,7 +111,7 @@ def views(
         seed=seed,
     )
     workers_of = _engine(engine, {"workers": workers, "address": address})
-    shapes = find_shapes(models, collection).select(classes=names_in(classes) or None)[:limit]
+    shapes = open_collection(models, collection).select(classes=names_in(classes) or None)[:limit]
     console = Console(stderr=as_json)
     with _nothing_on_stdout() if as_json else contextlib.nullcontext(), _Bar(console) as bar:
         try:
@@ -126,7 +126,7 @@ def views(
     return 0
 
 
-def _protocol(name: str, flags: Mapping[str, Any]) -> Protocol:
+def _protocol(name: str, flags: Mapping[str, Any]) -> CameraProtocol:
     given = {flag: value for flag, value in flags.items() if value is not None}
     kind = PROTOCOLS.get(name)
     if kind is None or kind is Given:
@@ -139,13 +139,13 @@ def _protocol(name: str, flags: Mapping[str, Any]) -> Protocol:
     return kind(**given)
 
 
-def _radius(radius: float | None, keep_size: bool, cameras: Protocol) -> float | None:
+def _radius(radius: float | None, keep_size: bool, cameras: CameraProtocol) -> float | None:
     if keep_size:
         if radius is not None:
             raise DatasetError("--keep-size and --radius exclude each other; leave one out.")
         return None
     if radius is None:
-        return 0.5 if isinstance(cameras, R2N2) else 1.0
+        return 0.5 if isinstance(cameras, R2N2Cameras) else 1.0
     return radius
 
 

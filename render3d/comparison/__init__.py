@@ -1,6 +1,6 @@
 """Comparison: the same scene, or the same fit, by several back ends."""
 
-from render3d.comparison.back_ends import BackEnd as BackEnd
+from render3d.comparison.back_ends import RendererFacts as RendererFacts
 from render3d.comparison.back_ends import labels_of as labels_of
 from render3d.comparison.back_ends import names_for as names_for
 from render3d.comparison.fits import FitTask as FitTask

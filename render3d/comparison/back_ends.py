@@ -8,7 +8,7 @@ from typing import Self, final
 
 from render3d.optional import LIBRARIES
 from render3d.renderers.base import Renderer
-from render3d.renderers.by_name import check_ready, known_renderers, renderer_by_name
+from render3d.renderers.registry import check_trained, known_renderers, renderer_by_name
 
 _LIBRARIES = {"opengl": "moderngl", "pyrender": "pyrender"}  # the rest of the package's own stand on torch
 _LIBRARIES |= {library.name.lower(): library.module for library in LIBRARIES}
@@ -17,7 +17,7 @@ _LIBRARIES["pytorch3dvolumes"] = "pytorch3d"
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BackEnd:
+class RendererFacts:
     """A renderer in words.
 
     Attributes:
@@ -67,7 +67,7 @@ def make_renderer(name: str) -> Renderer:
         BackEndError: What stands behind it is missing or broken.
     """
     made = renderer_by_name(name)
-    check_ready(made, name)
+    check_trained(made, name)
     return made
 
 

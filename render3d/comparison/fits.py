@@ -14,8 +14,8 @@ from render3d.comparison.trials import memory_of
 from render3d.comparison.turns import Figures, Turn, begin, check_names, stopped_message, summary, take_turns
 from render3d.errors import ComparisonError
 from render3d.fitting import (
+    FitRecord,
     FitSettings,
-    Record,
     VolumeFitSettings,
     fit,
     fit_to_folder,
@@ -30,7 +30,7 @@ from render3d.fitting.targets import check_targets
 from render3d.metrics import chamfer_distance
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 LEVELS = (0.8, 0.9, 0.95)
 """Intersections over union to which the seconds are told."""
@@ -51,8 +51,8 @@ class FitTask:
         truth: The mesh that the views show, in the world of their cameras, where it is known.
     """
 
-    views: Views
-    held_out: Views | None = None
+    views: ViewSet
+    held_out: ViewSet | None = None
     template: Mesh | None = None
     settings: Settings = _DEFAULTS
     truth: Mesh | None = None
@@ -67,7 +67,7 @@ class Step(NamedTuple):
     """How far the fit through one back end is."""
 
     name: str
-    record: Record
+    record: FitRecord
 
 
 def compare_fits(
@@ -86,7 +86,7 @@ def compare_fits(
     Args:
         out: A folder; made if it is not there.
         task: What is fitted.
-        names: Of two renderers at least, as `render3d.renderers.by_name.renderer_by_name` takes them. Each fit is
+        names: Of two renderers at least, as `render3d.renderers.registry.renderer_by_name` takes them. Each fit is
             measured by its own renderer, and all by the first that worked: one that is wrong may well agree with
             itself.
         resume: Go on with the fits that were stopped, keep those that had finished, and run those that are not there.

@@ -15,7 +15,7 @@ from render3d.fitting.targets import shrunk
 from render3d.metrics import silhouette_iou
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 if TYPE_CHECKING:
     from render3d.comparison.fits import FitTask
@@ -174,7 +174,7 @@ def _views_part(task: "FitTask", fitted: Mapping[str, Fitted], judge: Renderer) 
     return report.section(kind.capitalize(), report.paragraph(note), report.difference_key(), grid)
 
 
-def _alpha(scene: Mesh | Volume, views: Views, judge: Renderer) -> Tensor:
+def _alpha(scene: Mesh | Volume, views: ViewSet, judge: Renderer) -> Tensor:
     with torch.no_grad():
         return judge(scene, seen(views, scene).cameras, ("alpha",)).alpha
 

@@ -14,11 +14,11 @@ from safetensors.torch import save as encode
 from render3d.atomic import atomic_write, write_json, write_text
 from render3d.cameras import Cameras
 from render3d.comparison.back_ends import make_renderer
+from render3d.comparison.costs import rate
 from render3d.comparison.differences import figures_of
 from render3d.comparison.scene_report import scene_report
 from render3d.comparison.trials import memory_of
 from render3d.comparison.turns import Figures, begin, check_names, stopped_message, summary, take_turns
-from render3d.costs import rate
 from render3d.errors import CapabilityError, ComparisonError
 from render3d.fitting.identity import fingerprint
 from render3d.images import Rendering
@@ -94,7 +94,7 @@ def compare_scene(
         out: A folder; made if it is not there.
         scene: One mesh or volume, no batch. It is moved and scaled into the unit sphere. A volume without colours is
             `lit`, so that there is something to see.
-        names: Of two renderers at least, as `render3d.renderers.by_name.renderer_by_name` takes them. The others are
+        names: Of two renderers at least, as `render3d.renderers.registry.renderer_by_name` takes them. The others are
             compared with the first that works.
         settings: Everything else.
         resume: Keep what the back ends in ``out`` have finished. Without it, a folder with results is an error.

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 
-from render3d.costs import peak_memory
-from render3d.errors import BackEndError
+from render3d.comparison.costs import peak_memory
+from render3d.errors import RendererError
 
 
 def memory_of(action: Callable[..., object], *arguments: object) -> float:
@@ -17,7 +17,7 @@ def memory_of(action: Callable[..., object], *arguments: object) -> float:
     try:
         return peak_memory(action, *arguments)
     except BrokenProcessPool as error:
-        raise BackEndError(
+        raise RendererError(
             "The process in which it was tried ended without an answer: the library behind it crashes, or memory ran "
             "out. A script that compares must start its work under if __name__ == '__main__'."
         ) from error

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, final
 
 from render3d.atomic import write_json
-from render3d.comparison.back_ends import BackEnd, folder_name, labels_of, make_renderer
+from render3d.comparison.back_ends import RendererFacts, folder_name, labels_of, make_renderer
 from render3d.errors import ComparisonError, Render3DError
 from render3d.fitting.identity import changes_between
 from render3d.renderers.base import Renderer
-from render3d.report.provenance import provenance
+from render3d.runs.provenance import provenance
 
 CONFIG = "config.json"
 _DONE = "back_end.json"  # comes last: where it is, the turn was finished
@@ -38,7 +38,7 @@ class Turn:
     name: str
     label: str
     folder: Path
-    back_end: BackEnd | None = None
+    back_end: RendererFacts | None = None
     figures: Figures = dataclasses.field(default_factory=dict)
     failure: str | None = None
 
@@ -132,7 +132,7 @@ def _worked(turn: Turn, work: Work) -> Turn:
     try:
         renderer = make_renderer(turn.name)
         figures = work(renderer, turn.name, turn.folder)
-        back_end = BackEnd.of(turn.name, renderer)
+        back_end = RendererFacts.of(turn.name, renderer)
         turn.folder.mkdir(parents=True, exist_ok=True)
         write_json(turn.folder / _DONE, {"back_end": dataclasses.asdict(back_end), "figures": dict(figures)})
     except Exception as error:  # of libraries and of classes that nobody here has seen
@@ -151,7 +151,7 @@ def _finished(turn: Turn) -> Turn | None:
         kept: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in content["back_end"].items()
         }
-        return dataclasses.replace(turn, back_end=BackEnd(**kept), figures=content["figures"])
+        return dataclasses.replace(turn, back_end=RendererFacts(**kept), figures=content["figures"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ComparisonError(f"{path} is damaged ({error}). Remove {turn.folder} to run {turn.name} again.") from error
 
@@ -160,8 +160,8 @@ def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> dict[str,
     """What ``metrics.json`` holds.
 
     ``reference`` is the name of the first back end that worked, or None, and ``back_ends`` holds all of them by name:
-    ``failure``, None or why there is nothing else; the attributes of `BackEnd`; what was measured while it worked, and
-    ``compared``, by its label, afterwards.
+    ``failure``, None or why there is nothing else; the attributes of `RendererFacts`; what was measured while it
+    worked, and ``compared``, by its label, afterwards.
     """
     rows: dict[str, dict[str, Any]] = {}
     for turn in turns:

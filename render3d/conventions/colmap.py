@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
+from render3d.batches import check_shape
 from render3d.cameras import Cameras, rigid
-from render3d.conventions._common import (
+from render3d.conventions.common import (
     check_perspective,
     focal_lengths,
     intrinsics_matrix,

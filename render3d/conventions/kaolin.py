@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from render3d._batches import check_shape
-from render3d._precision import without_autocast
+from render3d.batches import check_shape
 from render3d.cameras import Cameras, check_rigid
-from render3d.conventions._common import (
+from render3d.conventions.common import (
     OPENGL_AXES,
     check_perspective,
     focal_lengths,
     intrinsics_matrix,
     principal_point,
 )
+from render3d.precision import without_autocast
 
 
 class KaolinCameras(NamedTuple):

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
-from render3d._precision import without_autocast
+from render3d.batches import check_shape
 from render3d.cameras import Cameras, check_rigid
-from render3d.conventions._common import OPENGL_AXES, intrinsics_matrix
+from render3d.conventions.common import OPENGL_AXES, intrinsics_matrix
 from render3d.conventions.opengl import check_same_clip_space, opengl_projection
+from render3d.precision import without_autocast
 
 
 class NvdiffrastCameras(NamedTuple):

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
+from render3d.batches import check_shape
 from render3d.cameras import Cameras, check_rigid, rigid
-from render3d.conventions._common import check_perspective
+from render3d.conventions.common import check_perspective
 
 
 class OpenCVCameras(NamedTuple):

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
-from render3d._precision import without_autocast
+from render3d.batches import check_shape
 from render3d.cameras import Cameras
-from render3d.conventions._common import (
+from render3d.conventions.common import (
     OPENGL_AXES,
     focal_lengths,
     intrinsics_matrix,
@@ -17,6 +16,7 @@ from render3d.conventions._common import (
     principal_point,
 )
 from render3d.errors import CameraError
+from render3d.precision import without_autocast
 
 
 class OpenGLCameras(NamedTuple):

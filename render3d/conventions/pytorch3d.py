@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
-from render3d._precision import without_autocast
+from render3d.batches import check_shape
 from render3d.cameras import Cameras, Projection, check_rigid, rigid
-from render3d.conventions._common import LEFT_UP_AXES, intrinsics_matrix
+from render3d.conventions.common import LEFT_UP_AXES, intrinsics_matrix
+from render3d.precision import without_autocast
 
 
 class PyTorch3DCameras(NamedTuple):

@@ -11,9 +11,9 @@ of 32 mm, square pixels and a centred principal point. The images are 137 x 137.
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
+from render3d.batches import check_shape
 from render3d.cameras import Cameras, rigid
-from render3d.conventions._common import (
+from render3d.conventions.common import (
     check_perspective,
     focal_lengths,
     intrinsics_matrix,

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from render3d._precision import without_autocast
 from render3d.cameras import Cameras
-from render3d.conventions._common import (
+from render3d.conventions.common import (
     OPENGL_AXES,
     check_perspective,
     focal_lengths,
@@ -22,6 +21,7 @@ from render3d.conventions._common import (
     principal_point,
 )
 from render3d.errors import CameraError
+from render3d.precision import without_autocast
 
 Transforms = dict[str, Any]
 """What ``json.load`` makes of a ``transforms.json``."""

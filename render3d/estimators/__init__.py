@@ -7,7 +7,7 @@ become credit). Three ways to use their parts: `Smoothed`, which is a renderer, 
 """
 
 from render3d.estimators.bound import multi_sample_bound as multi_sample_bound
-from render3d.estimators.checks import GradientReport as GradientReport
+from render3d.estimators.checks import GradientCheck as GradientCheck
 from render3d.estimators.checks import check_gradient as check_gradient
 from render3d.estimators.correlated import Correlated as Correlated
 from render3d.estimators.estimator import Estimator as Estimator

@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError
 from render3d.estimators.estimator import Estimator
@@ -17,6 +16,7 @@ from render3d.estimators.perturbation import Perturbation, ScoreGradient, check_
 from render3d.estimators.signal import Plain, score_product
 from render3d.estimators.support import Everywhere
 from render3d.images import Rendering
+from render3d.precision import without_autocast
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
 from render3d.scenes import Scene

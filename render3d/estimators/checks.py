@@ -63,7 +63,7 @@ class Direction:
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GradientReport:
+class GradientCheck:
     """What `check_gradient` found; printing it says it in words.
 
     Attributes:
@@ -137,7 +137,7 @@ def check_gradient(
     calls: int = 200,
     random_directions: int = 3,
     generator: Generator | Key | None = None,
-) -> GradientReport:
+) -> GradientCheck:
     """Compare a smoothed renderer's gradient in the vertices with central differences of the smoothed loss.
 
     The reference renders the black box at four points along fixed directions (five-point central differences), under
@@ -158,7 +158,7 @@ def check_gradient(
         generator: Where all noise comes from: drawn from once, or a `Key`.
 
     Returns:
-        A `GradientReport`; ``.ok`` says whether any bias was found.
+        A `GradientCheck`; ``.ok`` says whether any bias was found.
 
     Raises:
         CapabilityError: ``renderer`` is not `Smoothed`.
@@ -195,7 +195,7 @@ def check_gradient(
     variance = gradients.var(0).sum()
     squared_norm = (gradients.mean(0).square().sum() - variance / calls).clamp(min=1e-30)
     samples = renderer.estimator.samples
-    return GradientReport(
+    return GradientCheck(
         directions=tuple(results),
         relative_variance=float(variance / squared_norm),
         share=check.share(key.fold_in(2**33)),

@@ -8,14 +8,14 @@ import torch
 from torch import Generator, Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from render3d._batches import broadcast_shapes
-from render3d._precision import without_autocast
+from render3d.batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError, ShapeError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noisy import Noisy
 from render3d.estimators.signal import ControlVariate
 from render3d.images import Rendering
+from render3d.precision import without_autocast
 from render3d.randomness import Key, as_key
 from render3d.renderers.base import GradientKind, Renderer, Shading, check_values
 from render3d.renderers.deferred_shading import DeferredShading

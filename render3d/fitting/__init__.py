@@ -1,6 +1,6 @@
 """Fitting: a mesh, its colours, its pose or a volume recovered from images, through a renderer."""
 
-from render3d.fitting.checkpoint import Record as Record
+from render3d.fitting.checkpoint import FitRecord as FitRecord
 from render3d.fitting.color_fit import ColorFitResult as ColorFitResult
 from render3d.fitting.color_fit import fit_colors as fit_colors
 from render3d.fitting.fit import FitResult as FitResult
@@ -22,7 +22,7 @@ from render3d.fitting.preconditioner import SmoothCoordinates as SmoothCoordinat
 from render3d.fitting.settings import FitSettings as FitSettings
 from render3d.fitting.settings import PoseSettings as PoseSettings
 from render3d.fitting.settings import VolumeFitSettings as VolumeFitSettings
-from render3d.fitting.spheres import Sphere as Sphere
+from render3d.fitting.spheres import Ball as Ball
 from render3d.fitting.spheres import best_sphere as best_sphere
 from render3d.fitting.spheres import enclosing_sphere as enclosing_sphere
 from render3d.fitting.volume_fit import VolumeFitResult as VolumeFitResult

@@ -21,7 +21,7 @@ State = TypeVar("State", UniformAdam, Adam)
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Record:
+class FitRecord:
     """What one step showed.
 
     Attributes:
@@ -56,7 +56,7 @@ class Checkpoint(Generic[State]):
     identity: Mapping[str, str]
     optimiser: type[State]
 
-    def save(self, state: State, records: Sequence[Record]) -> None:
+    def save(self, state: State, records: Sequence[FitRecord]) -> None:
         """Replace the file, or leave it as it was.
 
         Raises:
@@ -75,7 +75,7 @@ class Checkpoint(Generic[State]):
                 "is intact: make room, and resume."
             ) from error
 
-    def load(self, device: torch.device) -> tuple[State, list[Record]] | None:
+    def load(self, device: torch.device) -> tuple[State, list[FitRecord]] | None:
         """What was saved, on ``device``, or None where nothing was.
 
         Raises:
@@ -88,7 +88,7 @@ class Checkpoint(Generic[State]):
                 header = file.metadata() or {}
                 parameters, first, second = (file.get_tensor(name).to(device) for name in _TENSORS)
             saved = dict(json.loads(header["identity"]))
-            records = [Record(**dict(zip(_FIELDS, values, strict=True))) for values in json.loads(header["history"])]
+            records = [FitRecord(**dict(zip(_FIELDS, values, strict=True))) for values in json.loads(header["history"])]
             state = self.optimiser(parameters, first, second, int(header["step"]))
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise FitError(
@@ -111,4 +111,4 @@ class Checkpoint(Generic[State]):
 
 _MOST_NAMED = 4  # another kind of scene changes all settings
 _TENSORS = ("parameters", "first_moment", "second_moment")
-_FIELDS = tuple(field.name for field in dataclasses.fields(Record))
+_FIELDS = tuple(field.name for field in dataclasses.fields(FitRecord))

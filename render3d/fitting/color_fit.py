@@ -15,7 +15,7 @@ from render3d.images import to_float
 from render3d.renderers.base import Renderer
 from render3d.renderers.deferred_shading import DeferredShading
 from render3d.scenes import Mesh
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 _WHOLE = 0.999  # coverage of a pixel that shows nothing but the object
 
@@ -38,7 +38,7 @@ class ColorFitResult:
     differences: tuple[float, ...]
 
 
-def fit_colors(views: Views, mesh: Mesh, renderer: Renderer | None = None, *, steps: int = 20) -> ColorFitResult:
+def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, steps: int = 20) -> ColorFitResult:
     """Find the colours of ``mesh`` in which it looks like ``views``.
 
     What is sought is what the mesh has: the image of its texture, colours of faces, or colours of vertices; without
@@ -108,7 +108,7 @@ def fit_colors(views: Views, mesh: Mesh, renderer: Renderer | None = None, *, st
     return ColorFitResult(_painted(mesh, colors.clamp(0, 1)), shown.mean(-1), tuple(differences))
 
 
-def _checked_colors(views: Views) -> Tensor:
+def _checked_colors(views: ViewSet) -> Tensor:
     if views.cameras.batch_shape:
         raise FitError(
             f"views must be those of one object, cameras of shape [views]; got {list(views.cameras.leading_shape)}. "

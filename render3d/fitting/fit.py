@@ -11,7 +11,7 @@ from render3d import renderers
 from render3d.cameras import Cameras
 from render3d.errors import FitError, ShapeError
 from render3d.estimators import expected_loss
-from render3d.fitting.checkpoint import Checkpoint, Record
+from render3d.fitting.checkpoint import Checkpoint, FitRecord
 from render3d.fitting.identity import fingerprint, identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
 from render3d.fitting.optimiser import UniformAdam
@@ -23,7 +23,7 @@ from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 _DEFAULTS = FitSettings()
 
@@ -41,7 +41,7 @@ class FitResult(Measured):
 
     mesh: Mesh
     template: Mesh
-    records: tuple[Record, ...]
+    records: tuple[FitRecord, ...]
 
     @property
     def scene(self) -> Mesh:
@@ -50,12 +50,12 @@ class FitResult(Measured):
 
 
 def fit(
-    views: Views,
+    views: ViewSet,
     template: Mesh | None = None,
     renderer: Renderer | None = None,
     settings: FitSettings = _DEFAULTS,
     *,
-    held_out: Views | None = None,
+    held_out: ViewSet | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -74,7 +74,7 @@ def fit(
         checkpoint: A file. The fit is saved there every few seconds, at the end, and when it is interrupted; if the
             file is there already, the fit goes on from it and ends where it would have ended without the stop, bit for
             bit on the same machine.
-        progress: Called with the `Record` of every step.
+        progress: Called with the `FitRecord` of every step.
 
     Returns:
         A `FitResult`.
@@ -108,10 +108,10 @@ def fit(
 
 @final
 class _Task:
-    """What stays the same from step to step; see `render3d.fitting.loop.Task`."""
+    """What stays the same from step to step; see `render3d.fitting.loop.FitProblem`."""
 
     def __init__(
-        self, views: Views, held_out: Views | None, template: Mesh, renderer: Renderer, settings: FitSettings
+        self, views: ViewSet, held_out: ViewSet | None, template: Mesh, renderer: Renderer, settings: FitSettings
     ) -> None:
         self.views, self.held_out, self.template = views, held_out, template
         self.renderer, self.settings = renderer, settings

@@ -15,7 +15,7 @@ from render3d.metrics import silhouette_iou
 from render3d.renderers.base import Renderer
 from render3d.report import turntable
 from render3d.scenes import Mesh, Volume
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 _MOST_SHOWN = 22
 _LARGEST_SHOWN = 128  # pixels
@@ -24,8 +24,8 @@ _SLICES = 11  # a row of the page
 
 def fit_report(
     result: FitResult | VolumeFitResult,
-    views: Views,
-    held_out: Views | None,
+    views: ViewSet,
+    held_out: ViewSet | None,
     measures: Mapping[str, Measure],
     renderer: Renderer,
     settings: Settings,
@@ -92,13 +92,13 @@ def _slices(volume: Volume) -> report.Html:
     return report.section("Slices", report.paragraph(note), report.gallery({"slice": pictures}, captions))
 
 
-def _comparison(title: str, scene: Mesh | Volume, views: Views, renderer: Renderer) -> report.Html:
+def _comparison(title: str, scene: Mesh | Volume, views: ViewSet, renderer: Renderer) -> report.Html:
     """Target, fit and difference of each view, from the worst to the best."""
     with torch.no_grad():
         iou = silhouette_iou(renderer(scene, views.cameras, ("alpha",)).alpha, views.alpha)
     order = iou.argsort()
     shown = order[torch.linspace(0, len(order) - 1, min(len(order), _MOST_SHOWN)).round().long()]
-    picked = Views(
+    picked = ViewSet(
         views.cameras[shown], views.alpha[shown], None, tuple(views.names[index] for index in shown.tolist())
     )
     small = shrunk(picked, _LARGEST_SHOWN)

@@ -15,9 +15,9 @@ from render3d.fitting.measures import Measure, baselines, measure
 from render3d.fitting.settings import FitSettings, Settings, VolumeFitSettings
 from render3d.fitting.volume_fit import VolumeFitResult, fit_volume, in_volume_frame
 from render3d.renderers.base import Renderer
-from render3d.report.provenance import provenance
+from render3d.runs.provenance import provenance
 from render3d.scenes import Mesh, Volume
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 CHECKPOINT = "checkpoint.safetensors"
 _KEYS = {"fit", "seconds", "steps", "history"}  # of metrics.json, beside the names of baselines
@@ -29,8 +29,8 @@ _LEVEL = 0.25
 
 def fit_to_folder(
     out: Path,
-    views: Views,
-    held_out: Views | None,
+    views: ViewSet,
+    held_out: ViewSet | None,
     template: Mesh | None,
     renderer: Renderer,
     settings: FitSettings,
@@ -73,8 +73,8 @@ def fit_to_folder(
 
 def fit_volume_to_folder(
     out: Path,
-    views: Views,
-    held_out: Views | None,
+    views: ViewSet,
+    held_out: ViewSet | None,
     renderer: Renderer,
     settings: VolumeFitSettings,
     *,
@@ -141,7 +141,7 @@ def _begin(out: Path, settings: Settings, renderer: Renderer, resume: bool) -> P
     return checkpoint
 
 
-def seen(views: Views, scene: Mesh | Volume) -> Views:
+def seen(views: ViewSet, scene: Mesh | Volume) -> ViewSet:
     """The views as they stand to a fitted scene: to the cube of a volume; a mesh is in their world."""
     if isinstance(scene, Mesh):
         return views

@@ -8,10 +8,10 @@ from torch import Tensor
 from render3d.errors import FitError
 from render3d.fitting.spheres import enclosing_sphere
 from render3d.scenes import Mesh
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 
-def visual_hull(views: Views, *, resolution: int = 96) -> Mesh:
+def visual_hull(views: ViewSet, *, resolution: int = 96) -> Mesh:
     """The largest shape that agrees with all silhouettes, as the surface of little cubes.
 
     A cube stays if its centre falls on the silhouette in every view (Laurentini, "The visual hull concept for
@@ -40,7 +40,7 @@ def visual_hull(views: Views, *, resolution: int = 96) -> Mesh:
     return _surface(occupied.numpy(), corner, size)
 
 
-def _carve(views: Views, low: Tensor, size: float, shape: list[int]) -> Tensor:
+def _carve(views: ViewSet, low: Tensor, size: float, shape: list[int]) -> Tensor:
     """Which cubes ``[X, Y, Z]`` remain, bool."""
     centers = torch.cartesian_prod(*(low[axis] + size * (torch.arange(shape[axis]) + 0.5) for axis in range(3)))
     height, width = views.cameras.image_size

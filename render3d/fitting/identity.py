@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from render3d.fitting.settings import Settings
 from render3d.renderers.base import Renderer
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 # What else a renderer holds, lights and colours, does not change silhouettes.
 _OF_SILHOUETTES = ("samples_per_pixel", "samples_per_voxel", "cull", "warp")
 
 
 def identity(
-    scene: str, settings: Settings, renderer: Renderer, views: Views, held_out: Views | None
+    scene: str, settings: Settings, renderer: Renderer, views: ViewSet, held_out: ViewSet | None
 ) -> dict[str, str]:
     """Of a fit of this kind of scene; what it starts from comes on top, where that is given."""
     found = {"scene": scene}
@@ -48,7 +48,7 @@ def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
     return found
 
 
-def fingerprint_of_views(views: Views) -> str:
+def fingerprint_of_views(views: ViewSet) -> str:
     """As `fingerprint`, of silhouettes and cameras."""
     cameras = views.cameras
     model = f"{cameras.projection} {cameras.near} {cameras.far}"

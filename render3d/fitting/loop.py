@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from render3d.errors import CapabilityError
-from render3d.fitting.checkpoint import Checkpoint, Record, State
+from render3d.fitting.checkpoint import Checkpoint, FitRecord, State
 from render3d.fitting.settings import Settings
 from render3d.metrics import silhouette_iou
 from render3d.renderers import renderers_of_scene
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
-Progress = Callable[[Record], None]
+Progress = Callable[[FitRecord], None]
 
 _SECONDS_BETWEEN_SAVES = 5.0
 
@@ -25,7 +25,7 @@ _SECONDS_BETWEEN_SAVES = 5.0
 class Measured:
     """What the last of the ``records`` of a fit says, which is always one that was measured."""
 
-    records: tuple[Record, ...]
+    records: tuple[FitRecord, ...]
 
     @property
     def training_iou(self) -> float | None:
@@ -38,11 +38,11 @@ class Measured:
         return self.records[-1].held_out_iou
 
 
-class Task(Protocol[State]):
+class FitProblem(Protocol[State]):
     """What is fitted, and how: all that stays the same from step to step."""
 
-    views: Views
-    held_out: Views | None
+    views: ViewSet
+    held_out: ViewSet | None
     renderer: Renderer
 
     @property
@@ -63,7 +63,9 @@ class Task(Protocol[State]):
         ...
 
 
-def run(task: Task[State], file: Checkpoint[State] | None, progress: Progress) -> tuple[State, Sequence[Record]]:
+def run(
+    task: FitProblem[State], file: Checkpoint[State] | None, progress: Progress
+) -> tuple[State, Sequence[FitRecord]]:
     """All steps that are left, saved on the way.
 
     Raises:
@@ -76,7 +78,7 @@ def run(task: Task[State], file: Checkpoint[State] | None, progress: Progress) -
         while state.count < task.settings.steps:
             following, loss = task.step(state)
             record = _measured(
-                task, following, Record(step=following.count, seconds=time.monotonic() - began, loss=loss)
+                task, following, FitRecord(step=following.count, seconds=time.monotonic() - began, loss=loss)
             )
             # A step counts once both of these are done; an interrupt between them is mended below.
             records.append(record)
@@ -94,7 +96,7 @@ def run(task: Task[State], file: Checkpoint[State] | None, progress: Progress) -
     return state, records
 
 
-def _measured(task: Task[State], state: State, record: Record) -> Record:
+def _measured(task: FitProblem[State], state: State, record: FitRecord) -> FitRecord:
     """The record with the intersections over union of ``state``, now and then and at the end."""
     if state.count % task.settings.evaluate_every and state.count < task.settings.steps:
         return record
@@ -106,7 +108,7 @@ def _measured(task: Task[State], state: State, record: Record) -> Record:
     )
 
 
-def mean_iou(renderer: Renderer, scene: Mesh | Volume, views: Views) -> float:
+def mean_iou(renderer: Renderer, scene: Mesh | Volume, views: ViewSet) -> float:
     """The mean silhouette intersection over union of a scene and views of it, by a sharp rendering."""
     with torch.no_grad():
         return float(silhouette_iou(renderer(scene, views.cameras, ("alpha",)).alpha, views.alpha).mean())

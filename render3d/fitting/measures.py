@@ -12,7 +12,7 @@ from render3d.fitting.spheres import best_sphere
 from render3d.metrics import silhouette_disagreement, silhouette_iou
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 
 @final
@@ -31,27 +31,27 @@ class Measure:
     held_out_disagreement: float | None
 
 
-def measure(scene: Mesh | Volume, views: Views, held_out: Views | None, renderer: Renderer) -> Measure:
+def measure(scene: Mesh | Volume, views: ViewSet, held_out: ViewSet | None, renderer: Renderer) -> Measure:
     """Compare sharp renderings of ``scene`` with views of it, at their full size."""
     iou, _ = _compare(scene, views, renderer)
     held_out_iou, disagreement = _compare(scene, held_out, renderer) if held_out else (None, None)
     return Measure(training_iou=iou, held_out_iou=held_out_iou, held_out_disagreement=disagreement)
 
 
-def _compare(scene: Mesh | Volume, views: Views, renderer: Renderer) -> tuple[float, float]:
+def _compare(scene: Mesh | Volume, views: ViewSet, renderer: Renderer) -> tuple[float, float]:
     with torch.no_grad():
         alpha = renderer(scene, views.cameras, ("alpha",)).alpha
     iou, disagreement = silhouette_iou(alpha, views.alpha), silhouette_disagreement(alpha, views.alpha)
     return float(iou.mean()), float(disagreement.mean())
 
 
-def baselines(views: Views) -> dict[str, Mesh]:
+def baselines(views: ViewSet) -> dict[str, Mesh]:
     """What the views give without a fit, by name: the best sphere, the visual hull and its convex hull.
 
     The hulls are left out where they are empty, because the silhouettes contradict one another.
     """
     device = views.alpha.device
-    views = Views(views.cameras.to("cpu"), views.alpha.cpu(), None, views.names)
+    views = ViewSet(views.cameras.to("cpu"), views.alpha.cpu(), None, views.names)
     meshes = {"best sphere": best_sphere(views).mesh(subdivisions=4)}
     with contextlib.suppress(FitError):
         hull = visual_hull(views)

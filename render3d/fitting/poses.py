@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from render3d import renderers
-from render3d._batches import broadcast_shapes, check_same_device, check_shape
+from render3d.batches import broadcast_shapes, check_same_device, check_shape
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, FitError, ShapeError
 from render3d.fitting.loop import check_renderer

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from render3d._batches import check_shape
+from render3d.batches import check_shape
 from render3d.regularizers import unique_edges
 
 

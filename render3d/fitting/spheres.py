@@ -14,14 +14,14 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.fitting.targets import focal_length, shrunk
 from render3d.scenes import Mesh
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 _Vector = npt.NDArray[np.float64]
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class Sphere:
+class Ball:
     """A sphere in the world, scene units."""
 
     center: tuple[float, float, float]
@@ -33,7 +33,7 @@ class Sphere:
         return ball.with_vertices(ball.vertices + torch.tensor(self.center))
 
 
-def best_sphere(views: Views) -> Sphere:
+def best_sphere(views: ViewSet) -> Ball:
     """The sphere of the largest intersection over union with the silhouettes, averaged over the views.
 
     It needs no renderer: a ray hits a sphere if it passes the centre within the radius.
@@ -50,10 +50,10 @@ def best_sphere(views: Views) -> Sphere:
         return 1 - float((both / either).mean())
 
     x, y, z, fitted = _minimum(disagreement, np.append(center, radius), scale=radius)
-    return Sphere((x, y, z), abs(fitted))
+    return Ball((x, y, z), abs(fitted))
 
 
-def enclosing_sphere(views: Views) -> Sphere:
+def enclosing_sphere(views: ViewSet) -> Ball:
     """The smallest sphere whose silhouettes cover those of the views: what `fit` starts from.
 
     Thin parts are found more surely by shrinking onto them than by growing along them.
@@ -67,7 +67,7 @@ def enclosing_sphere(views: Views) -> Sphere:
 
     found = _minimum(reach, center, scale=radius)
     x, y, z = found
-    return Sphere((x, y, z), reach(np.array(found)))
+    return Ball((x, y, z), reach(np.array(found)))
 
 
 def _minimum(function: Callable[[_Vector], float], start: _Vector, scale: float) -> list[float]:
@@ -89,7 +89,7 @@ class _Rays:
     cameras: Cameras
 
     @classmethod
-    def of(cls, views: Views) -> Self:
+    def of(cls, views: ViewSet) -> Self:
         small = shrunk(views, 64)
         cameras = small.cameras.to("cpu")
         rays = cameras.rays()

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.errors import FitError
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 
-def check_targets(views: Views, *, name: str) -> None:
+def check_targets(views: ViewSet, *, name: str) -> None:
     """Raise `FitError` for silhouettes that nothing can be learned from.
 
     Raises:
@@ -38,14 +38,14 @@ def check_targets(views: Views, *, name: str) -> None:
         )
 
 
-def named(views: Views, which: Tensor) -> str:
+def named(views: ViewSet, which: Tensor) -> str:
     """The names of the views that ``which`` [views] marks, for a message; at most five."""
     names = [views.names[index] for index in which.nonzero()[:, 0].tolist()]
     rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + rest
 
 
-def shrunk(views: Views, longest: int) -> Views:
+def shrunk(views: ViewSet, longest: int) -> ViewSet:
     """The same views with sides of at most ``longest`` pixels; coverage is averaged. Colours are left out."""
     height, width = views.cameras.image_size
     if max(height, width) <= longest:
@@ -53,7 +53,7 @@ def shrunk(views: Views, longest: int) -> Views:
     scale = longest / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
     alpha = torch.nn.functional.interpolate(views.alpha, size, mode="area")
-    return Views(views.cameras.resize(*size), alpha, None, views.names)
+    return ViewSet(views.cameras.resize(*size), alpha, None, views.names)
 
 
 def focal_length(cameras: Cameras) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from render3d import renderers
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, FitError
-from render3d.fitting.checkpoint import Checkpoint, Record
+from render3d.fitting.checkpoint import Checkpoint, FitRecord
 from render3d.fitting.identity import identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
 from render3d.fitting.optimiser import Adam
@@ -21,7 +21,7 @@ from render3d.randomness import Key
 from render3d.regularizers import sparsity, total_variation
 from render3d.renderers.base import Renderer
 from render3d.scenes import Volume
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 _DEFAULTS = VolumeFitSettings()
 
@@ -45,7 +45,7 @@ class VolumeFitResult(Measured):
     """
 
     volume: Volume
-    records: tuple[Record, ...]
+    records: tuple[FitRecord, ...]
 
     @property
     def scene(self) -> Volume:
@@ -67,11 +67,11 @@ def in_volume_frame(cameras: Cameras, volume: Volume) -> Cameras:
 
 
 def fit_volume(
-    views: Views,
+    views: ViewSet,
     renderer: Renderer | None = None,
     settings: VolumeFitSettings = _DEFAULTS,
     *,
-    held_out: Views | None = None,
+    held_out: ViewSet | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> VolumeFitResult:
@@ -88,7 +88,7 @@ def fit_volume(
         settings: Everything else.
         held_out: Views that are measured along the way and never fitted.
         checkpoint: A file, as in `fit`.
-        progress: Called with the `Record` of every step.
+        progress: Called with the `FitRecord` of every step.
 
     Returns:
         A `VolumeFitResult`.
@@ -119,9 +119,11 @@ def fit_volume(
 
 @final
 class _Task:
-    """What stays the same from step to step; see `render3d.fitting.loop.Task`. Its views stand to the cube."""
+    """What stays the same from step to step; see `render3d.fitting.loop.FitProblem`. Its views stand to the cube."""
 
-    def __init__(self, views: Views, held_out: Views | None, renderer: Renderer, settings: VolumeFitSettings) -> None:
+    def __init__(
+        self, views: ViewSet, held_out: ViewSet | None, renderer: Renderer, settings: VolumeFitSettings
+    ) -> None:
         self.to_source, self.extent = _cube(views)
         self.views = dataclasses.replace(views, cameras=_moved(views.cameras, self.to_source))
         self.held_out = held_out
@@ -155,7 +157,7 @@ class _Task:
         bounded = state.parameters.clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT)
         return dataclasses.replace(state, parameters=bounded), float(difference.detach())
 
-    def _drawn(self, step: int) -> Views:
+    def _drawn(self, step: int) -> ViewSet:
         """The views that this step looks at."""
         generator = torch.Generator().manual_seed(Key(self.settings.seed).fold_in(step).seed)
         order = torch.randperm(len(self.views), generator=generator)
@@ -174,7 +176,7 @@ def _moved(cameras: Cameras, to_world: Tensor) -> Cameras:
     return dataclasses.replace(cameras, world_to_camera=poses.to(cameras.world_to_camera.dtype))
 
 
-def _cube(views: Views) -> tuple[Tensor, float]:
+def _cube(views: ViewSet) -> tuple[Tensor, float]:
     """Where the cube stands, as a shift ``[4, 4]`` from it to the world, and half its side."""
     sphere = enclosing_sphere(views)
     to_source = torch.eye(4, device=views.alpha.device)
@@ -185,7 +187,7 @@ def _cube(views: Views) -> tuple[Tensor, float]:
     return to_source, 1.05 * sphere.radius + pixel
 
 
-def _check_visible(views: Views, center: Tensor, radius: float) -> None:
+def _check_visible(views: ViewSet, center: Tensor, radius: float) -> None:
     """Raise `FitError` if the sphere is beyond a view's depths: there would be no gradient from it."""
     cameras = views.cameras
     depth = cameras.to_camera_space(center[None])[:, 0, 2]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from render3d.renderers.pyrender import Pyrender as Pyrender
     from render3d.renderers.pytorch3d import PyTorch3D as PyTorch3D
     from render3d.renderers.pytorch3d import SoftEdges as SoftEdges
-    from render3d.renderers.pytorch3d_volumes import PyTorch3DVolumes as PyTorch3DVolumes
     from render3d.renderers.volumetric import EmissionAbsorption as EmissionAbsorption
     from render3d.renderers.volumetric import LearnedProjection as LearnedProjection
     from render3d.renderers.volumetric import MaxProjection as MaxProjection
+    from render3d.renderers.volumetric.pytorch3d_volumes import PyTorch3DVolumes as PyTorch3DVolumes
 
 
 class _BackEnd(NamedTuple):
@@ -46,7 +46,7 @@ _BACK_ENDS = {
     "EmissionAbsorption": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
     "MaxProjection": _BackEnd("volumetric", Volume, ("alpha",)),
     "LearnedProjection": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
-    "PyTorch3DVolumes": _BackEnd("pytorch3d_volumes", Volume, ("rgb", "alpha", "depth")),
+    "PyTorch3DVolumes": _BackEnd("volumetric.pytorch3d_volumes", Volume, ("rgb", "alpha", "depth")),
 }
 
 _SETTINGS = {"SoftEdges": "pytorch3d", "SoftMask": "kaolin"}  # what back ends are made with, and the module

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import torch
 from torch import Generator, Tensor
 
-from render3d._batches import broadcast_shapes, check_same_device
+from render3d.batches import broadcast_shapes, check_same_device
 from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY as NEUTRAL_GREY
 from render3d.errors import CapabilityError, GradientError, MeshError, ShapeError
@@ -181,7 +181,7 @@ def check_values(mesh: Mesh) -> None:
     # A sum is finite only if all its terms are, and is several times cheaper than testing each.
     if not math.isfinite(float(mesh.vertices.detach().sum(dtype=torch.float64))):
         raise MeshError(
-            f"vertices must be finite; got NaN or infinite values{where}. mesh.report() tells where, mesh.repair() "
+            f"vertices must be finite; got NaN or infinite values{where}. mesh.check() tells where, mesh.repair() "
             "drops the faces that use them."
         )
 

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import torch
 
-from render3d.errors import BackEndError
+from render3d.errors import RendererError
 from render3d.optional import Library
 
 
@@ -18,11 +18,11 @@ def load_for_cuda(library: Library, device: torch.device) -> ModuleType:
     found = library.load()
     elsewhere = "OpenGL() renders the same scenes, on any device."
     if not torch.cuda.is_available():
-        raise BackEndError(
+        raise RendererError(
             f"{library.name} rasterises on CUDA, and torch finds no CUDA device; see 'render3d doctor'. {elsewhere}"
         )
     if device.type != "cuda":
-        raise BackEndError(
+        raise RendererError(
             f"{library.name} rasterises on CUDA; got a scene on {device}. Move it: scene.to('cuda') and "
             f"cameras.to('cuda'). Or else {elsewhere}"
         )

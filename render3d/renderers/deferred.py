@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
 
-from render3d._precision import without_autocast
 from render3d.cameras import Cameras
+from render3d.precision import without_autocast
 from render3d.renderers.base import NEUTRAL_GREY, Color, Shading
 from render3d.scenes import Mesh
 

@@ -20,7 +20,7 @@ from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.cuda import load_for_cuda
 from render3d.renderers.deferred import deferred
-from render3d.renderers.one_by_one import render_batch
+from render3d.renderers.drawing import render_batch
 from render3d.scenes import Mesh, Scene
 
 _EXACT_IN_FLOAT = 2**24

@@ -30,7 +30,7 @@ from render3d.renderers.base import (
     Shading,
     warn_if_software,
 )
-from render3d.renderers.one_by_one import render_one_by_one
+from render3d.renderers.drawing import render_one_by_one
 from render3d.renderers.sharing import SharesContext, check_process
 from render3d.scenes import Mesh, Scene
 

@@ -15,7 +15,7 @@ from render3d.optional import PYTORCH3D
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.deferred import deferred
-from render3d.renderers.one_by_one import render_batch
+from render3d.renderers.drawing import render_batch
 from render3d.scenes import Mesh, Scene
 
 _LEAST = 1e-4  # the probability at which a face ends, as in PyTorch3D's own examples

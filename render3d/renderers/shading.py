@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from render3d._batches import check_shape
+from render3d.batches import check_shape
 from render3d.errors import GradientError
 
 Color = tuple[float, float, float]

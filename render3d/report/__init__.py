@@ -21,8 +21,8 @@ from render3d.report.pictures import animation as animation
 from render3d.report.pictures import difference_key as difference_key
 from render3d.report.pictures import gallery as gallery
 from render3d.report.pictures import silhouette_difference as silhouette_difference
-from render3d.report.provenance import provenance as provenance
 from render3d.report.scales import Scale as Scale
 from render3d.report.turntables import turntable as turntable
 from render3d.report.volumes import lit as lit
 from render3d.report.volumes import slices as slices
+from render3d.runs.provenance import provenance as provenance

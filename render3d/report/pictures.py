@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from render3d._batches import check_shape
+from render3d.batches import check_shape
 from render3d.color import linear_to_srgb, srgb_to_linear
 from render3d.errors import ShapeError
 from render3d.report.html import Html

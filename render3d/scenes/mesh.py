@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Self, final
 import torch
 from torch import Tensor
 
-from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
-from render3d._precision import exact, without_autocast
+from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import MeshError, ShapeError
-from render3d.scenes._indices import check_indices
+from render3d.precision import exact, without_autocast
+from render3d.scenes.indices import check_indices
 
 if TYPE_CHECKING:
-    from render3d.scenes.report import MeshReport
+    from render3d.scenes.repair import MeshProblems
 
 
 @final
@@ -133,7 +133,7 @@ class Mesh(Batched):
             MeshError: No such file, or one outside the root; a format that is not read; an empty, truncated or broken
                 file; no faces.
         """
-        from render3d.scenes.files import load_mesh
+        from render3d.scenes.files.meshes import load_mesh
 
         return load_mesh(Path(path), None if root is None else Path(root))
 
@@ -147,7 +147,7 @@ class Mesh(Batched):
         Raises:
             MeshError: A suffix that is not written; colours that the format has no place for; a batch; a full disk.
         """
-        from render3d.scenes.files import save_mesh
+        from render3d.scenes.files.meshes import save_mesh
 
         save_mesh(self, Path(path))
 
@@ -158,11 +158,11 @@ class Mesh(Batched):
 
         return icosphere(subdivisions, radius)
 
-    def report(self) -> "MeshReport":
+    def check(self) -> "MeshProblems":
         """What is wrong with this mesh; print it."""
-        from render3d.scenes.report import report_on
+        from render3d.scenes.repair import problems_of
 
-        return report_on(self)
+        return problems_of(self)
 
     def repair(self) -> Self:
         """This mesh without what `report` found, as far as that can be mended.
@@ -175,7 +175,7 @@ class Mesh(Batched):
         Raises:
             MeshError: Nothing that can be rendered is left.
         """
-        from render3d.scenes.report import repair
+        from render3d.scenes.repair import repair
 
         return repair(self)
 
@@ -184,7 +184,7 @@ class Mesh(Batched):
 
         Files split vertices where faces have normals of their own; deforming such a mesh would tear it.
         """
-        from render3d.scenes.report import merged
+        from render3d.scenes.repair import merged
 
         return merged(self)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 import torch
 from torch import Tensor
 
-from render3d._batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import ShapeError, VolumeError
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ class Volume(Batched):
             Float32, on the device of the mesh, with its batch and its ``to_source``.
 
         Raises:
-            MeshError: No faces, indices out of range, or vertices that are not finite; see `Mesh.report`.
+            MeshError: No faces, indices out of range, or vertices that are not finite; see `Mesh.check`.
             VolumeError: Nothing of the mesh lies in the cube, or no voxel is inside it; a resolution, kind or extent
                 that is none.
         """
-        from render3d.scenes.voxels import voxelize
+        from render3d.scenes.voxels.conversion import voxelize
 
         return voxelize(mesh, resolution, kind, extent)
 
@@ -175,7 +175,7 @@ class Volume(Batched):
         Raises:
             VolumeError: No such file; a format that is not read; an empty, truncated or broken file.
         """
-        from render3d.scenes.volume_files import load_volume
+        from render3d.scenes.files.volumes import load_volume
 
         return load_volume(Path(path))
 
@@ -191,7 +191,7 @@ class Volume(Batched):
             VolumeError: Another suffix; a batch; for binvox, axes of different sizes, a ``to_source`` that turns or
                 stretches, or values that could not be rendered; a full disk.
         """
-        from render3d.scenes.volume_files import save_volume
+        from render3d.scenes.files.volumes import save_volume
 
         save_volume(self, Path(path))
 
@@ -244,7 +244,7 @@ class Volume(Batched):
         Raises:
             VolumeError: No voxel lies above the level, or the volume is a batch.
         """
-        from render3d.scenes.voxels import to_mesh
+        from render3d.scenes.voxels.conversion import to_mesh
 
         return to_mesh(self, level)
 

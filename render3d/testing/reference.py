@@ -11,7 +11,7 @@ from render3d.cameras import Cameras
 from render3d.images import CHANNELS, Rendering
 from render3d.renderers.base import Capabilities, Shading
 from render3d.renderers.deferred import deferred
-from render3d.renderers.one_by_one import render_one_by_one
+from render3d.renderers.drawing import render_one_by_one
 from render3d.scenes import Mesh, Scene
 
 

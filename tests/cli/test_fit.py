@@ -11,7 +11,7 @@ import render3d as r3
 from render3d import cli
 from render3d.fitting import checkpoint
 from render3d.renderers import OpenGL
-from render3d.views import write_views
+from render3d.view_sets import write_views
 
 QUICK = ("--steps", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
 

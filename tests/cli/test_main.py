@@ -4,12 +4,12 @@ import pytest
 
 import render3d
 from render3d import cli
-from render3d.errors import ViewsError
+from render3d.errors import ViewSetError
 
 
 def fails_on_purpose(kind: str = "views") -> None:
     if kind == "views":
-        raise ViewsError("transforms.json: lacks\n  'frames'.")
+        raise ViewSetError("transforms.json: lacks\n  'frames'.")
     if kind == "stop":
         raise KeyboardInterrupt("Stopped; go on with --resume.")
     raise RuntimeError("a fault of ours")
@@ -51,7 +51,7 @@ def test_being_stopped(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_trace_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RENDER3D_TRACEBACK", "1")
-    with pytest.raises(ViewsError):
+    with pytest.raises(ViewSetError):
         cli.main(["fails"])
 
 

@@ -10,8 +10,8 @@ from render3d.cli import main
 from render3d.datasets import PrimitivesSettings
 from render3d.models.experiments import Volumes
 from render3d.models.experiments.volumes import ContextKind
-from render3d.models.recipe import Recipe, TrainSettings
-from render3d.models.training import train
+from render3d.models.recipes.recipe import Recipe, TrainSettings
+from render3d.models.training.loop import train
 from render3d.scenes import Volume
 
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=12, validation=6, test=6)

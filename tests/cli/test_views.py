@@ -19,11 +19,11 @@ from rich.progress import Progress
 
 from render3d import Cameras, Mesh, cli
 from render3d.cli import views
-from render3d.datasets.generation.engine import Limits
-from render3d.datasets.generation.local import LocalEngine
-from render3d.datasets.generation.run import Advance
-from render3d.datasets.generation.settings import ViewsSettings
-from render3d.view_files import camera_transforms
+from render3d.datasets.view_sets.write.engine import Limits
+from render3d.datasets.view_sets.write.local import LocalEngine
+from render3d.datasets.view_sets.write.run import Advance
+from render3d.datasets.view_sets.write.settings import ViewsSettings
+from render3d.view_sets.view_files import camera_transforms
 
 QUICK = ("--views", "2", "--size", "16", "--workers", "1")
 

@@ -13,7 +13,7 @@ from render3d.comparison.fits import LEVELS, images_of
 from render3d.errors import ComparisonError, FitError
 from render3d.fitting import FitSettings, VolumeFitSettings, fit, fit_volume
 from render3d.renderers import EmissionAbsorption, OpenGL
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
 QUICK = FitSettings(steps=6, samples=4, subdivisions=1, evaluate_every=2)
@@ -31,7 +31,7 @@ def small_animation(monkeypatch: pytest.MonkeyPatch) -> None:
 def task(egg: r3.Mesh) -> FitTask:
     cameras = r3.Cameras.sphere(8, 3.0, image_size=(24, 32))
     alpha = OpenGL()(egg, cameras, ("alpha",)).alpha
-    training, held_out = Views(cameras, alpha, None, tuple(f"<{n}>" for n in range(8))).split(2)
+    training, held_out = ViewSet(cameras, alpha, None, tuple(f"<{n}>" for n in range(8))).split(2)
     return FitTask(views=training, held_out=held_out, settings=QUICK, truth=egg)
 
 

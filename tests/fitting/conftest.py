@@ -6,9 +6,9 @@ import torch
 from render3d import Cameras, Mesh
 from render3d.fitting import FitSettings
 from render3d.renderers import OpenGL, Renderer
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
-MakeViews = Callable[..., Views]
+MakeViews = Callable[..., ViewSet]
 
 
 @pytest.fixture
@@ -27,16 +27,16 @@ def ellipsoid() -> Mesh:
 def make_views(renderer: Renderer) -> MakeViews:
     """Silhouettes of a mesh from all round."""
 
-    def make(mesh: Mesh, views: int = 6, size: int = 32) -> Views:
+    def make(mesh: Mesh, views: int = 6, size: int = 32) -> ViewSet:
         cameras = Cameras.sphere(views, 3.0, vertical_fov_degrees=46.0, image_size=(size, size))
         alpha = renderer(mesh, cameras, ("alpha",)).alpha
-        return Views(cameras, alpha, None, tuple(f"view {number}" for number in range(views)))
+        return ViewSet(cameras, alpha, None, tuple(f"view {number}" for number in range(views)))
 
     return make
 
 
 @pytest.fixture
-def views(make_views: MakeViews, ellipsoid: Mesh) -> Views:
+def views(make_views: MakeViews, ellipsoid: Mesh) -> ViewSet:
     return make_views(ellipsoid)
 
 

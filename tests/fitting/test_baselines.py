@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 
 from render3d import Cameras, Mesh
 from render3d.errors import FitError
-from render3d.fitting import Sphere, baselines, best_sphere, convex_hull, enclosing_sphere, mean_iou, visual_hull
+from render3d.fitting import Ball, baselines, best_sphere, convex_hull, enclosing_sphere, mean_iou, visual_hull
 from render3d.fitting.hulls import _surface
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 
 def as_trimesh(mesh: Mesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices.double().numpy(), mesh.faces.numpy(), process=False)
 
 
-def silhouettes_of_ball(cameras: Cameras, ball: Sphere) -> Views:
+def silhouettes_of_ball(cameras: Cameras, ball: Ball) -> ViewSet:
     """In closed form: a pixel is covered where the ray through its centre passes within the radius."""
     rays = cameras.rays()
     offset = torch.tensor(ball.center) - rays.origins
     distance = torch.linalg.cross(offset, rays.directions).norm(dim=-1)
     alpha = (distance < ball.radius).float()[:, None]
-    return Views(cameras, alpha, None, tuple(map(str, range(cameras.views))))
+    return ViewSet(cameras, alpha, None, tuple(map(str, range(cameras.views))))
 
 
 @pytest.mark.parametrize("projection", ["perspective", "orthographic"])
@@ -33,7 +33,7 @@ def test_the_best_sphere_of_a_ball_is_the_ball(projection):
     cameras = Cameras.sphere(8, 3.0, image_size=(64, 64))
     if projection == "orthographic":
         cameras = cameras.to_orthographic(2.5)
-    ball = Sphere((0.2, -0.1, 0.15), 0.6)
+    ball = Ball((0.2, -0.1, 0.15), 0.6)
     found = best_sphere(silhouettes_of_ball(cameras, ball))
     # A tenth of a pixel, which is 0.04 scene units.
     assert found.center == pytest.approx(ball.center, abs=4e-3)
@@ -41,7 +41,7 @@ def test_the_best_sphere_of_a_ball_is_the_ball(projection):
 
 
 def test_the_best_sphere_does_not_depend_on_the_size_of_large_images():
-    ball = Sphere((0.0, 0.1, 0.0), 0.7)
+    ball = Ball((0.0, 0.1, 0.0), 0.7)
     large = silhouettes_of_ball(Cameras.sphere(6, 3.0, image_size=(200, 240)), ball)
     found = best_sphere(large)
     assert found.center == pytest.approx(ball.center, abs=6e-3)
@@ -49,12 +49,12 @@ def test_the_best_sphere_does_not_depend_on_the_size_of_large_images():
 
 
 def test_one_view_is_enough_for_a_sphere_that_fills_its_silhouette(renderer):
-    views = silhouettes_of_ball(Cameras.look_at([0.0, 0.0, 3.0], image_size=(64, 64)), Sphere((0.2, 0.1, 0.0), 0.6))
+    views = silhouettes_of_ball(Cameras.look_at([0.0, 0.0, 3.0], image_size=(64, 64)), Ball((0.2, 0.1, 0.0), 0.6))
     assert mean_iou(renderer, best_sphere(views).mesh(4), views) > 0.95
 
 
 def test_the_enclosing_sphere_of_a_ball_is_the_ball():
-    ball = Sphere((0.2, -0.1, 0.15), 0.6)
+    ball = Ball((0.2, -0.1, 0.15), 0.6)
     found = enclosing_sphere(silhouettes_of_ball(Cameras.sphere(8, 3.0, image_size=(64, 64)), ball))
     assert found.center == pytest.approx(ball.center, abs=0.02)
     assert found.radius == pytest.approx(ball.radius, abs=0.03)
@@ -63,9 +63,9 @@ def test_the_enclosing_sphere_of_a_ball_is_the_ball():
 def test_the_enclosing_sphere_covers_every_silhouette(views, renderer):
     found = enclosing_sphere(views)
     # The triangles of a ball lie inside it by little.
-    alpha = renderer(Sphere(found.center, 1.005 * found.radius).mesh(5), views.cameras, ("alpha",)).alpha
+    alpha = renderer(Ball(found.center, 1.005 * found.radius).mesh(5), views.cameras, ("alpha",)).alpha
     assert (alpha >= views.alpha).all()
-    smaller = renderer(Sphere(found.center, 0.95 * found.radius).mesh(5), views.cameras, ("alpha",)).alpha
+    smaller = renderer(Ball(found.center, 0.95 * found.radius).mesh(5), views.cameras, ("alpha",)).alpha
     assert (smaller < views.alpha).any()
 
 
@@ -73,7 +73,7 @@ def test_the_visual_hull_of_a_box_seen_along_its_axes_is_the_box():
     directions = torch.tensor([[3.0, 0, 0], [0, 3, 0], [0, 0, 3]])
     cameras = Cameras.look_at(directions, image_size=(80, 80)).to_orthographic(2.0)
     half = torch.tensor([0.5, 0.3, 0.7])
-    views = Views(cameras, torch.stack(_boxes_along_axes(cameras, half)), None, ("x", "y", "z"))
+    views = ViewSet(cameras, torch.stack(_boxes_along_axes(cameras, half)), None, ("x", "y", "z"))
     hull = as_trimesh(visual_hull(views, resolution=64))
     cube = 2 * 0.7 / 64
     assert hull.is_watertight
@@ -109,7 +109,7 @@ def test_a_silhouette_cut_off_by_the_border_has_no_say_outside_its_picture(rende
     assert alpha.all()
     rest = make_views(ellipsoid, views=6, size=32)
     cameras = Cameras.cat([zoomed.resize(32, 32), rest.cameras[1:]])
-    mixed = Views(cameras, torch.cat([torch.ones(1, 1, 32, 32), rest.alpha[1:]]), None, rest.names)
+    mixed = ViewSet(cameras, torch.cat([torch.ones(1, 1, 32, 32), rest.alpha[1:]]), None, rest.names)
     assert as_trimesh(visual_hull(mixed)).volume >= as_trimesh(visual_hull(rest)).volume
 
 

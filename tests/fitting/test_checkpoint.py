@@ -21,10 +21,10 @@ from safetensors.torch import load_file, save_file
 from render3d import Mesh, Shading
 from render3d.errors import FitError
 from render3d.fitting import FitResult, FitSettings, fit, loop
-from render3d.fitting.checkpoint import Checkpoint, Record
+from render3d.fitting.checkpoint import Checkpoint, FitRecord
 from render3d.fitting.optimiser import UniformAdam
 from render3d.renderers import OpenGL, Pyrender
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 
 class Breaking:
@@ -44,14 +44,14 @@ class Breaking:
 def stop_after(step: int):
     """A progress callback that presses Ctrl-C."""
 
-    def progress(record: Record) -> None:
+    def progress(record: FitRecord) -> None:
         if record.step == step:
             raise KeyboardInterrupt
 
     return progress
 
 
-def timeless(result: FitResult) -> list[Record]:
+def timeless(result: FitResult) -> list[FitRecord]:
     return [dataclasses.replace(record, seconds=0.0) for record in result.records]
 
 
@@ -77,7 +77,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def held_out(make_views, ellipsoid) -> Views:
+def held_out(make_views, ellipsoid) -> ViewSet:
     return make_views(ellipsoid, views=3)
 
 
@@ -112,7 +112,7 @@ def test_a_fit_stopped_at_every_step_gets_there_all_the_same(views, renderer, qu
 
 def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, renderer, quick, path, monkeypatch):
     class Interrupted(list):
-        def append(self, record: Record) -> None:
+        def append(self, record: FitRecord) -> None:
             super().append(record)
             if record.step == 4:
                 raise KeyboardInterrupt
@@ -182,7 +182,7 @@ import torch
 from render3d import Cameras
 from render3d.fitting import FitSettings, fit
 from render3d.renderers import OpenGL
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 def progress(record):
     print(record.step, flush=True)
@@ -261,8 +261,8 @@ def saved_state() -> UniformAdam:
 def test_what_is_loaded_is_what_was_saved(path):
     state = saved_state()
     records = [
-        Record(step=1, seconds=0.1, loss=1 / 3),
-        Record(step=2, seconds=1e-9, loss=float("inf"), training_iou=0.1, held_out_iou=2 / 3),
+        FitRecord(step=1, seconds=0.1, loss=1 / 3),
+        FitRecord(step=2, seconds=1e-9, loss=float("inf"), training_iou=0.1, held_out_iou=2 / 3),
     ]
     checkpoint = Checkpoint(path, {"settings.seed": "0"}, UniformAdam)
     assert checkpoint.load(torch.device("cpu")) is None
@@ -352,11 +352,11 @@ def test_nothing_is_unpickled(path, tmp_path):
     assert not proof.exists()
 
 
-def with_cameras(views: Views, **changes) -> Views:
+def with_cameras(views: ViewSet, **changes) -> ViewSet:
     return dataclasses.replace(views, cameras=dataclasses.replace(views.cameras, **changes))
 
 
-def with_another_mask(views: Views) -> Views:
+def with_another_mask(views: ViewSet) -> ViewSet:
     alpha = views.alpha.clone()
     alpha[0, 0, 0, 0] = 1
     return dataclasses.replace(views, alpha=alpha)

@@ -14,7 +14,7 @@ from render3d.fitting import ColorFitResult, fit_colors
 from render3d.fitting.least_squares import conjugate_gradients
 from render3d.renderers import OpenGL, Pyrender
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
-from render3d.views import Views, read_views, write_views
+from render3d.view_sets import ViewSet, read_views, write_views
 
 KINDS = {"colors": (24, 3), "face_colors": (36, 3), "texture": (6, 9, 3)}
 
@@ -38,10 +38,10 @@ def colors_of(result: ColorFitResult) -> Tensor:
     return found
 
 
-def views_of(mesh: Mesh, shading: Shading | None = None) -> Views:
+def views_of(mesh: Mesh, shading: Shading | None = None) -> ViewSet:
     cameras = Cameras.cat([uneven_cameras("perspective"), Cameras.sphere(4, 2.8, image_size=(96, 160))])
     images = OpenGL(shading)(mesh, cameras)
-    return Views(cameras, images.alpha, images.rgb, tuple(str(number) for number in range(8)))
+    return ViewSet(cameras, images.alpha, images.rgb, tuple(str(number) for number in range(8)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,7 +112,7 @@ def test_from_pictures_by_another_renderer() -> None:
     """Pyrender rasterises and keeps colours in its own way."""
     mesh, cameras = painted("colors", truth("colors")), uneven_cameras("perspective")
     images = Pyrender()(mesh, cameras)
-    views = Views(cameras, images.alpha, images.rgb, ("a", "b", "c", "d"))
+    views = ViewSet(cameras, images.alpha, images.rgb, ("a", "b", "c", "d"))
     result = fit_colors(views, painted("colors", torch.full((24, 3), 0.5)))
     well = result.shown > 100
     assert well.sum() >= 8

@@ -10,7 +10,7 @@ from render3d.fitting import FitSettings, best_sphere, enclosing_sphere, fit, me
 from render3d.images import Rendering
 from render3d.renderers import OpenGL, Pyrender, Renderer
 from render3d.renderers.base import Capabilities
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 
 class Watched:
@@ -51,12 +51,12 @@ class Spots:
 
 
 @pytest.fixture
-def spotted(ellipsoid) -> Views:
+def spotted(ellipsoid) -> ViewSet:
     """What `Spots` sees of the ellipsoid."""
     cameras = Cameras.sphere(4, 3.0, vertical_fov_degrees=46.0, image_size=(20, 20))
     ball = Mesh.icosphere(1)
     few = ball.with_vertices(ball.vertices * torch.tensor([0.9, 0.5, 0.6]))
-    return Views(cameras, Spots()(few, cameras).alpha, None, tuple("abcd"))
+    return ViewSet(cameras, Spots()(few, cameras).alpha, None, tuple("abcd"))
 
 
 @pytest.mark.parametrize("count", [6, 12])
@@ -65,7 +65,7 @@ def test_a_fit_is_better_than_its_start_and_than_the_best_sphere_on_views_old_an
 ):
     views = make_views(ellipsoid, views=count, size=48)
     cameras = Cameras.orbit(5, 3.0, elevation_degrees=20.0, vertical_fov_degrees=46.0, image_size=(48, 48))
-    new = Views(cameras, renderer(ellipsoid, cameras, ("alpha",)).alpha, None, tuple("abcde"))
+    new = ViewSet(cameras, renderer(ellipsoid, cameras, ("alpha",)).alpha, None, tuple("abcde"))
     quick = {"steps": 100, "samples": 8, "learning_rate": (0.05, 0.0025), "subdivisions": 2}
     settings = FitSettings(**quick, evaluate_every=100)
     result = fit(views, None, renderer, settings, held_out=new)
@@ -189,12 +189,12 @@ def moved(mesh: Mesh, *by: float) -> Mesh:
     return mesh.with_vertices(mesh.vertices + torch.tensor(by))
 
 
-def two_views(**changes) -> Views:
+def two_views(**changes) -> ViewSet:
     """From the front and from the right, with a disc on each."""
     cameras = Cameras.look_at([[0.0, 0.0, 3.0], [3.0, 0.0, 0.0]], image_size=(24, 24), **changes)
     alpha = torch.zeros(2, 1, 24, 24)
     alpha[..., 8:16, 8:16] = 1
-    return Views(cameras, alpha, None, ("front", "right"))
+    return ViewSet(cameras, alpha, None, ("front", "right"))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_close_up_that_shows_no_vertex_is_not_out_of_the_picture(views, render
     pixels = close.project(template.vertices)
     assert not ((pixels > 0) & (pixels < 32)).all(-1).any()
     cameras = Cameras.cat([close, views.cameras[1:]])
-    mixed = Views(cameras, torch.cat([torch.ones(1, 1, 32, 32), views.alpha[1:]]), None, views.names)
+    mixed = ViewSet(cameras, torch.cat([torch.ones(1, 1, 32, 32), views.alpha[1:]]), None, views.names)
     assert fit(mixed, template, renderer, quick).records
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from render3d import Mesh
-from render3d.fitting import FitResult, Measure, Record
+from render3d.fitting import FitRecord, FitResult, Measure
 from render3d.renderers import OpenGL, Renderer
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
 TURNTABLE = REPORT.turntable
@@ -68,9 +68,9 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RECORDS = (
-    Record(step=1, seconds=0.5, loss=0.25),
-    Record(step=2, seconds=1.0, loss=0.125, training_iou=0.5, held_out_iou=0.4),
-    Record(step=3, seconds=1.5, loss=0.0625, training_iou=0.75, held_out_iou=0.6),
+    FitRecord(step=1, seconds=0.5, loss=0.25),
+    FitRecord(step=2, seconds=1.0, loss=0.125, training_iou=0.5, held_out_iou=0.4),
+    FitRecord(step=3, seconds=1.5, loss=0.0625, training_iou=0.75, held_out_iou=0.6),
 )
 MEASURES = {
     "fit": Measure(training_iou=0.75, held_out_iou=0.6, held_out_disagreement=0.0123),
@@ -80,7 +80,7 @@ MEASURES = {
 
 
 @pytest.fixture
-def split(make_views, ellipsoid) -> tuple[Views, Views]:
+def split(make_views, ellipsoid) -> tuple[ViewSet, ViewSet]:
     views = make_views(ellipsoid, views=8)
     return dataclasses.replace(views, names=(HOSTILE, *views.names[1:])).split(held_out=2)
 

@@ -11,9 +11,9 @@ import torch
 
 from render3d import Mesh
 from render3d.errors import FitError
-from render3d.fitting import FitSettings, Measure, Record, fit, fit_to_folder, measure
+from render3d.fitting import FitRecord, FitSettings, Measure, fit, fit_to_folder, measure
 from render3d.renderers import OpenGL
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
 WRITTEN = {"checkpoint.safetensors", "config.json", "mesh.glb", "mesh.mtl", "mesh.obj", "metrics.json", "report.html"}
@@ -27,11 +27,11 @@ def small_animation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def split(make_views, ellipsoid) -> tuple[Views, Views]:
+def split(make_views, ellipsoid) -> tuple[ViewSet, ViewSet]:
     return make_views(ellipsoid, views=8).split(held_out=2)
 
 
-def stop_at_five(record: Record) -> None:
+def stop_at_five(record: FitRecord) -> None:
     if record.step == 5:
         raise KeyboardInterrupt
 

@@ -7,10 +7,10 @@ from render3d import Cameras
 from render3d.errors import FitError
 from render3d.fitting import FitSettings, fit
 from render3d.fitting.targets import check_targets, pixel_size, shrunk
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 
-def with_alpha(views: Views, change) -> Views:
+def with_alpha(views: ViewSet, change) -> ViewSet:
     alpha = views.alpha.clone()
     change(alpha)
     return dataclasses.replace(views, alpha=alpha)

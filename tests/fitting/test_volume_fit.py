@@ -12,7 +12,7 @@ from torch import Tensor
 from render3d import Cameras, Mesh, Volume
 from render3d.errors import CameraError, CapabilityError, FitError
 from render3d.fitting import (
-    Record,
+    FitRecord,
     VolumeFitResult,
     VolumeFitSettings,
     fit,
@@ -23,7 +23,7 @@ from render3d.fitting import (
 )
 from render3d.regularizers import sparsity, total_variation
 from render3d.renderers import EmissionAbsorption, LearnedProjection, MaxProjection, OpenGL, Renderer
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 QUICK = VolumeFitSettings(steps=12, resolution=16, levels=2, views_per_step=3, evaluate_every=5)
 GOOD = VolumeFitSettings(steps=60, resolution=32, levels=2, evaluate_every=60)
@@ -46,12 +46,12 @@ class Watched:
         return self.renderer(scene, cameras, outputs, generator=generator)
 
 
-def views_of(mesh: Mesh, cameras: Cameras) -> Views:
+def views_of(mesh: Mesh, cameras: Cameras) -> ViewSet:
     alpha = OpenGL()(mesh, cameras, ("alpha",)).alpha
-    return Views(cameras, alpha, None, tuple(f"view {number}" for number in range(cameras.views)))
+    return ViewSet(cameras, alpha, None, tuple(f"view {number}" for number in range(cameras.views)))
 
 
-def in_frame(views: Views, result: VolumeFitResult) -> Views:
+def in_frame(views: ViewSet, result: VolumeFitResult) -> ViewSet:
     return dataclasses.replace(views, cameras=in_volume_frame(views.cameras, result.volume))
 
 
@@ -61,14 +61,14 @@ def assert_same(result: VolumeFitResult, expected: VolumeFitResult) -> None:
     assert timeless(result.records) == timeless(expected.records)
 
 
-def timeless(records: tuple[Record, ...]) -> list[Record]:
+def timeless(records: tuple[FitRecord, ...]) -> list[FitRecord]:
     return [dataclasses.replace(record, seconds=0.0) for record in records]
 
 
 def stop_after(step: int):
     """A progress callback that presses Ctrl-C."""
 
-    def progress(record: Record) -> None:
+    def progress(record: FitRecord) -> None:
         if record.step == step:
             raise KeyboardInterrupt
 
@@ -216,7 +216,7 @@ def test_the_loss_is_the_squared_difference_of_the_drawn_views_before_the_step(v
     assert result.records[0].loss == pytest.approx((found - views.alpha).square().mean().item(), rel=1e-5)
 
 
-def moves(views: Views, *, steps: int = 1, **weights: float) -> Tensor:
+def moves(views: ViewSet, *, steps: int = 1, **weights: float) -> Tensor:
     """How far the logits move in all, ``[16, 16, 16]``, with as many levels as steps."""
     settings = dataclasses.replace(QUICK, steps=steps, levels=steps, learning_rate=(0.5, 0.5), **weights)
     volume = fit_volume(views, None, settings).volume
@@ -372,7 +372,7 @@ def test_a_renderer_without_gradients_is_an_error(views):
         fit_volume(views, BlackBox(), QUICK)
 
 
-def with_alpha(views: Views, value: float) -> Views:
+def with_alpha(views: ViewSet, value: float) -> ViewSet:
     alpha = views.alpha.clone()
     alpha[1] = value
     return dataclasses.replace(views, alpha=alpha)

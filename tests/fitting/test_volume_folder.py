@@ -11,9 +11,9 @@ import torch
 from render3d import Mesh, Volume
 from render3d.errors import CapabilityError, FitError
 from render3d.fitting import (
+    FitRecord,
     FitSettings,
     Measure,
-    Record,
     VolumeFitSettings,
     fit_to_folder,
     fit_volume,
@@ -22,7 +22,7 @@ from render3d.fitting import (
     measure,
 )
 from render3d.renderers import EmissionAbsorption, OpenGL
-from render3d.views import Views
+from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
 QUICK = VolumeFitSettings(steps=12, resolution=16, levels=2, views_per_step=3, evaluate_every=5)
@@ -43,11 +43,11 @@ def small_animation(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 @pytest.fixture
-def split(make_views, ellipsoid) -> tuple[Views, Views]:
+def split(make_views, ellipsoid) -> tuple[ViewSet, ViewSet]:
     return make_views(ellipsoid, views=8).split(held_out=2)
 
 
-def stop_at_seven(record: Record) -> None:
+def stop_at_seven(record: FitRecord) -> None:
     if record.step == 7:
         raise KeyboardInterrupt
 
@@ -84,7 +84,7 @@ def test_the_surface_stands_in_the_world_of_the_views(split, tmp_path):
         assert found.held_out_iou == pytest.approx(measures["fit, as a mesh"].held_out_iou, abs=1e-3)
 
 
-def with_origin_at(views: Views, shift: torch.Tensor) -> Views:
+def with_origin_at(views: ViewSet, shift: torch.Tensor) -> ViewSet:
     """The same pictures in a world whose origin lies at ``-shift`` of theirs."""
     back = torch.eye(4)
     back[:3, 3] = -shift

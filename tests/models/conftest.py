@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from render3d.models.layers import TransformKind
-from render3d.models.likelihoods import Bernoulli, Likelihood
-from render3d.models.projections import Identity, Projection
-from render3d.models.readers import GridReader, NoReader, Reader
-from render3d.models.sequential import Posterior, SequentialModel
-from render3d.models.writers import CanvasWriter, Writer
+from render3d.models.parts.layers import TransformKind
+from render3d.models.parts.likelihoods import Bernoulli, Likelihood
+from render3d.models.parts.projections import Identity, Projection
+from render3d.models.parts.readers import GridReader, NoReader, Reader
+from render3d.models.parts.sequential import Posterior, SequentialModel
+from render3d.models.parts.writers import CanvasWriter, Writer
 
 Build = Callable[..., SequentialModel]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from render3d import Mesh
-from render3d.errors import BackEndError, ShapeError
+from render3d.errors import RendererError, ShapeError
 from render3d.optional import KAOLIN, NVDIFFRAST, Library
 from render3d.renderers import Kaolin, Nvdiffrast, Renderer
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
@@ -55,27 +55,27 @@ def test_it_is_made_and_asked_what_it_can_without_its_library(renderer: Renderer
 @BACK_ENDS
 def test_one_that_is_not_installed(renderer: Renderer, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Library, "is_installed", False)
-    with pytest.raises(BackEndError, match=f"^{library.name} is not installed. https://.* says how to install it"):
+    with pytest.raises(RendererError, match=f"^{library.name} is not installed. https://.* says how to install it"):
         render(renderer)
 
 
 @BACK_ENDS
 def test_one_that_was_built_for_another_torch(renderer: Renderer, library: Library, install: Any) -> None:
     install(library, library.parts[0].rpartition(".")[2], "raise ImportError('_C.so: undefined symbol: _ZN3c10')")
-    with pytest.raises(BackEndError, match=f"^{library.name} is installed, but was built for another torch.*Build it"):
+    with pytest.raises(RendererError, match=f"^{library.name} is installed, but was built for another torch.*Build it"):
         render(renderer)
 
 
 @BACK_ENDS
 def test_one_that_raises_on_import(renderer: Renderer, library: Library, install: Any) -> None:
     install(library, "__init__", "raise RuntimeError('out of luck')")
-    with pytest.raises(BackEndError, match=f"^{library.name} is installed, but cannot be imported .*out of luck"):
+    with pytest.raises(RendererError, match=f"^{library.name} is installed, but cannot be imported .*out of luck"):
         render(renderer)
 
 
 def test_nvdiffrast_without_its_compiled_part(install: Any) -> None:
     install(NVDIFFRAST, "torch", "import _nvdiffrast_c")
-    with pytest.raises(BackEndError, match="cannot be imported .*No module named '_nvdiffrast_c'.*Install it again"):
+    with pytest.raises(RendererError, match="cannot be imported .*No module named '_nvdiffrast_c'.*Install it again"):
         render(Nvdiffrast())
 
 
@@ -85,7 +85,7 @@ def test_one_that_works_and_a_machine_without_cuda(
 ) -> None:
     install(library, "another", "")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(BackEndError, match=f"^{library.name} rasterises on CUDA, and torch finds no CUDA device; see"):
+    with pytest.raises(RendererError, match=f"^{library.name} rasterises on CUDA, and torch finds no CUDA device; see"):
         render(renderer)
 
 
@@ -96,7 +96,7 @@ def test_one_that_works_and_a_scene_that_lives_elsewhere(
     install(library, "another", "")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     told = rf"^{library.name} rasterises on CUDA; got a scene on cpu. Move it: scene.to\('cuda'\) and .*OpenGL\(\)"
-    with pytest.raises(BackEndError, match=told):
+    with pytest.raises(RendererError, match=told):
         render(renderer)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from render3d import Cameras, Mesh, Shading, Texture
 from render3d.conventions import to_mitsuba
-from render3d.errors import BackEndError
+from render3d.errors import RendererError
 from render3d.optional import MITSUBA
 from render3d.renderers import Mitsuba, OpenGL
 from render3d.renderers.edges import Edges
@@ -34,7 +34,7 @@ installed = pytest.mark.skipif(not MITSUBA.is_installed, reason="Mitsuba is not 
 def has_llvm() -> bool:
     try:
         variants.usable_llvm()
-    except BackEndError:
+    except RendererError:
         return False
     return MITSUBA.is_installed
 
@@ -326,7 +326,7 @@ def render_in_another_process(folder: Path, **environment: str) -> str:
 def test_one_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(variants, "choose", lambda variant, device: "scalar_rgb")
-    with pytest.raises(BackEndError, match=r"^Mitsuba is not installed\. .*pip install 'render3d\[mitsuba\]'"):
+    with pytest.raises(RendererError, match=r"^Mitsuba is not installed\. .*pip install 'render3d\[mitsuba\]'"):
         Tracer("scalar_rgb")
 
 
@@ -375,14 +375,14 @@ def test_without_a_usable_llvm_the_scalar_variant_is_taken(monkeypatch: pytest.M
     monkeypatch.setattr(variants, "_llvm_version", lambda path: 15)
     assert variants.choose(None, torch.device("cpu")) == "scalar_rgb"
     assert variants.choose(None, torch.device("cuda")) == "cuda_ad_rgb"
-    with pytest.raises(BackEndError, match="libLLVM-15.so.1 is LLVM 15 or older; libLLVM-14.so.1 is LLVM 15 or older"):
+    with pytest.raises(RendererError, match="libLLVM-15.so.1 is LLVM 15 or older; libLLVM-14.so.1 is LLVM 15 or older"):
         variants.usable_llvm()
 
 
 @installed
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there() -> None:
-    with pytest.raises(BackEndError, match="cuda_ad_rgb cannot be used .* needs an NVIDIA GPU .*with OptiX"):
+    with pytest.raises(RendererError, match="cuda_ad_rgb cannot be used .* needs an NVIDIA GPU .*with OptiX"):
         Mitsuba(variant="cuda_ad_rgb")(Mesh.icosphere(1), Cameras.look_at((0.0, 0.0, 3.0)))
 
 

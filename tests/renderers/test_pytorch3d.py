@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from render3d import Cameras, Mesh, Volume
-from render3d.errors import BackEndError, CapabilityError
+from render3d.errors import CapabilityError, RendererError
 from render3d.optional import PYTORCH3D
 from render3d.renderers import PyTorch3D, PyTorch3DVolumes, SoftEdges
-from render3d.renderers.by_name import renderer_by_name
+from render3d.renderers.registry import renderer_by_name
 
 
 def test_they_can_be_made_and_asked_without_the_library() -> None:
@@ -25,7 +25,7 @@ def test_they_can_be_made_and_asked_without_the_library() -> None:
 def test_without_it_the_first_picture_says_how_to_install_it() -> None:
     cameras = Cameras.orbit(1, 3.0, image_size=(8, 8))
     with pytest.raises(
-        BackEndError, match="^PyTorch3D is not installed. https://github.com/facebookresearch/pytorch3d"
+        RendererError, match="^PyTorch3D is not installed. https://github.com/facebookresearch/pytorch3d"
     ):
         PyTorch3D()(Mesh.icosphere(1), cameras)
 
@@ -38,7 +38,7 @@ def test_a_broken_one_leaves_the_rest_working(tmp_path: Path, monkeypatch: pytes
     for name in [name for name in sys.modules if name.partition(".")[0] == "pytorch3d"]:
         monkeypatch.delitem(sys.modules, name)
     cameras = Cameras.orbit(1, 3.0, image_size=(8, 8))
-    with pytest.raises(BackEndError, match="built for another torch"):
+    with pytest.raises(RendererError, match="built for another torch"):
         PyTorch3D()(Mesh.icosphere(1), cameras)
     with pytest.raises(CapabilityError, match="PyTorch3D renders Mesh; got Volume"):
         PyTorch3D()(Volume.from_mesh(Mesh.icosphere(1), 4), cameras)

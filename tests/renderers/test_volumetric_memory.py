@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from render3d import Cameras, Volume
-from render3d.costs import peak_memory
+from render3d.comparison.costs import peak_memory
 from render3d.renderers import EmissionAbsorption
 
 

@@ -69,7 +69,7 @@ def test_icosphere(subdivisions):
     sphere = Mesh.icosphere(subdivisions, 2.5)
     assert len(sphere.faces) == 20 * 4**subdivisions
     torch.testing.assert_close(sphere.vertices.norm(dim=-1), torch.full((len(sphere.vertices),), 2.5))
-    report = sphere.report()
+    report = sphere.check()
     assert report.watertight
     assert report.inside_out_bodies == 0
 
@@ -83,12 +83,12 @@ def test_icosphere_refuses(arguments, message):
 @pytest.mark.parametrize(("model", "faces"), [(data.bunny, 3674), (data.teapot, 992), (data.chicken, 2724)])
 def test_models_that_come_along_are_sound(model, faces):
     mesh = model()
-    report = mesh.report()
+    report = mesh.check()
     assert report.faces == faces
     assert report.problems == ()
     assert report.renderable
     assert (report.zero_area_faces, report.duplicate_faces, report.inconsistent_edges) == (0, 0, 0)
-    assert mesh.report().watertight == (model is data.bunny)
+    assert mesh.check().watertight == (model is data.bunny)
 
 
 def test_the_textured_model_shows_its_texture():

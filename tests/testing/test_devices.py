@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from render3d import Cameras, Mesh
-from render3d._batches import Batched
+from render3d.batches import Batched
 from render3d.errors import DeviceError
 from render3d.testing.devices import OnDevice
 from render3d.testing.reference import NumpyRenderer

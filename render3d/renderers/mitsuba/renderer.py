@@ -12,10 +12,10 @@ from render3d.images import CHANNELS, Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.deferred import deferred
+from render3d.renderers.drawing import render_one_by_one
 from render3d.renderers.edges import Edges, edge_term, facing
 from render3d.renderers.mitsuba.tracer import Surface, Tracer, look, shared_tracer
 from render3d.renderers.mitsuba.variants import VARIANTS, Variant, choose
-from render3d.renderers.one_by_one import render_one_by_one
 from render3d.renderers.surfaces import follow_rays
 from render3d.scenes import Mesh, Scene
 

@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 import torch
 
-from render3d.errors import BackEndError
+from render3d.errors import RendererError
 from render3d.optional import MITSUBA
 
 Variant = Literal["llvm_ad_rgb", "cuda_ad_rgb", "scalar_rgb"]
@@ -54,7 +54,7 @@ def choose(variant: Variant | None, device: torch.device) -> Variant:
         return "cuda_ad_rgb"
     try:
         usable_llvm()
-    except BackEndError:
+    except RendererError:
         return "scalar_rgb"
     return "llvm_ad_rgb"
 
@@ -74,7 +74,7 @@ def load(variant: Variant) -> ModuleType:
     except Exception as error:  # its compiled part raises what it likes
         need = {"cuda_ad_rgb": "It needs an NVIDIA GPU and its driver, with OptiX.", "llvm_ad_rgb": "It needs an LLVM."}
         others = " and ".join(repr(other) for other in VARIANTS if other != variant)
-        raise BackEndError(
+        raise RendererError(
             f"Mitsuba is installed, but its variant {variant} cannot be used ({error}). "
             f"{need.get(variant, f'Install it again: {MITSUBA.page}')} Others are {others}: Mitsuba(variant=...)."
         ) from error
@@ -111,7 +111,7 @@ def _usable_llvm(named: str) -> str:
             return path
         versions[path] = f"LLVM {version} or older" if version else "no library that can be loaded"
     found = "; ".join(f"{path} is {version}" for path, version in versions.items())
-    raise BackEndError(
+    raise RendererError(
         f"Mitsuba's variant llvm_ad_rgb needs LLVM {_OLDEST} or newer: older ones abort the process. "
         f"{f'{_NAMED_BY} names' if named else 'Found'}: {found or 'none'}. Install one (Debian, Ubuntu: apt install "
         f"libllvm19; macOS: brew install llvm) and name it, if it is not found: "

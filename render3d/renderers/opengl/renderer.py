@@ -7,11 +7,11 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
-from render3d._precision import without_autocast
 from render3d.cameras import Cameras
 from render3d.conventions import opengl_projection
 from render3d.errors import GraphicsError
 from render3d.images import Rendering
+from render3d.precision import without_autocast
 from render3d.randomness import Key
 from render3d.renderers.base import (
     Capabilities,

@@ -13,7 +13,7 @@ from render3d.errors import VolumeError
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Color, check_square
-from render3d.renderers.one_by_one import render_volumes
+from render3d.renderers.drawing import render_volumes
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
 from render3d.renderers.volumetric.planes import evenly

@@ -7,10 +7,10 @@ from typing import Literal, final
 import torch
 from torch import Generator, Tensor, nn
 
-from render3d._precision import exact
 from render3d.cameras import Cameras
 from render3d.errors import VolumeError
 from render3d.images import CHANNELS, Rendering
+from render3d.precision import exact
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, check_call
 from render3d.renderers.volumetric.warps import Warp, depth_range, warp_to_view

@@ -34,7 +34,7 @@ class Integral(NamedTuple):
     channels: int
 
 
-class Rays(NamedTuple):
+class GridRays(NamedTuple):
     """Rays through each of M volumes, as many through each, one volume after the other: P together."""
 
     origins: Tensor  # [3, P], world
@@ -60,18 +60,18 @@ def integrate(volume: Volume, cameras: Cameras, integral: Integral, rule: Rule) 
     return result.reshape(integral.channels, *cameras.leading_shape, *cameras.image_size).movedim(0, 2)
 
 
-def rays_of(cameras: Cameras, dtype: torch.dtype) -> Rays:
+def rays_of(cameras: Cameras, dtype: torch.dtype) -> GridRays:
     """The rays of ``[M, views]`` cameras."""
     origins, directions = cameras.rays()
     along = (directions * cameras.rotation[..., None, None, 2, :]).sum(-1)
     flat = [part.reshape(-1, 3).T.contiguous().to(dtype) for part in (origins, directions)]
-    return Rays(flat[0], flat[1], along.reshape(-1).to(dtype), cameras.near, cameras.far)
+    return GridRays(flat[0], flat[1], along.reshape(-1).to(dtype), cameras.near, cameras.far)
 
 
 # On a CPU: rays grouped by volume, axis and direction, and slices sampled bilinearly, which torch is quick at there.
 
 
-def integrate_by_slices(volume: Volume, rays: Rays, integral: Integral, rule: Rule) -> Tensor:
+def integrate_by_slices(volume: Volume, rays: GridRays, integral: Integral, rule: Rule) -> Tensor:
     """``[channels, P]``."""
     bundles, order = _bundles_of(volume, rays)
     # All slices are kept for a gradient in any case; without one, those of one volume at a time are enough.
@@ -137,7 +137,7 @@ def _blocks(bundle: _Bundle, values: Tensor, rule: Rule) -> Iterator[tuple[Plane
             yield planes, None if len(chosen) == len(inside) else chosen
 
 
-def _bundles_of(volume: Volume, rays: Rays) -> tuple[list[list[_Bundle]], Tensor]:
+def _bundles_of(volume: Volume, rays: GridRays) -> tuple[list[list[_Bundle]], Tensor]:
     """The bundles of every volume, and the numbers of their rays, one bundle after the other."""
     volumes, count = len(volume.values), len(rays.along)
     course = _course(volume, rays)
@@ -171,7 +171,7 @@ class _Course(NamedTuple):
     step: Tensor  # and of one voxel
 
 
-def _course(volume: Volume, rays: Rays) -> _Course:
+def _course(volume: Volume, rays: GridRays) -> _Course:
     x, y, z = rays.directions.detach().abs()
     # argmax says the same, and is slow along a first dimension of three.
     main = torch.where(z > torch.maximum(x, y), 2, (y > x).long())
@@ -183,7 +183,7 @@ def _course(volume: Volume, rays: Rays) -> _Course:
     return _Course(main, turned, first, step)
 
 
-def _sideways(volume: Volume, rays: Rays, course: _Course) -> Tensor:
+def _sideways(volume: Volume, rays: GridRays, course: _Course) -> Tensor:
     """``[2, P, 2]``: where rays cross place 0, and how far they move in one voxel, along their other two axes.
 
     As grid_sample counts: the lower axis first, and from -1 to 1 in the padded grid.
@@ -196,7 +196,7 @@ def _sideways(volume: Volume, rays: Rays, course: _Course) -> Tensor:
     return torch.stack([torch.addcmul(origin, first, direction), step * direction])
 
 
-def _stay(volume: Volume, rays: Rays) -> tuple[Tensor, Tensor]:
+def _stay(volume: Volume, rays: GridRays) -> tuple[Tensor, Tensor]:
     """The distances ``[P]`` between which rays are in the cube, grown by the half voxel in which values fall to zero.
 
     The second is the lesser where a ray misses it.
@@ -215,7 +215,7 @@ def _stay(volume: Volume, rays: Rays) -> tuple[Tensor, Tensor]:
 # On a GPU: all rays and planes together, sampled trilinearly; nothing waits for the host.
 
 
-def integrate_at_once(volume: Volume, rays: Rays, integral: Integral, rule: Rule) -> Tensor:
+def integrate_at_once(volume: Volume, rays: GridRays, integral: Integral, rule: Rule) -> Tensor:
     """``[channels, P]``."""
     course = _course(volume, rays)
     # The planes of a ray that follows a shorter axis end sooner: those that are left lie outside, where nothing is.

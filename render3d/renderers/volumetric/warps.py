@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from render3d._batches import broadcast_shapes
-from render3d._precision import without_autocast
+from render3d.batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.errors import CameraError
+from render3d.precision import without_autocast
 from render3d.scenes import Volume
 from render3d.spatial import Affine, read
 

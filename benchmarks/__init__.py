@@ -1,0 +1,1 @@
+"""Benchmarks: speed and error, as ratios measured in one run."""

@@ -1,0 +1,1 @@
+"""Estimators of gradients, side by side."""

@@ -1,0 +1,103 @@
+"""Many shapes, their classes, and what was left out."""
+
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self, final, overload
+
+from render3d.datasets.base import SPLITS
+from render3d.datasets.collections.objects import CollectionObject
+from render3d.errors import DatasetError
+
+_SPELLINGS: dict[str, str] = {"": "", "val": "validation", "valid": "validation", **{split: split for split in SPLITS}}
+
+
+class Skipped(NamedTuple):
+    """Something that was met and not used."""
+
+    path: Path
+    reason: str
+
+
+@final
+@dataclasses.dataclass(frozen=True, repr=False)
+class MeshCollection(Sequence[CollectionObject]):
+    """Shapes in the order of their ids: a sequence of `CollectionObject`.
+
+    Attributes:
+        shapes: All of them; no two have one id.
+        classes: The names of the classes; the label of a shape is one of them, or empty.
+        skipped: What was met and not used, and why.
+
+    Raises:
+        DatasetError: Ids that are not unique, or a label that is no class.
+    """
+
+    shapes: tuple[CollectionObject, ...]
+    classes: tuple[str, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len({shape.id.lower() for shape in self.shapes}) < len(self.shapes):
+            raise DatasetError("shapes must have different ids, also where letters' case does not count.")
+        strange = {shape.label for shape in self.shapes} - {*self.classes, ""}
+        if strange:
+            raise DatasetError(f"classes must name every label; {', '.join(sorted(strange))} are missing.")
+
+    @classmethod
+    def of(cls, shapes: Collection[CollectionObject], skipped: Collection[Skipped] = ()) -> Self:
+        """Shapes in any order; the classes are their labels, sorted."""
+        ordered = sorted(shapes, key=lambda shape: shape.id)
+        classes = sorted({shape.label for shape in shapes if shape.label})
+        return cls(tuple(ordered), tuple(classes), tuple(skipped))
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __iter__(self) -> Iterator[CollectionObject]:
+        return iter(self.shapes)
+
+    @overload
+    def __getitem__(self, index: int) -> CollectionObject: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "MeshCollection": ...
+
+    def __getitem__(self, index: int | slice) -> "CollectionObject | MeshCollection":
+        chosen = self.shapes[index]
+        return chosen if isinstance(chosen, CollectionObject) else dataclasses.replace(self, shapes=chosen)
+
+    def __repr__(self) -> str:
+        return f"Shapes({len(self)} shapes, {len(self.classes)} classes, {len(self.skipped)} skipped)"
+
+    def select(self, *, split: str | None = None, classes: Sequence[str] | None = None) -> "MeshCollection":
+        """Those of a split, those of some classes, or both.
+
+        Args:
+            split: ``"train"``, ``"validation"`` or ``"test"``; None: all.
+            classes: Names, which become the classes in this order; None: all. The classes do not depend on the split,
+                so labels keep their numbers.
+
+        Raises:
+            DatasetError: A split or class that no shape is of.
+        """
+        names = self.classes if classes is None else tuple(classes)
+        unknown = [name for name in names if name not in self.classes]
+        if unknown:
+            raise DatasetError(f"classes must be of {', '.join(self.classes)}; got {', '.join(unknown)}.")
+        if split is not None and split not in SPLITS:
+            raise DatasetError(f"split must be one of {', '.join(SPLITS)}; got {split!r}.")
+        chosen = [shape for shape in self.shapes if split in (None, shape.split)]
+        if split is not None and not chosen:
+            splits = sorted({shape.split for shape in self.shapes if shape.split})
+            raise DatasetError(
+                f"No shape is of the split {split!r}; there are {', '.join(splits) or 'no splits'}. Divide them: "
+                "with_splits(shapes)."
+            )
+        kept = tuple(shape for shape in chosen if classes is None or shape.label in names)
+        return dataclasses.replace(self, shapes=kept, classes=names)
+
+
+def split_of(word: str) -> str | None:
+    """The name of a split as people spell it: ``val`` and ``valid`` are ``validation``. None for another word."""
+    return _SPELLINGS.get(word.strip().lower())

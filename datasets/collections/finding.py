@@ -1,0 +1,107 @@
+"""From a path to shapes: `open_collection`."""
+
+import os
+from pathlib import Path
+
+from render3d.datasets.collections.collection import MeshCollection
+from render3d.datasets.collections.ids import unique_ids
+from render3d.datasets.collections.layouts import LAYOUTS, CollectionLayout, FoundObject
+from render3d.datasets.collections.objects import CollectionObject
+from render3d.datasets.collections.tree import Tree
+from render3d.errors import DatasetError
+from render3d.scenes.files.meshes import READ
+
+_REASONS_SHOWN = 3
+
+
+def open_collection(path: str | Path, layout: str | CollectionLayout | None = None) -> MeshCollection:
+    """The meshes of a folder, or of a list, without reading them.
+
+    Ids are the paths of the models in the folder, without suffix, with unsafe characters as ``_``. Where two would be
+    the same, or differ in the case of letters only, both get a hash of their paths at the end; so does one that would
+    be a folder on the way to another. Links that lead outside, empty files and folders, and what cannot be read are
+    left out and told in ``skipped``. Whether a file is a sound mesh shows when it is loaded.
+
+    Args:
+        path: A folder, a file that lists paths, or one mesh. Nothing outside the folder, or that of the file, is used.
+        layout: How it is laid out, by name; None to recognise it.
+
+            - ``shapenet-v1``: ``<synset>/<model>/model.obj``;
+            - ``shapenet-v2``: ``<synset>/<model>/models/model_normalized.obj``; both with ``taxonomy.json`` for the
+              names of classes and ``all.csv`` for the splits, where these are;
+            - ``modelnet``: ``<class>/{train,test}/<model>.off``;
+            - ``sweethome3d``: the models that ``<library>/PluginFurnitureCatalog.properties`` names; see `furniture`;
+            - ``classes``: ``<class>/<model>.obj``, or any other format that `Mesh.load` reads;
+            - ``flat``: ``<model>.obj`` and so on, without classes; or one such file;
+            - ``list``: a ``.txt`` of paths, or a ``.csv`` with the columns path, label, split, creator, licence.
+
+    Returns:
+        Shapes in the order of their ids. Their root is the folder.
+
+    Raises:
+        DatasetError: No such path; a layout that is none, that cannot be told, or in which no shape can be used.
+    """
+    tree = Tree(Path(path).absolute())
+    if not tree.path.exists():
+        raise DatasetError(f"{path}: no such folder or file (from {Path.cwd()}).")
+    chosen = _recognised(tree.path) if layout is None else _named(layout)
+    usable = _usable(tree, chosen)
+    if not usable:
+        reasons = "; ".join(f"{skip.path} {skip.reason}" for skip in tree.skipped[:_REASONS_SHOWN])
+        raise DatasetError(
+            f"{path}: no shape can be used, read as {chosen.name} ({chosen.pattern}); {len(tree.skipped)} were skipped"
+            f"{': ' if reasons else ''}{reasons}. Check the path, or name another layout: {', '.join(LAYOUTS)}."
+        )
+    ids = unique_ids([found.name for found in usable.values()], list(usable))
+    shapes = [_shape(id_, found, tree.root) for id_, found in zip(ids, usable.values(), strict=True)]
+    return MeshCollection.of(shapes, tree.skipped)
+
+
+def _usable(tree: Tree, layout: CollectionLayout) -> dict[str, FoundObject]:
+    """What can be used, by its path below the root; the rest is noted in the tree."""
+    usable: dict[str, FoundObject] = {}
+    for found in layout.find(tree):
+        key = os.path.relpath(found.path, tree.root)
+        problem = tree.problem_of(found.path)
+        if not problem and found.path.suffix.lower() not in READ:
+            problem = f"is no mesh: these end in {', '.join(READ)}"
+        if not problem and key in usable:
+            problem = "is listed twice"
+        if problem:
+            tree.skip(found.path, problem)
+        else:
+            usable[key] = found
+    return usable
+
+
+def _named(layout: str | CollectionLayout) -> CollectionLayout:
+    if not isinstance(layout, str):
+        return layout
+    if layout not in LAYOUTS:
+        raise DatasetError(f"layout must be one of {', '.join(LAYOUTS)}; got {layout!r}.")
+    return LAYOUTS[layout]
+
+
+def _recognised(path: Path) -> CollectionLayout:
+    fitting = [layout for layout in LAYOUTS.values() if layout.fits(Tree(path))]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = [layout.name for layout in fitting]
+        raise DatasetError(
+            f"{path} can be read as {' and as '.join(names)}. Say which: layout={names[0]!r}, or separate them."
+        )
+    known = "\n".join(f"  {layout.name}: {layout.pattern}" for layout in LAYOUTS.values())
+    raise DatasetError(
+        f"{path} is laid out in no way that is known. Pass the folder just above what the pattern shows:\n{known}"
+    )
+
+
+def _shape(id_: str, found: FoundObject, root: Path) -> CollectionObject:
+    label, creator, licence = map(_shown, (found.label, found.creator, found.licence))
+    return CollectionObject(id_, found.path, root, label, found.split, creator, licence)
+
+
+def _shown(name: str) -> str:
+    """A name that can be printed and stored, whatever the bytes of the folder's are."""
+    return name.encode("utf-8", "replace").decode("utf-8")

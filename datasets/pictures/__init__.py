@@ -1,0 +1,1 @@
+"""Datasets of pictures that are rendered when they are needed."""

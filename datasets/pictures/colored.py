@@ -1,0 +1,194 @@
+"""Pictures of solids, each side in a colour of its own: what meshes are inferred from."""
+
+import dataclasses
+import math
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from render3d.cameras import Cameras
+from render3d.datasets.base import (
+    OF_SOLIDS,
+    SeededDataset,
+    Split,
+    check_at_least,
+    check_choice,
+    check_range,
+    example_generator,
+    resolve_index,
+)
+from render3d.datasets.pictures.colored_meshes import colored, solid_mesh
+from render3d.datasets.volumes.poses import ROTATIONS, Rotations, random_rotation
+from render3d.datasets.volumes.primitives import Primitives, PrimitivesSettings, Range
+from render3d.renderers import DirectionalLight, OpenGL, Renderer, Shading
+from render3d.scenes import Mesh
+
+_AT_ONCE = 250  # meshes a call
+
+SHADING = Shading(
+    ambient=(0.25, 0.25, 0.25),
+    lights=(
+        DirectionalLight(towards=(0.4, 0.8, 0.6), color=(0.4, 0.4, 0.4)),
+        DirectionalLight(towards=(-0.7, 0.2, 0.3), color=(0.15, 0.15, 0.15)),
+        DirectionalLight(towards=(0.2, -0.4, -0.8), color=(0.1, 0.1, 0.1)),
+    ),
+)
+"""That of all pictures: three lights, as in the paper, so dim that no surface is as bright as the background.
+
+Where one could be, a model that is not sure of an outline would paint it white, and tilt it towards the light for that.
+"""
+
+
+class ColoredExample(NamedTuple):
+    """One picture, and what it is a picture of."""
+
+    image: Tensor  # [3, H, W] float32, linear light: all that a model sees
+    alpha: Tensor  # [1, H, W] float32, coverage
+    rotation: Tensor  # [3, 3] float32, from object to world axes
+    label: int
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ColoredSolidsSettings:
+    """What the paper says of its pictures of primitives, and what it leaves open with the reason for each choice.
+
+    It says that each side has its own solid colour, and that there are three lights: `SHADING`. Round sides are parted
+    into octants, quadrants and caps, so that an orientation can be seen.
+
+    Attributes:
+        image_size: Pixels along each side; the paper's other pictures have about 30.
+        side: Of the cube that a solid fits in before it is turned, scene units; it is at the origin.
+        distance: Of the camera from the origin, scene units; it looks along the negative z axis.
+        vertical_fov_degrees: Of the camera. With these, the picture's sides are twice as long as the cube's, and no
+            orientation touches its border.
+        rotations: As of `PrimitivesSettings`: all orientations.
+        pyramid_height: As there, in shares of ``side``, like the next three.
+        cylinder_diameter: As there.
+        capsule_diameter: As there.
+        ellipsoid_diameter: As there.
+        train: Examples an epoch; each draws new ones.
+        validation: Examples, fixed.
+        test: Examples, fixed.
+    """
+
+    image_size: int = 32
+    side: float = 1.0
+    distance: float = 3.2
+    vertical_fov_degrees: float = 35.0
+    rotations: Rotations = "uniform"
+    pyramid_height: Range = PrimitivesSettings.pyramid_height
+    cylinder_diameter: Range = PrimitivesSettings.cylinder_diameter
+    capsule_diameter: Range = PrimitivesSettings.capsule_diameter
+    ellipsoid_diameter: Range = PrimitivesSettings.ellipsoid_diameter
+    train: int = 6_000
+    validation: int = 600
+    test: int = 600
+
+    def __post_init__(self) -> None:
+        check_at_least(1, image_size=self.image_size)
+        check_at_least(0, train=self.train, validation=self.validation, test=self.test)
+        check_choice("rotations", self.rotations, ROTATIONS)
+        check_range(0, 1, pyramid_height=self.pyramid_height, cylinder_diameter=self.cylinder_diameter)
+        check_range(0, 1, capsule_diameter=self.capsule_diameter, ellipsoid_diameter=self.ellipsoid_diameter)
+        check_range(0, self.distance / math.sqrt(3), side=(self.side, self.side))
+
+    @property
+    def camera(self) -> Cameras:
+        """``[1]``: that of all pictures."""
+        size = (self.image_size, self.image_size)
+        return Cameras.look_at(
+            (0.0, 0.0, self.distance), vertical_fov_degrees=self.vertical_fov_degrees, image_size=size
+        )
+
+
+@final
+class ColoredSolids(SeededDataset[ColoredExample]):
+    """Pictures of cubes, spheres, pyramids, cylinders, capsules and ellipsoids (Rezende et al., 2016).
+
+    The label of example ``index`` is ``index % 6``. All pictures of an epoch are drawn when the first is asked for, and
+    kept: 20 kB each. OpenGL does not survive a fork: ``DataLoader(..., multiprocessing_context="spawn")``.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        settings: See `ColoredSolidsSettings`.
+        seed: As in `SeededDataset`.
+        renderer: Of meshes with colours of faces; by default `OpenGL`, with `SHADING`.
+
+    Raises:
+        DatasetError: As in `SeededDataset`.
+    """
+
+    classes: tuple[str, ...] = Primitives.classes
+    _revision: ClassVar[int] = 1
+    settings: ColoredSolidsSettings
+
+    def __init__(
+        self,
+        split: Split,
+        settings: ColoredSolidsSettings | None = None,
+        *,
+        seed: int = 0,
+        renderer: Renderer | None = None,
+    ) -> None:
+        super().__init__(split, settings or ColoredSolidsSettings(), seed)
+        self.renderer = OpenGL(SHADING) if renderer is None else renderer
+        self._length: int = getattr(self.settings, self.split)
+        self._drawn: tuple[int, list[ColoredExample]] | None = None  # the epoch, and its examples
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> ColoredExample:
+        """Example ``index``; negative ones count from the end. An IndexError beyond, as of a list."""
+        number = resolve_index(index, len(self))
+        if self._drawn is None or self._drawn[0] != self.epoch:
+            self._drawn = (self.epoch, self._draw())
+        return self._drawn[1][number]
+
+    def solid(self, index: int) -> Mesh:
+        """What example ``index`` is a picture of, turned as it is there."""
+        number = resolve_index(index, len(self))
+        return self._solids([number])[0][0]
+
+    def _draw(self) -> list[ColoredExample]:
+        found: dict[int, ColoredExample] = {}
+        for label in range(len(self.classes)):
+            numbers = range(label, len(self), len(self.classes))
+            for first in range(0, len(numbers), _AT_ONCE):
+                some = numbers[first : first + _AT_ONCE]
+                meshes, rotations = self._solids(some)
+                with torch.no_grad():
+                    seen = self.renderer(meshes, self.settings.camera, ("rgb", "alpha"))
+                pictures = zip(seen.rgb[:, 0], seen.alpha[:, 0], rotations, strict=True)
+                found.update(zip(some, (ColoredExample(*each, label) for each in pictures), strict=True))
+        return [found[number] for number in range(len(self))]
+
+    def _solids(self, numbers: range | list[int]) -> tuple[Mesh, Tensor]:
+        """Solids ``[N]`` of one kind, and their rotations ``[N, 3, 3]``."""
+        stream = self.stream(self.seed, OF_SOLIDS)
+        generators = [example_generator(stream, number) for number in numbers]
+        label = numbers[0] % len(self.classes)
+        kind = self.classes[label]
+        rotations = np.stack([random_rotation(each, self.settings.rotations) for each in generators])
+        diameters = self.settings.side * np.stack([self._diameters(kind, each) for each in generators])
+        vertices = solid_mesh(kind).sized(diameters) @ rotations.swapaxes(-1, -2)
+        mesh = colored(kind, label, len(self.classes), torch.from_numpy(vertices).float())
+        return mesh, torch.from_numpy(rotations).float()
+
+    def _diameters(self, kind: str, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        """``[3]``, along x, y and z, in shares of ``side``."""
+        chosen, sizes = self.settings, np.ones(3)
+        match kind:
+            case "pyramid":
+                sizes[1] = generator.uniform(*chosen.pyramid_height)
+            case "cylinder":
+                sizes[[0, 2]] = generator.uniform(*chosen.cylinder_diameter)
+            case "capsule":
+                sizes[[0, 2]] = generator.uniform(*chosen.capsule_diameter)
+            case "ellipsoid":
+                sizes[[0, 2]] = generator.uniform(*chosen.ellipsoid_diameter, 2)
+        return sizes

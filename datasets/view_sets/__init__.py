@@ -1,0 +1,1 @@
+"""View sets of whole collections: written once, read back to learn from."""

@@ -1,0 +1,86 @@
+"""The seam between what is done for one shape and the workers that do it."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, Protocol, final
+
+from render3d.datasets.collections import CollectionObject
+
+Kind = Literal["input", "timeout", "memory", "crash", "output"]
+"""Why a shape failed: it cannot be used; it took too long; it took too much memory; its worker died; nothing can be
+written, which ends the run, for the next shape would fail as well."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A shape whose pictures are stored.
+
+    Attributes:
+        shape: Which.
+        seconds: Of each stage, by name: ``loading``, ``rendering``, ``writing``.
+        worker: The process that did it, ``MACHINE:NUMBER``; empty if it was none of its own.
+        memory: Bytes that this process held afterwards; None if it was none of its own.
+    """
+
+    shape: CollectionObject
+    seconds: Mapping[str, float]
+    worker: str = ""
+    memory: int | None = None
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """A shape of which nothing is stored.
+
+    Attributes:
+        shape: Which.
+        kind: Why, for programs.
+        reason: Why, in a sentence.
+        trace: Where, for those who mend it; empty where there is none.
+        files: SHA-256 of what was read beside the mesh file, as `render3d.scenes.files.meshes.load_mesh` tells it.
+    """
+
+    shape: CollectionObject
+    kind: Kind
+    reason: str
+    trace: str = ""
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+Outcome = Finished | Failed
+
+
+class Job(Protocol):
+    """What is done for one shape, in a worker: it can be pickled, and is the same whichever worker runs it."""
+
+    def __call__(self, shape: CollectionObject) -> Outcome:
+        """Do it. Whatever goes wrong with the shape is `Failed`, not an exception."""
+        ...
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What one shape may take.
+
+    Attributes:
+        seconds: From when a worker takes it up.
+        memory: Bytes that its worker may hold; None: no bound.
+    """
+
+    seconds: float = 300.0
+    memory: int | None = 4 * 2**30
+
+
+class Engine(Protocol):
+    """Workers that run a job for each of many shapes."""
+
+    def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
+        """Outcomes in the order in which they come, one for each shape.
+
+        A shape that is too slow, takes too much memory or kills its worker is `Failed` and costs only itself.
+        Closing the iterator stops the workers.
+        """
+        ...

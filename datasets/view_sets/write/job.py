@@ -1,0 +1,186 @@
+"""What is done for one shape: read, normalise, render, encode, store."""
+
+import contextlib
+import dataclasses
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from render3d.cameras import Cameras
+from render3d.datasets.base import OF_CAMERAS, OF_RENDERING, example_generator, number_of
+from render3d.datasets.collections import CollectionObject
+from render3d.datasets.collections.checksums import sha256_of
+from render3d.datasets.collections.upright import upright
+from render3d.datasets.view_sets.formats import layout_by_name
+from render3d.datasets.view_sets.write.engine import Failed, Finished, Kind, Outcome
+from render3d.datasets.view_sets.write.rendered import RenderedObject
+from render3d.datasets.view_sets.write.settings import ViewsSettings
+from render3d.datasets.view_sets.write.sources import MeshSource
+from render3d.datasets.view_sets.write.store import put
+from render3d.errors import GraphicsError, MeshError, RendererError
+from render3d.images.files import depth_unit
+from render3d.randomness import Key
+from render3d.renderers import Renderer
+from render3d.renderers.base import EmptyViewWarning
+from render3d.scenes import Mesh
+
+_CONVENTION = "OpenCV: x right, y down, z forward; columns; pixels from the corner of the image, centres at + 0.5"
+_renderers: dict[str, Renderer] = {}
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class RenderObject:
+    """The `Job` of making pictures.
+
+    What it stores is a function of the settings and of the shape: its id and its file. The renderer is made once in
+    each process, when it is first needed.
+
+    Attributes:
+        settings: How.
+        folder: Of the run.
+    """
+
+    settings: ViewsSettings
+    folder: Path
+
+    def __call__(self, shape: CollectionObject) -> Outcome:
+        """Make and store the pictures of a shape."""
+        clock = _Clock()
+        files: dict[str, str] = {}
+        try:
+            with clock.stage("loading"):
+                source = MeshSource(sha256_of(shape.path), files)
+                mesh = self._normalised(shape.load(files))
+            with clock.stage("rendering"):
+                rendered = self._render(shape, mesh, source)
+            with clock.stage("writing"):
+                layout = layout_by_name(self.settings.layout)
+                put(self.folder, layout.place(shape), layout.files(rendered), rendered.facts)
+        except Exception as error:  # whatever it is, the next shape has its turn
+            return Failed(shape, _kind(error, clock.current), _reason(error), traceback.format_exc(), files)
+        return Finished(shape, clock.seconds)
+
+    def render(self, shape: CollectionObject) -> RenderedObject:
+        """The pictures of a shape, as they would be stored.
+
+        Raises:
+            MeshError: As `CollectionObject.load`, or no view shows anything.
+            CapabilityError: As `ViewsSettings.make_renderer`.
+            OSError: The file cannot be read.
+        """
+        files: dict[str, str] = {}
+        source = MeshSource(sha256_of(shape.path), files)
+        return self._render(shape, self._normalised(shape.load(files)), source)
+
+    def _normalised(self, mesh: Mesh) -> Mesh:
+        mesh = upright(mesh, self.settings.up)
+        if self.settings.radius is None:
+            return mesh
+        unit = mesh.normalized()
+        assert unit.to_source is not None
+        back = unit.to_source.clone()
+        back[..., :3, :3] /= self.settings.radius
+        return dataclasses.replace(unit, vertices=unit.vertices * self.settings.radius, to_source=back)
+
+    def _render(self, shape: CollectionObject, mesh: Mesh, source: MeshSource) -> RenderedObject:
+        renderer = _renderer(self.settings)
+        cameras = self.settings.protocol(example_generator(self._stream(OF_CAMERAS), number_of(shape.id)))
+        key = self._stream(OF_RENDERING).fold_in(number_of(shape.id))
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", EmptyViewWarning)  # it is told in the facts
+            rendering = renderer(mesh, cameras, self.settings.outputs, generator=key)
+        empty = (rendering.stored("alpha").flatten(1).amax(-1) == 0).nonzero()[:, 0].tolist()
+        if len(empty) == cameras.views:
+            raise MeshError("No view shows anything of it: it lies outside all of them. Have it normalised (radius).")
+        facts = self._facts(shape, mesh, source, cameras, renderer) | {"empty_views": empty}
+        return RenderedObject(shape, cameras, rendering, facts)
+
+    def _stream(self, purpose: int) -> Key:
+        return Key(self.settings.seed).fold_in(purpose)
+
+    def _facts(
+        self, shape: CollectionObject, mesh: Mesh, source: MeshSource, cameras: Cameras, renderer: Renderer
+    ) -> dict[str, Any]:
+        from render3d import __version__
+
+        settings = self.settings.to_json()
+        return {
+            "id": shape.id,
+            "label": shape.label,
+            "split": shape.split,
+            "creator": shape.creator,
+            "licence": shape.licence,
+            "source": {"path": shape.path.relative_to(shape.root).as_posix(), **dataclasses.asdict(source)},
+            "problems": list(mesh.problems),
+            "normalisation": {
+                "radius": self.settings.radius,
+                "up": self.settings.up,
+                "to_source": None if mesh.to_source is None else mesh.to_source.tolist(),
+            },
+            "outputs": list(self.settings.outputs),
+            "cameras": _camera_facts(cameras),
+            "depth": {"kind": "camera z, 0 where nothing is", "unit": depth_unit(cameras.far)},
+            "normal_space": "world",
+            "shading": settings["shading"],
+            "seed": self.settings.seed,
+            "made_with": {
+                "render3d": __version__,
+                "renderer": renderer.capabilities.name,
+                "GL_RENDERER": getattr(renderer, "gl_renderer", None),
+            },
+        }
+
+
+@final
+class _Clock:
+    """Seconds of each stage by its name, and which is going on."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.current = ""
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.current = name
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - begin
+
+
+def _renderer(settings: ViewsSettings) -> Renderer:
+    """That of this process: OpenGL contexts are not shared by processes, and take long to make."""
+    name = repr((settings.renderer, settings.shading))
+    if name not in _renderers:
+        _renderers[name] = settings.make_renderer()
+    return _renderers[name]
+
+
+def _camera_facts(cameras: Cameras) -> dict[str, Any]:
+    return {
+        "convention": _CONVENTION,
+        "projection": cameras.projection,
+        "image_size": list(cameras.image_size),
+        "near": cameras.near,
+        "far": cameras.far,
+        "intrinsics": cameras.intrinsics.tolist(),
+        "world_to_camera": cameras.world_to_camera.tolist(),
+    }
+
+
+def _kind(error: Exception, stage: str) -> Kind:
+    if isinstance(error, MemoryError):
+        return "memory"
+    # No shape could be rendered or stored then.
+    if isinstance(error, GraphicsError | RendererError) or (isinstance(error, OSError) and stage == "writing"):
+        return "output"
+    return "input" if stage == "loading" or isinstance(error, MeshError) else "crash"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,151 @@
+"""The page that shows what a run has made: some of the pictures, what failed, and how it was made."""
+
+import collections
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from render3d import report
+from render3d.datasets.collections import CollectionObject
+from render3d.datasets.view_sets.formats.base import OBJECT, Layout
+from render3d.datasets.view_sets.write.protocols import Given
+from render3d.datasets.view_sets.write.settings import ViewsSettings
+from render3d.images.files import read_image
+from render3d.runs.provenance import provenance
+
+if TYPE_CHECKING:
+    from render3d.datasets.view_sets.write.run import Result
+
+_OBJECTS, _VIEWS = 24, 4  # of the contact sheet
+_MOST_FAILURES = 200
+_MOST_WORKERS = 100
+
+
+def views_report(
+    folder: Path, layout: Layout, stored: Sequence[CollectionObject], settings: ViewsSettings, result: "Result"
+) -> str:
+    """The page, self-contained.
+
+    Args:
+        folder: Of the run.
+        layout: Where its objects are.
+        stored: Which of them are there.
+        settings: How they were made.
+        result: What came of the run.
+    """
+    found = result.facts()
+    lead = (
+        f"{len(stored)} objects are stored, {result.made} of them by the last run: {result.views} views in "
+        f"{result.seconds:.0f} s. {len(result.failures)} failed."
+    )
+    shares = {name: f"{share:.0%} of the time of workers" for name, share in found["shares"].items()}
+    return report.page(
+        "Views of a collection of meshes",
+        lead,
+        *_contact_sheet(folder, layout, stored),
+        _classes(stored),
+        *_failures(result),
+        *_memory(result),
+        report.section(
+            "How it was made",
+            report.columns(
+                report.facts(_readable(settings) | shares),
+                report.facts({"views a second": f"{found['views_per_second']:.1f}"} | provenance()),
+            ),
+        ),
+    )
+
+
+def _contact_sheet(folder: Path, layout: Layout, stored: Sequence[CollectionObject]) -> list[report.Html]:
+    """Some objects, evenly over the collection, each from a few sides."""
+    chosen = [stored[number] for number in _spread(len(stored), _OBJECTS)]
+    pictures = [_pictures(folder / layout.place(shape)) for shape in chosen]
+    shown = [(shape, views) for shape, views in zip(chosen, pictures, strict=True) if views]
+    if not shown:
+        return []
+    count = min(len(views) for _, views in shown)
+    rows = {f"view {number}": torch.stack([views[number] for _, views in shown]) for number in range(count)}
+    note = f"{len(shown)} of {len(stored)} objects, {count} of their views each."
+    sheet = report.gallery(rows, [shape.id for shape, _ in shown])
+    credits_ = _credits([shape for shape, _ in shown])
+    return [report.section("Contact sheet", report.paragraph(note), sheet, *credits_)]
+
+
+def _credits(shown: Sequence[CollectionObject]) -> list[report.Html]:
+    """Whom the pictures on the page are to be credited to, as far as the collection tells."""
+    rows = [[shape.id, shape.creator or "-", shape.licence or "-"] for shape in shown if shape.creator or shape.licence]
+    if not rows:
+        return []
+    note = (
+        "The models are by these, under these licences: give credit where you show their pictures. manifest.json names "
+        "those of all objects."
+    )
+    return [report.paragraph(note), report.table(["object", "creator", "licence"], rows, words=True)]
+
+
+def _pictures(place: Path) -> list[Tensor]:
+    """A few of an object's pictures, ``[3, H, W]`` linear light: colours, or silhouettes where these are all."""
+    names = sorted(json.loads((place / OBJECT).read_bytes())["files"])
+    pictures = [place / name for name in names if name.endswith(".png") and _is_picture(place / name)]
+    shown = []
+    for number in _spread(len(pictures), _VIEWS):
+        rgb, alpha = read_image(pictures[number])
+        if alpha is not None:
+            shown.append((1 - alpha).expand(3, -1, -1) if rgb is None else rgb)
+    return shown
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether it has coverage, as depth and normals do not."""
+    with Image.open(path) as image:
+        return image.mode in ("RGBA", "L")
+
+
+def _spread(count: int, most: int) -> list[int]:
+    return torch.linspace(0, count - 1, min(count, most)).round().long().tolist()
+
+
+def _classes(stored: Sequence[CollectionObject]) -> report.Html:
+    counts = collections.Counter((shape.label, shape.split) for shape in stored)
+    rows = [[label or "-", split or "-", str(number)] for (label, split), number in sorted(counts.items())]
+    return report.section("Classes", report.table(["class", "split", "objects"], rows, words=True))
+
+
+def _failures(result: "Result") -> list[report.Html]:
+    rows = [[failure.id, failure.kind, failure.reason] for failure in result.failures[:_MOST_FAILURES]]
+    rows += [[str(skip.path), "skipped", skip.reason] for skip in result.skipped[:_MOST_FAILURES]]
+    if not rows:
+        return []
+    note = (
+        f"{len(result.failures)} failed: failures.csv has all of them, with traces. {len(result.skipped)} were met in "
+        "the collection and not taken for objects."
+    )
+    return [
+        report.section("Failures", report.paragraph(note), report.table(["object", "kind", "reason"], rows, words=True))
+    ]
+
+
+def _memory(result: "Result") -> list[report.Html]:
+    """What processes held: as much at the end as early on, or they grow."""
+    if not result.memory:
+        return []
+    heads = ["process", "objects", "after a tenth of them, MiB", "at the end, MiB", "at most, MiB"]
+    rows = [
+        [one.worker, str(one.objects), *(f"{held:.0f}" for held in (one.after_tenth, one.at_end, one.most))]
+        for one in result.memory[:_MOST_WORKERS]
+    ]
+    return [report.section("Memory of workers", report.table(heads, rows))]
+
+
+def _readable(settings: ViewsSettings) -> dict[str, object]:
+    values = settings.to_json()
+    protocol: dict[str, object] = values.pop("protocol")
+    shading: dict[str, object] = values.pop("shading")
+    if isinstance(settings.protocol, Given):
+        protocol["transforms"] = f"{len(settings.protocol.transforms['frames'])} cameras"
+    return {"protocol": protocol.pop("name")} | protocol | values | {f"shading: {k}": v for k, v in shading.items()}

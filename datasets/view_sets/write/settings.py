@@ -1,0 +1,133 @@
+"""Everything that decides the pictures of a collection."""
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any, Self, final, get_args
+
+from render3d.datasets.base import check_at_least, check_choice
+from render3d.datasets.collections.upright import Up
+from render3d.datasets.view_sets.write.protocols import PROTOCOLS, CameraProtocol, Sphere
+from render3d.errors import CapabilityError, DatasetError
+from render3d.renderers import Renderer, Shading
+from render3d.renderers.base import DirectionalLight
+from render3d.renderers.registry import check_trained, renderer_by_name
+from render3d.scenes import Mesh
+
+OUTPUTS = ("rgb", "alpha", "depth", "normal", "face_index")
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ViewsSettings:
+    """How pictures of objects are made: with the meshes, all that their bytes are a function of.
+
+    Attributes:
+        protocol: Where the cameras stand.
+        outputs: What is stored of each view, of ``rgb``, ``alpha``, ``depth``, ``normal`` and ``face_index``; ``alpha``
+            is always among them.
+        layout: How files lie on disk, by a name of `render3d.datasets.view_sets.formats.LAYOUTS`.
+        shading: Lights, background, culling, normals and supersampling.
+        radius: The centre of each object's bounding box is moved to the origin and its farthest vertex to this
+            distance; None: objects stay where they are in their files, and as large.
+        up: The axis of the files that points up, and becomes +y: ``"z"`` in ModelNet. Objects are turned before all
+            else, also where ``radius`` is None.
+        renderer: A name as `render3d.renderers.registry.renderer_by_name` takes it.
+        seed: Of everything random.
+
+    Raises:
+        DatasetError: A value outside its range.
+    """
+
+    protocol: CameraProtocol = dataclasses.field(default_factory=Sphere)
+    outputs: tuple[str, ...] = ("rgb", "alpha", "depth")
+    layout: str = "nerfstudio"
+    shading: Shading = dataclasses.field(default_factory=Shading)
+    radius: float | None = 1.0
+    up: Up = "y"
+    renderer: str = "opengl"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.outputs:
+            check_choice("outputs", name, OUTPUTS)
+        if "alpha" not in self.outputs or len(set(self.outputs)) != len(self.outputs):
+            raise DatasetError(
+                f"outputs must hold 'alpha', which tells objects from the background, and each once; got "
+                f"{', '.join(self.outputs) or 'none'}."
+            )
+        check_choice("up", self.up, get_args(Up))
+        if not 0 <= self.seed < 2**63:
+            raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {self.seed}.")
+        if self.radius is not None:
+            check_at_least(1e-6, radius=self.radius)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` makes the same from again, in the types of JSON."""
+        values: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return values | {"protocol": {"name": self.protocol.name, **values["protocol"]}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Those that `to_json` gave.
+
+        Raises:
+            DatasetError: It is something else, or of another version.
+        """
+        try:
+            protocol, shading = dict(values["protocol"]), dict(values["shading"])
+            kind = PROTOCOLS[protocol.pop("name")]
+            lights = tuple(DirectionalLight(**_tuples(light)) for light in shading.pop("lights"))
+            rest = {name: value for name, value in values.items() if name not in ("protocol", "shading")}
+            return cls(
+                protocol=kind(**_tuples(protocol)),
+                shading=Shading(lights=lights, **_tuples(shading)),
+                **_tuples(rest),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DatasetError(f"These are not the settings of views, or of another version: {error}.") from error
+
+    def make_renderer(self) -> Renderer:
+        """A new renderer.
+
+        Raises:
+            CapabilityError: There is none of that name, it does not render meshes, or lacks an output; or shading that
+                it does not take.
+        """
+        renderer = renderer_by_name(self.renderer)
+        check_trained(renderer, self.renderer)
+        if "shading" in inspect.signature(type(renderer)).parameters:
+            renderer = type(renderer)(shading=self.shading)  # type: ignore[call-arg]
+        elif self.shading != Shading():
+            raise CapabilityError(f"The renderer {self.renderer!r} takes no shading; leave the shading as it is.")
+        able = renderer.capabilities
+        lacking = [name for name in self.outputs if name not in able.outputs]
+        if Mesh not in able.scenes or lacking:
+            raise CapabilityError(
+                f"The renderer must render meshes and have {', '.join(self.outputs)}; {able.name} has "
+                f"{', '.join(able.outputs)} of {', '.join(kind.__name__ for kind in able.scenes)}."
+            )
+        return renderer
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Where two settings, as JSON has them, differ: ``"protocol.views: 24, now 12"``."""
+    found = []
+    for name in dict.fromkeys([*old, *new]):
+        was, now = old.get(name), new.get(name)
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            found += differences(was, now, f"{prefix}{name}.")
+        elif was != now:
+            found.append(f"{prefix}{name}: {was}, now {now}")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as they come back from a file."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

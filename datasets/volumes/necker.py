@@ -1,0 +1,80 @@
+"""Necker cubes: the edges of a cube, at the middle of the grid, turned at random."""
+
+import dataclasses
+import math
+from typing import ClassVar, final
+
+import numpy as np
+import numpy.typing as npt
+
+from render3d.datasets.base import Split, VolumeDataset, check_at_least, check_choice
+from render3d.datasets.volumes.poses import ROTATIONS, Pose, Rotations, random_centre, random_rotation
+from render3d.datasets.volumes.solids import fill, in_wire_cube
+from render3d.errors import DatasetError
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NeckerSettings:
+    """What the paper says of Necker cubes, and what it leaves open with the reason for each choice.
+
+    Attributes:
+        size: Voxels along each side of the grid: the paper's 40.
+        cube_size: Outer side of the cube, voxels: the paper's 10.
+        thickness: Of the edges, which are square bars inside the cube, voxels. From the square root of 3 (1.732) up,
+            each voxel that the axis of an edge goes through has its centre in the bar, so that edges have no gaps at
+            any orientation. As thin as that allows, so that the faces are open.
+        rotations: "Random orientation": all of them, uniformly.
+        train: Examples an epoch. Each epoch draws new ones, so this only sets how often it ends.
+        validation: Examples, fixed: as in `PrimitivesSettings`.
+        test: Examples, fixed: as in `PrimitivesSettings`.
+    """
+
+    size: int = 40
+    cube_size: float = 10
+    thickness: float = 1.75
+    rotations: Rotations = "uniform"
+    train: int = 12_000
+    validation: int = 1_200
+    test: int = 3_000
+
+    def __post_init__(self) -> None:
+        check_at_least(1, size=self.size, cube_size=self.cube_size)
+        check_at_least(0, train=self.train, validation=self.validation, test=self.test)
+        check_choice("rotations", self.rotations, ROTATIONS)
+        if not 0 < self.thickness <= self.cube_size / 2:
+            raise DatasetError(f"thickness must be above 0 and up to half of cube_size; got {self.thickness}.")
+
+
+@final
+class NeckerCubes(VolumeDataset):
+    """Wire-frame cubes of 10^3 voxels in the middle of 40^3 (Rezende et al., 2016). One class.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        settings: See `NeckerSettings`.
+        seed: As in `VolumeDataset`.
+
+    Raises:
+        DatasetError: As in `VolumeDataset`.
+    """
+
+    classes: tuple[str, ...] = ("necker cube",)
+    _revision: ClassVar[int] = 1
+    settings: NeckerSettings
+
+    def __init__(self, split: Split, settings: NeckerSettings | None = None, *, seed: int = 0) -> None:
+        super().__init__(split, settings or NeckerSettings(), seed)
+        self._length: int = getattr(self.settings, self.split)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+        chosen = self.settings
+        rotation = random_rotation(generator, chosen.rotations)
+        pose = Pose(rotation, random_centre(generator, chosen.size, translation=0, whole_voxels=True))
+        reach = math.sqrt(3) / 2 * chosen.cube_size
+        return fill(
+            lambda points: in_wire_cube(points, chosen.cube_size, chosen.thickness), pose, chosen.size, reach
+        ), 0

@@ -1,0 +1,1 @@
+"""What is to be known of trained models beside their bounds, and of the theory behind them."""

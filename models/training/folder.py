@@ -1,0 +1,138 @@
+"""A training run as a folder that explains itself: what was asked for, how good it is, and a page that shows it."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from render3d.atomic import atomic_write
+from render3d.errors import TrainingError
+from render3d.models.parts.sequential import SequentialModel
+from render3d.models.recipes.recipe import Recipe
+from render3d.models.study.findings import Findings, findings
+from render3d.models.training.baselines import baseline_of
+from render3d.models.training.checkpoints import TrainingRecord
+from render3d.models.training.distributed import World
+from render3d.models.training.evaluation import Bound, bound
+from render3d.models.training.loop import CHECKPOINT, Progress, train
+from render3d.models.training.report import training_report
+from render3d.models.training.run import BASELINE, CONFIG, Run
+from render3d.models.training.sources import BatchSource
+from render3d.runs.provenance import provenance
+
+EVALUATION_SAMPLES = 10
+_TEST_EXAMPLES = 1000
+
+
+def train_to_folder(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    device: str | None = None,
+    evaluation_samples: int = EVALUATION_SAMPLES,
+    with_findings: bool = True,
+) -> Bound | None:
+    """Train, and write what came of it to a folder.
+
+    There will be ``config.json``, ``checkpoint.safetensors``, ``metrics.json``, ``report.html`` and, where tensorboard
+    is installed, ``tensorboard/``; and ``baseline/``, where the run is compared with another that is trained after it.
+
+    Args:
+        recipe: Everything that decides the run.
+        out: A folder; made if it is not there.
+        resume: As in `train`, like the next two.
+        progress: Called with every `TrainingRecord`.
+        device: Where to compute.
+        evaluation_samples: K of the importance-weighted bound on test data. It is no part of the run: a finished one,
+            resumed with another K, is only evaluated anew.
+        with_findings: Whether to look for more than bounds, as `findings` does, and to train what that is compared
+            with.
+
+    Returns:
+        The bounds on the test split, the first 1,000 examples of it; None in all processes but the first.
+
+    Raises:
+        TrainingError: As in `train`, or less than one evaluation sample.
+    """
+    if evaluation_samples < 1:
+        raise TrainingError(f"evaluation_samples must be at least 1; got {evaluation_samples}.")
+    first = World(device).is_first
+    if first and not resume and not (out / CHECKPOINT).exists():
+        out.mkdir(parents=True, exist_ok=True)
+        config = {"command": "train", "recipe": json.loads(recipe.to_json()), "made_with": provenance()}
+        _write(out / CONFIG, json.dumps(config, indent=2))
+    with _log(out / "tensorboard", first) as log:
+
+        def report(record: TrainingRecord) -> None:
+            log(record)
+            if progress is not None:
+                progress(record)
+
+        trained = train(recipe, out, resume=resume, progress=report, device=device)
+    baseline = None
+    if with_findings:
+        baseline = _baseline(recipe, out / BASELINE, resume=resume, progress=progress, device=device)
+    if not first:
+        return None
+    source = BatchSource(recipe, "test")
+    run = Run(recipe, trained.model, trained.records, source.classes, baseline)
+    found = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples)
+    more = findings(run) if with_findings else Findings({}, ())
+    _write(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2))
+    _write(out / "report.html", training_report(run, found, more))
+    return found
+
+
+def _baseline(
+    recipe: Recipe, out: Path, *, resume: bool, progress: Progress | None, device: str | None
+) -> SequentialModel | None:
+    """What the run is compared with, trained; the part of it that is there already is not done again."""
+    compared = baseline_of(recipe)
+    if compared is None:
+        return None
+    begun = resume and (out / CHECKPOINT).exists()
+    return train(compared, out, resume=begun, progress=progress, device=device).model
+
+
+def _metrics(run: Run, found: Bound, more: Findings) -> dict[str, Any]:
+    measured = [record for record in run.records if record.validation is not None]
+    held_out = bound(run.model, BatchSource(run.recipe, "validation"), run.recipe.training.validation_examples)
+    return {
+        found.split: found.summary(),
+        held_out.split: held_out.summary(),
+        **({"findings": more.figures} if more.figures else {}),
+        "updates": run.records[-1].step,
+        "seconds": run.records[-1].seconds,
+        "history": [dataclasses.asdict(record) for record in measured],
+    }
+
+
+@contextlib.contextmanager
+def _log(folder: Path, wanted: bool) -> Iterator[Callable[[TrainingRecord], None]]:
+    """Writes scalars for TensorBoard, where it is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        wanted = False
+    if not wanted:
+        yield lambda record: None
+        return
+    with SummaryWriter(str(folder)) as writer:
+
+        def log(record: TrainingRecord) -> None:
+            terms = {"free_energy": record.free_energy, "reconstruction": record.reconstruction, "kl": record.kl}
+            if record.validation is not None:
+                terms["validation"] = record.validation
+            for name, value in terms.items():
+                writer.add_scalar(f"nats/{name}", value, record.step)
+
+        yield log
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as stream:
+        stream.write((text + "\n").encode("utf-8"))

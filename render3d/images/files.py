@@ -1,0 +1,209 @@
+"""Images in files: the only place where sRGB is decoded and encoded."""
+
+import functools
+import io
+import itertools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from render3d.atomic import atomic_write
+from render3d.color import linear_to_srgb, srgb_to_linear
+from render3d.errors import ViewSetError
+from render3d.images import png
+from render3d.images.rendering import Rendering
+
+_AS_ARRAYS = ("depth", "face_index", "barycentric")
+
+
+def encode_png(rgb: Tensor | None, alpha: Tensor | None) -> bytes:
+    """A PNG of 8 bits a channel: grey for alpha alone, RGB, or RGBA.
+
+    Args:
+        rgb: ``[3, H, W]`` float, linear light, or None; stored as sRGB, clipped to 0-1. With alpha it is stored as it
+            is: composited over the background.
+        alpha: ``[1, H, W]`` float, 0-1, or ``uint8`` fractions of 255; or None.
+    """
+    return png.encode(color_pixels(rgb, alpha))
+
+
+def color_pixels(rgb: Tensor | None, alpha: Tensor | None) -> NDArray[np.uint8]:
+    """The values that `encode_png` stores, ``[..., H, W, channels]``, without the last dimension for alpha alone."""
+    channels = [] if rgb is None else [_srgb_bytes(rgb.detach().cpu())]
+    if alpha is not None:
+        channels.append(_bytes(alpha.detach().cpu()))
+    together = channels[0] if len(channels) == 1 else torch.cat(channels, dim=-3)
+    pixels: NDArray[np.uint8] = together.movedim(-3, -1).numpy()
+    return pixels[..., 0] if rgb is None else pixels
+
+
+def normal_pixels(normal: Tensor) -> NDArray[np.uint8]:
+    """Normals ``[..., 3, H, W]`` as bytes ``[..., H, W, 3]``: ``(n + 1) / 2``, so 128 in all channels for none."""
+    pixels: NDArray[np.uint8] = _bytes((normal.detach().cpu().float() + 1) / 2).movedim(-3, -1).numpy()
+    return pixels
+
+
+def depth_unit(far: float) -> float:
+    """Scene units that 1 stands for in a depth image of 16 bits: the finest with which ``far`` fits."""
+    return far / 65535
+
+
+def depth_pixels(depth: Tensor, unit: float) -> NDArray[np.uint16]:
+    """Depths ``[..., 1, H, W]`` in scene units as multiples ``[..., H, W]`` of ``unit``, off by half of it at most.
+
+    0 stays what it is, nothing there; no other depth becomes 0.
+    """
+    values = depth.detach().cpu().numpy()[..., 0, :, :]
+    multiples = np.clip(values * np.float32(1 / unit) + np.float32(0.5), 1, 65535).astype(np.uint16)
+    return np.where(values > 0, multiples, np.uint16(0))
+
+
+def _bytes(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.uint8 else (values.float().clamp(0, 1) * 255 + 0.5).byte()
+
+
+def _srgb_bytes(rgb: Tensor) -> Tensor:
+    """Linear light as sRGB of 8 bits. Half floats, which OpenGL gives, are few enough for a table of them all."""
+    if rgb.dtype == torch.float16:
+        return torch.from_numpy(np.take(_srgb_of_halves(), rgb.numpy().view(np.uint16)))
+    return _bytes(linear_to_srgb(rgb.clamp(0, 1)))
+
+
+@functools.cache
+def _srgb_of_halves() -> NDArray[np.uint8]:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    values = torch.from_numpy(np.nan_to_num(halves.astype(np.float32)))
+    table: NDArray[np.uint8] = _bytes(linear_to_srgb(values.clamp(0, 1))).numpy()
+    return table
+
+
+def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None, Tensor | None]:
+    """The colours and the coverage in an image file.
+
+    Args:
+        path: The file.
+        content: Of the file, where it has been read already.
+
+    Returns:
+        ``rgb`` ``[3, H, W]`` float32 in linear light, or None for greyscale files; ``alpha`` ``[1, H, W]`` float32, or
+        None for files without an alpha channel. A greyscale file is a mask: its values are the alpha, as they are.
+
+    Raises:
+        ViewsError: A file that is missing, no image, truncated, or larger than Pillow thinks safe.
+    """
+    mode, pixels = _read_pixels(path, content)
+    if mode not in ("RGB", "RGBA"):
+        values = pixels / (65535 if mode.startswith("I") else 1 if mode == "F" else 255)
+        return None, values[1:] if mode == "LA" else values
+    rgb = torch.from_numpy(np.take(_linear_of_bytes(), pixels[:3].numpy()))
+    return rgb, pixels[3:] / 255 if mode == "RGBA" else None
+
+
+@functools.cache
+def _linear_of_bytes() -> NDArray[np.float32]:
+    table: NDArray[np.float32] = srgb_to_linear(torch.arange(256) / 255).numpy()
+    return table
+
+
+def read_depth(path: Path, unit: float, content: bytes | None = None) -> Tensor:
+    """Depths ``[1, H, W]`` float32 in scene units, from multiples of ``unit``: the inverse of `depth_pixels`.
+
+    Raises:
+        ViewsError: As `read_image`, or no grey image of 16 bits.
+    """
+    mode, pixels = _read_pixels(path, content)
+    if not mode.startswith("I"):
+        raise ViewSetError(f"{path}: depth must be a grey image of 16 bits; got Pillow's mode {mode}.")
+    return pixels * unit
+
+
+def read_normal(path: Path, content: bytes | None = None) -> Tensor:
+    """Unit normals ``[3, H, W]`` float32, 0 where nothing is: the inverse of `normal_pixels` up to rounding.
+
+    Raises:
+        ViewsError: As `read_image`, or no image of three channels.
+    """
+    mode, pixels = _read_pixels(path, content)
+    if mode not in ("RGB", "RGBA"):
+        raise ViewSetError(f"{path}: normals must be an image of three channels; got Pillow's mode {mode}.")
+    nothing = (pixels[:3] == 128).all(0)
+    return torch.where(nothing, 0.0, torch.nn.functional.normalize(pixels[:3] / 255 * 2 - 1, dim=0))
+
+
+def read_size(path: Path, content: bytes) -> tuple[int, int]:
+    """``(height, width)`` of an image whose pixels are not read.
+
+    Raises:
+        ViewsError: No image.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.height, image.width
+    except Exception as error:  # broken files fail in any way
+        raise ViewSetError(f"{path}: cannot be read as an image ({error}).") from error
+
+
+def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
+    """Pillow's mode, and the values as they are stored, ``[channels, H, W]``: bytes, or float32 for more than those."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path if content is None else io.BytesIO(content)) as image:
+                image.load()
+                wide = image.mode.startswith(("I", "F"))
+                mode = image.mode if wide else _plain_mode(image)
+                pixels = np.array(image if wide else image.convert(mode), np.float32 if wide else np.uint8)
+    except FileNotFoundError:
+        raise ViewSetError(f"{path}: no such image.") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise ViewSetError(f"{path}: too large to be opened safely ({error}). Resize it.") from error
+    except Exception as error:  # broken files fail in any way
+        raise ViewSetError(f"{path}: cannot be read as an image, broken or truncated ({error}).") from error
+    values = torch.from_numpy(pixels)
+    return mode, values[None] if values.dim() == 2 else values.movedim(-1, 0)
+
+
+def _plain_mode(image: Image.Image) -> str:
+    transparent = "A" in image.mode or "transparency" in image.info
+    if image.mode in ("1", "L", "LA"):
+        return "LA" if transparent else "L"
+    return "RGBA" if transparent else "RGB"
+
+
+def save_rendering(rendering: Rendering, folder: Path) -> list[Path]:
+    """Write each image of a rendering and return the paths.
+
+    Colours and alpha go into one PNG (``rgb``, RGBA where both are there; ``alpha`` alone is grey), normals into a PNG
+    as ``(n + 1) / 2``, and depth, face_index and barycentric into ``.npy`` files as they are: depth is camera z, in
+    scene units. Names carry the leading index: ``rgb_1_0.png``.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    images = rendering.detach().to("cpu").as_dict()
+    written = []
+    for index in itertools.product(*(range(size) for size in rendering.leading_shape)):
+        suffix = "_".join(str(number) for number in index)
+        one = {name: image[index] for name, image in images.items()}
+        files: dict[str, bytes] = {}
+        if "rgb" in one or "alpha" in one:
+            name = "rgb" if "rgb" in one else "alpha"
+            files[f"{name}_{suffix}.png"] = encode_png(one.get("rgb"), one.get("alpha"))
+        if "normal" in one:
+            files[f"normal_{suffix}.png"] = png.encode(normal_pixels(one["normal"]))
+        for name in _AS_ARRAYS:
+            if name in one:
+                stream = io.BytesIO()
+                np.save(stream, one[name].numpy(), allow_pickle=False)
+                files[f"{name}_{suffix}.npy"] = stream.getvalue()
+        for name, content in files.items():
+            with atomic_write(folder / name) as stream_out:
+                stream_out.write(content)
+            written.append(folder / name)
+    return written

@@ -1,0 +1,1 @@
+"""Meshes and volumes in files: one file here for each format."""

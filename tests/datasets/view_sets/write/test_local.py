@@ -1,0 +1,147 @@
+"""Workers on this machine: what a shape does to its process costs that shape only."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from render3d.datasets.collections import CollectionObject
+from render3d.datasets.view_sets.write.engine import Failed, Finished, Limits, Outcome
+from render3d.datasets.view_sets.write.guarded import GuardedProcess
+from render3d.datasets.view_sets.write.local import LocalEngine
+from render3d.errors import DatasetError, RendererError
+
+ROOT = Path(__file__).resolve().parents[3]
+LONG = 600.0  # seconds; nothing here may wait so long
+LIMITS = Limits(seconds=6, memory=2**30)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hostile:
+    """Does to its process what the shape's label says, after leaving a file of its name."""
+
+    folder: Path
+
+    def __call__(self, shape: CollectionObject) -> Outcome:
+        (self.folder / shape.id).touch()
+        getattr(self, shape.label)()
+        return Finished(shape, {"pid": float(os.getpid()), "threads": float(torch.get_num_threads())})
+
+    def behaves(self) -> None:
+        pass
+
+    def sleeps(self) -> None:
+        time.sleep(LONG)
+
+    def allocates(self) -> None:
+        held = []
+        while True:
+            held.append(b"x" * 2**24)
+            time.sleep(0.001)
+
+    def exits(self) -> None:
+        os._exit(3)
+
+    def is_killed(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def raises(self) -> None:
+        raise RuntimeError("a mistake in the job")
+
+    def lacks_memory(self) -> None:
+        raise MemoryError
+
+
+class CannotBegin(Hostile):
+    """Cannot be unpickled by a worker."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return _die, ()
+
+
+def _die() -> None:
+    if multiprocessing.parent_process() is not None:
+        os._exit(5)
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)  # workers import this module
+
+
+def shapes_of(*labels: str) -> list[CollectionObject]:
+    return [CollectionObject(f"{number}-{label}", Path("none"), Path(), label) for number, label in enumerate(labels)]
+
+
+EXPECTED = {
+    "sleeps": ("timeout", "longer than 6 s"),
+    "allocates": ("memory", "more than 1 GiB"),
+    "exits": ("crash", "status 3"),
+    "is_killed": ("crash", "status -9"),
+    "raises": ("crash", "RuntimeError: a mistake in the job"),
+    "lacks_memory": ("memory", "no memory left"),
+}
+
+
+def test_each_fault_costs_its_shape_only(tmp_path: Path) -> None:
+    shapes = shapes_of("behaves", *EXPECTED, "behaves", "behaves")
+    outcomes = list(LocalEngine(2).run(Hostile(tmp_path), shapes, LIMITS))
+    assert sorted(outcome.shape.id for outcome in outcomes) == [shape.id for shape in shapes]
+    for outcome in outcomes:
+        if outcome.shape.label == "behaves":
+            assert isinstance(outcome, Finished)
+            assert outcome.seconds["threads"] == 1
+        else:
+            assert isinstance(outcome, Failed)
+            kind, reason = EXPECTED[outcome.shape.label]
+            assert outcome.kind == kind, outcome
+            assert reason in outcome.reason
+    assert "a mistake in the job" in next(one for one in outcomes if one.shape.label == "raises").trace  # type: ignore[union-attr]
+    assert not any("spawn_main" in " ".join(child.cmdline()) for child in psutil.Process().children())
+
+
+def test_shapes_are_given_out_as_workers_become_free_and_closing_stops_them(tmp_path: Path) -> None:
+    outcomes = LocalEngine(1).run(Hostile(tmp_path), shapes_of(*["behaves"] * 6, "sleeps", *["behaves"] * 20), LIMITS)
+    first = next(outcomes)
+    second = next(outcomes)
+    assert isinstance(first, Finished)
+    assert isinstance(second, Finished)
+    assert first.seconds["pid"] == second.seconds["pid"]  # a worker is kept
+    assert len(list(tmp_path.iterdir())) < 10  # not all at once
+    begin = time.monotonic()
+    outcomes.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - begin < LONG / 10
+    assert not psutil.pid_exists(int(first.seconds["pid"]))
+
+
+def test_workers_that_cannot_begin_end_the_run(tmp_path: Path) -> None:
+    with pytest.raises(RendererError, match="Workers end as soon as they begin"):
+        list(LocalEngine(1).run(CannotBegin(tmp_path), shapes_of("behaves"), LIMITS))
+
+
+def test_a_process_that_dies_between_shapes_costs_none(tmp_path: Path) -> None:
+    process = GuardedProcess(Hostile(tmp_path), LIMITS)
+    first, second = shapes_of("behaves", "behaves")
+    try:
+        outcome = process.outcome(first)
+        assert isinstance(outcome, Finished)
+        psutil.Process(int(outcome.seconds["pid"])).kill()
+        assert isinstance(process.outcome(second), Finished)
+    finally:
+        process.close()
+    with pytest.raises(CancelledError):
+        process.outcome(first)
+
+
+def test_nothing_to_do_and_no_workers() -> None:
+    assert not list(LocalEngine().run(Hostile(Path()), [], LIMITS))
+    with pytest.raises(DatasetError, match="workers must be at least 1"):
+        LocalEngine(0)

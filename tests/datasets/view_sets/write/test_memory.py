@@ -1,0 +1,65 @@
+"""Workers hold as much memory after many objects as after a few."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from render3d import Mesh
+from render3d.datasets.collections import CollectionObject
+from render3d.datasets.view_sets.write.engine import Finished, Job, Limits, Outcome
+from render3d.datasets.view_sets.write.job import RenderObject
+from render3d.datasets.view_sets.write.local import LocalEngine
+from render3d.datasets.view_sets.write.memory import MemoryLog, WorkerMemory
+from render3d.datasets.view_sets.write.protocols import Sphere
+from render3d.datasets.view_sets.write.settings import ViewsSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+OBJECTS = 48
+MESH_MIB = 2.34  # an icosphere of 81,920 faces: three int64 a face, three float32 a vertex
+ALLOWED = 50.0  # MiB: half of what would be held if meshes were kept; allocators alone may make a part of it
+_kept: list[Mesh] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeps:
+    """As `RenderObject`, and each mesh is kept."""
+
+    job: RenderObject
+
+    def __call__(self, shape: CollectionObject) -> Outcome:
+        _kept.append(shape.load())
+        return self.job(shape)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_worker_does_not_grow_with_the_number_of_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps: bool
+) -> None:
+    """One that did would be noticed."""
+    monkeypatch.syspath_prepend(ROOT)  # workers import this module
+    Mesh.icosphere(6).save(tmp_path / "ball.ply")
+    shapes = [CollectionObject(f"{number:02d}", tmp_path / "ball.ply", tmp_path) for number in range(OBJECTS)]
+    settings = ViewsSettings(protocol=Sphere(views=2, image_size=(32, 32)))
+    job: Job = RenderObject(settings, tmp_path)
+    log = MemoryLog()
+    for outcome in LocalEngine(1).run(Keeps(job) if keeps else job, shapes, Limits()):  # type: ignore[arg-type]
+        assert isinstance(outcome, Finished), outcome
+        log.add(outcome)
+    (worker,) = log.by_worker()
+    assert worker.objects == OBJECTS
+    growth = worker.at_end - worker.after_tenth
+    assert growth > ALLOWED if keeps else growth < ALLOWED, worker
+    assert 0.9 * OBJECTS * MESH_MIB > 1.9 * ALLOWED  # what is kept is well above what is allowed
+
+
+def test_the_log_tells_each_process_of_its_own() -> None:
+    log, shape = MemoryLog(), CollectionObject("a", Path("a.obj"), Path())
+    for number in range(20):
+        log.add(Finished(shape, {}, "here:1", (100 + number % 13) * 2**20))
+    log.add(Finished(shape, {}, "there:1", 2**20))
+    log.add(Finished(shape, {}))
+    assert log.by_worker() == (
+        WorkerMemory("here:1", 20, after_tenth=102.0, at_end=106.0, most=112.0),
+        WorkerMemory("there:1", 1, after_tenth=1.0, at_end=1.0, most=1.0),
+    )

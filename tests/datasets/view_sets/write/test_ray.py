@@ -1,0 +1,259 @@
+"""The engine on Ray, on a cluster of two machines that are processes of this one: what is lost when something dies."""
+
+import dataclasses
+import json
+import os
+import platform
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from trimesh import creation
+
+from render3d import cli
+from render3d.datasets.collections import CollectionObject
+from render3d.datasets.view_sets.write import ray as module
+from render3d.datasets.view_sets.write.engine import Failed, Finished, Limits, Outcome
+from render3d.datasets.view_sets.write.job import RenderObject
+from render3d.datasets.view_sets.write.local import LocalEngine
+from render3d.datasets.view_sets.write.protocols import Sphere
+from render3d.datasets.view_sets.write.ray import RayEngine
+from render3d.datasets.view_sets.write.run import generate
+from render3d.datasets.view_sets.write.settings import ViewsSettings
+from render3d.errors import DatasetError, RendererError
+from render3d.optional import Library
+
+ray = pytest.importorskip("ray")
+Cluster = pytest.importorskip("ray.cluster_utils").Cluster
+ROOT = Path(__file__).resolve().parents[3]
+LONG = 600.0  # seconds; nothing here may wait so long
+LIMITS = Limits(seconds=5.0, memory=2**30)
+
+
+@dataclasses.dataclass(frozen=True)
+class Toy:
+    """Does what the first word of a shape's id says; who began which shape is told by files in a folder."""
+
+    folder: Path
+
+    def __call__(self, shape: CollectionObject) -> Outcome:
+        started = self.folder / f"{shape.id} {os.getpid()} {os.getppid()} {secrets.token_hex(4)}"
+        again = any(self.started(shape.id))
+        started.touch()
+        getattr(self, shape.id.split("-")[0])(again)
+        return Finished(shape, {"making": 0.0})
+
+    def started(self, shape: str = "*") -> list[tuple[int, int]]:
+        """The processes that began shapes, and their parents."""
+        names = (path.name.split() for path in self.folder.glob(f"{shape} *"))
+        return [(int(name[1]), int(name[2])) for name in names]
+
+    def fine(self, again: bool) -> None:
+        pass
+
+    def slow(self, again: bool) -> None:
+        time.sleep(LONG)
+
+    def large(self, again: bool) -> None:
+        held = []
+        while True:
+            held.append(b"x" * 2**26)
+
+    def dies(self, again: bool) -> None:
+        os._exit(3)
+
+    def loses(self, again: bool) -> None:
+        """The worker, whatever it is at: as the system does when memory is short."""
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(LONG)
+
+    def loses_once(self, again: bool) -> None:
+        if not again:
+            self.loses(again)
+
+    def held(self, again: bool) -> None:
+        """Until its machine is lost."""
+        if not again:
+            time.sleep(LONG)
+
+    def after_held(self, again: bool) -> None:
+        until(lambda: any(self.started("held")))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it; there is a limit, so that nothing hangs."""
+    end = time.monotonic() + 120.0
+    while not condition():
+        assert time.monotonic() < end, "It did not happen."
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    return Toy(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment() -> Iterator[None]:
+    """Workers import this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator["Cluster"]:
+    """A head without workers, and two machines with room for one each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+def shapes(*ids: str) -> list[CollectionObject]:
+    return [CollectionObject(each, ROOT / "README.md", ROOT) for each in ids]
+
+
+def kinds(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """What became of each shape; no shape has two outcomes."""
+    found = [(each.shape.id, each.kind if isinstance(each, Failed) else "finished") for each in outcomes]
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+FINE = [f"fine-{number}" for number in range(6)]
+MIXED = ["fine-0", "slow", "fine-1", "large", "loses", "fine-2", "dies", "fine-3", "loses_once", "fine-4", "fine-5"]
+
+
+@pytest.fixture(scope="module")
+def mixed(cluster: "Cluster", tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, list[Outcome]]:
+    """What came of good shapes and bad ones."""
+    toy = Toy(tmp_path_factory.mktemp("mixed"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "RETRIES", 1)
+        outcomes = list(RayEngine(cluster.address).run(toy, shapes(*MIXED), LIMITS))
+    assert not ray.is_initialized()
+    return toy, outcomes
+
+
+def test_a_shape_that_is_too_much_costs_only_itself(mixed: tuple[Toy, list[Outcome]]) -> None:
+    toy, outcomes = mixed
+    found = kinds(outcomes)
+    assert found.keys() == set(MIXED)
+    assert {found[each] for each in FINE} == {"finished"}
+    assert (found["slow"], found["large"], found["dies"]) == ("timeout", "memory", "crash")
+    for each in (*FINE, "slow", "large", "dies"):  # what a shape does to its process is not tried again
+        assert len(toy.started(each)) == 1
+
+
+def test_a_shape_whose_worker_is_killed_is_made_again_a_few_times(mixed: tuple[Toy, list[Outcome]]) -> None:
+    toy, outcomes = mixed
+    found = kinds(outcomes)
+    assert (found["loses_once"], found["loses"]) == ("finished", "crash")
+    assert (len(toy.started("loses_once")), len(toy.started("loses"))) == (2, 2)
+    [lost] = [each for each in outcomes if isinstance(each, Failed) and each.shape.id == "loses"]
+    assert lost.reason.startswith("It lost its worker 2 times")
+
+
+def test_the_shape_of_a_machine_that_is_lost_is_made_on_another(cluster: "Cluster", toy: Toy) -> None:
+    ids = ("held", *(f"after_held-{number}" for number in range(6)))
+    outcomes = RayEngine(cluster.address).run(toy, shapes(*ids), Limits(seconds=LONG))
+    found = [next(outcomes)]
+    [(_, actor)] = toy.started("held")
+    machine = psutil.Process(actor).ppid()
+    [node] = [each for each in cluster.worker_nodes if each.all_processes["raylet"][0].process.pid == machine]
+    cluster.remove_node(node, allow_graceful=False)
+    found += outcomes
+    assert kinds(found) == dict.fromkeys(ids, "finished")
+    assert len(toy.started("held")) == 2
+    cluster.add_node(num_cpus=1)
+
+
+def test_no_shape_is_begun_before_it_is_asked_for_and_closing_ends_the_workers(cluster: "Cluster", toy: Toy) -> None:
+    ray.init(cluster.address, log_to_driver=False)
+    try:
+        outcomes = RayEngine().run(toy, shapes("fine-0", "fine-1", *(f"slow-{n}" for n in range(6))), Limits(LONG))
+        assert isinstance(next(outcomes), Finished)
+        until(lambda: len(toy.started()) >= 3)
+        time.sleep(0.5)
+        assert len(toy.started()) == 3  # two at first, and one in the place of the first that was done
+        outcomes.close()
+        workers = {process for pair in toy.started() for process in pair}
+        until(lambda: not any(map(psutil.pid_exists, workers)))
+        until(lambda: ray.available_resources().get("CPU") == 2)
+        assert ray.is_initialized()  # it was not the engine's
+    finally:
+        ray.shutdown()
+
+
+def test_the_pictures_are_those_of_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name, mesh in {"box": creation.box(), "ball": creation.icosphere(2), "can": creation.cylinder(1, 2)}.items():
+        mesh.export(f"{name}.obj")
+    models = [
+        CollectionObject(path.stem, path, Path()) for path in Path().glob("*.obj")
+    ]  # relative paths, as users type them
+    settings = ViewsSettings(protocol=Sphere(views=2, image_size=(32, 32)))
+    for name, engine in {"local": LocalEngine(workers=1), "ray": RayEngine(workers=1)}.items():
+        assert generate(models, settings, Path(name), engine).made == 3
+    local, with_ray = stored(Path("local")), stored(Path("ray"))
+    assert len(local) > 3 * 2
+    assert with_ray == local
+
+
+def test_json_is_all_that_is_on_standard_output(
+    cluster: "Cluster", tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of this process and of all that Ray starts."""
+    creation.box().export(tmp_path / "box.obj")
+    words = f"--views 2 --size 16 --engine ray --workers 1 --address {cluster.address} --json"
+    assert cli.main(["views", str(tmp_path / "box.obj"), "--out", str(tmp_path / "out"), *words.split()]) == 0
+    [line] = capfd.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert found["made"] == 1, (tmp_path / "out" / "failures.csv").read_text()
+    assert found["memory_mib"][0]["objects"] == 1
+
+
+def stored(folder: Path) -> dict[Path, bytes]:
+    """All files of a run but those that tell of the run itself: when it was, and how long it took."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    about = {Path("config.json"), Path("metrics.json"), Path("report.html")}
+    return {name: path.read_bytes() for name, path in files.items() if name not in about}
+
+
+def test_a_machine_that_does_not_see_the_models_ends_the_run_and_says_which(cluster: "Cluster", toy: Toy) -> None:
+    [shape] = shapes("fine")
+    unseen = dataclasses.replace(shape, root=ROOT / "of another machine")
+    with pytest.raises(RendererError, match=f"of another machine is not there on {platform.node()}. Every machine"):
+        list(RayEngine(cluster.address, workers=1).run(toy, [unseen], LIMITS))
+    assert toy.started() == []
+
+
+def test_a_machine_that_does_not_see_the_folder_of_the_run_makes_none_of_its_own(tmp_path: Path) -> None:
+    creation.box().export(tmp_path / "box.obj")
+    unseen = tmp_path / "of another machine"
+    outcome = RenderObject(ViewsSettings(), unseen)(CollectionObject("box", tmp_path / "box.obj", tmp_path))
+    assert isinstance(outcome, Failed)
+    assert outcome.kind == "output"
+    assert str(unseen) in outcome.reason
+    assert not unseen.exists()
+
+
+def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> None:
+    with pytest.raises(DatasetError, match="workers must be at least 1, and finite; got 0"):
+        RayEngine(workers=0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    for address, why in ((f"127.0.0.1:{free}", "refused"), ("nowhere", "Invalid address")):
+        with pytest.raises(RendererError, match=f"No Ray cluster can be joined at '{address}': .*{why}.* ray start"):
+            next(RayEngine(address).run(toy, shapes("fine"), LIMITS))
+    monkeypatch.setattr(module, "RAY", Library("Ray", "no_such_ray", module.RAY.page))
+    with pytest.raises(RendererError, match="Ray is not installed. .*pip install 'render3d\\[ray\\]'"):
+        RayEngine().run(toy, shapes("fine"), LIMITS)

@@ -1,0 +1,163 @@
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from render3d import Mesh, Texture
+from render3d.errors import MeshError
+
+
+def faults(mesh):
+    """The counts of a report that are not zero."""
+    fields = dataclasses.asdict(mesh.check())
+    return {name: value for name, value in fields.items() if value and name not in ("vertices", "faces", "source")}
+
+
+def with_faces(mesh, faces):
+    return dataclasses.replace(mesh, faces=torch.as_tensor(faces))
+
+
+def test_a_sound_mesh(cube):
+    assert faults(cube) == {}
+    assert cube.check().watertight
+    assert str(cube.check()) == "mesh: 8 vertices, 12 faces, watertight"
+    assert torch.equal(cube.repair().faces, cube.faces)
+
+
+def test_no_faces(cube):
+    mesh = with_faces(cube, torch.zeros(0, 3, dtype=torch.long))
+    assert "no faces" in str(mesh.check())
+    assert not mesh.check().renderable
+    with pytest.raises(MeshError, match="The mesh: nothing that can be rendered is left.\nmesh: 8 vertices, 0 faces"):
+        mesh.repair()
+
+
+def test_no_vertices():
+    mesh = Mesh(torch.zeros(0, 3), torch.zeros(1, 3, dtype=torch.long))
+    assert faults(mesh) == {"out_of_range_faces": 1}
+
+
+def test_vertices_that_are_not_finite(cube):
+    vertices = cube.vertices.clone()
+    vertices[7, 1:] = torch.tensor([torch.nan, torch.inf])
+    mesh = cube.with_vertices(vertices)
+    report = mesh.check()
+    assert report.nonfinite_vertices == 1
+    assert report.nonfinite_faces == int((cube.faces == 7).any(-1).sum())
+    assert not report.renderable
+    mended = mesh.repair()
+    assert mended.vertices.isfinite().all()
+    assert len(mended.faces) == 12 - report.nonfinite_faces
+
+
+@pytest.mark.parametrize("index", [8, -1])
+def test_indices_out_of_range(cube, index):
+    faces = cube.faces.clone()
+    faces[3, 1] = index
+    mesh = with_faces(cube, faces)
+    assert faults(mesh) == {"out_of_range_faces": 1, "open_edges": 3}
+    assert not mesh.check().renderable
+    assert torch.equal(mesh.repair().faces, torch.cat([faces[:3], faces[4:]]))
+
+
+def test_faces_without_area(cube):
+    vertices = torch.cat([cube.vertices, torch.tensor([[0.5, 0.0, 0.0]])])
+    flat = torch.tensor([[0, 0, 4], [0, 8, 4]])
+    mesh = Mesh(vertices, torch.cat([cube.faces, flat]))
+    assert faults(mesh) == {"zero_area_faces": 2}
+    assert torch.equal(mesh.repair().faces, cube.faces)
+    assert mesh.repair().vertices.shape == (8, 3)
+
+
+def test_thin_faces_are_kept():
+    mesh = Mesh(torch.tensor([[0.0, 0, 0], [1, 0, 0], [0.5, 1e-5, 0]]), torch.tensor([[0, 1, 2]]))
+    assert mesh.check().zero_area_faces == 0
+
+
+def test_faces_in_one_place_by_index_or_position(cube):
+    doubled = Mesh(
+        torch.cat([cube.vertices, cube.vertices]),
+        torch.cat([cube.faces, cube.faces[:2].roll(1, -1), cube.faces[2:5].flip(-1) + 8]),
+        face_colors=torch.rand(17, 3),
+    )
+    assert faults(doubled) == {"duplicate_faces": 5, "unreferenced_vertices": 3}
+    mended = doubled.repair()
+    assert torch.equal(mended.faces, cube.faces)
+    assert torch.equal(mended.face_colors, doubled.face_colors[:12])
+
+
+def test_seams_of_a_texture_are_no_holes(cube):
+    corners = cube.faces.reshape(-1)
+    split = Mesh(cube.vertices[corners], torch.arange(36).reshape(12, 3))
+    assert faults(split) == {}
+    assert split.merged().vertices.shape == (8, 3)
+
+
+def test_open_and_crowded_edges(cube):
+    assert faults(with_faces(cube, cube.faces[1:])) == {"open_edges": 3}
+    vertices = torch.cat([cube.vertices, torch.tensor([[2.0, 2, 2]])])
+    fin = Mesh(vertices, torch.cat([cube.faces, torch.tensor([[0, 1, 8]])]))
+    assert faults(fin) == {"open_edges": 2, "crowded_edges": 1}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.booleans(), min_size=80, max_size=80), st.booleans())
+def test_winding_is_mended_however_faces_turn(flips, batched):
+    sphere = Mesh.icosphere(1)
+    turned = sphere.faces.clone()
+    flip = torch.tensor(flips)
+    turned[flip] = turned[flip][:, [0, 2, 1]]
+    mesh = with_faces(sphere, turned)
+    if batched:
+        mesh = mesh.with_vertices(torch.stack([sphere.vertices, 2 * sphere.vertices + 5]))
+    if flip.any() and not flip.all():
+        assert mesh.check().inconsistent_edges > 0
+    mended = mesh.repair()
+    assert faults(mended) == {}
+    assert torch.equal(mended.faces.sort(-1).values, sphere.faces.sort(-1).values)
+    outwards = (mended.face_normals() * mended.vertices[..., mended.faces[:, 0], :].sub(5 if batched else 0)).sum(-1)
+    assert (outwards.reshape(-1, 80)[-1] > 0).all()
+
+
+def test_inside_out_bodies_are_counted_one_by_one(cube):
+    both = Mesh(torch.cat([cube.vertices, cube.vertices + 3]), torch.cat([cube.faces, cube.faces.flip(-1) + 8]))
+    assert faults(both) == {"inside_out_bodies": 1}
+    assert faults(both.repair()) == {}
+
+
+def test_an_open_surface_keeps_the_side_of_most_of_its_faces(cube):
+    faces = cube.faces[2:].clone()
+    faces[0] = faces[0].flip(-1)
+    mended = with_faces(cube, faces).repair()
+    assert torch.equal(mended.face_normals(), with_faces(cube, cube.faces[2:]).face_normals())
+
+
+def test_what_belongs_to_vertices_stays_with_them(cube):
+    vertices = torch.cat([torch.full((1, 3), torch.nan), cube.vertices])
+    faces = torch.cat([torch.tensor([[0, 1, 2]]), cube.faces + 1])
+    values = torch.arange(9.0)[:, None]
+    colored = Mesh(vertices, faces, colors=values.expand(-1, 3)).repair()
+    assert colored.colors[:, 0].tolist() == list(range(1, 9))
+    textured = Mesh(vertices, faces, texture=Texture(torch.rand(2, 2, 3), values.expand(-1, 2))).repair()
+    assert textured.texture.uv[:, 0].tolist() == list(range(1, 9))
+
+
+def test_a_batch_is_at_fault_where_any_element_is(cube):
+    bad = cube.vertices.clone()
+    bad[3] = torch.nan
+    mesh = cube.with_vertices(torch.stack([cube.vertices, bad]))
+    assert mesh.check().nonfinite_vertices == 1
+    assert mesh.repair().vertices.shape == (2, 7, 3)
+
+
+def test_merging_keeps_what_differs(cube):
+    twice = Mesh(torch.cat([cube.vertices, cube.vertices]), torch.cat([cube.faces, cube.faces + 8]))
+    assert twice.merged().vertices.shape == (8, 3)
+    assert torch.equal(twice.merged().faces, torch.cat([cube.faces, cube.faces]))
+    colored = dataclasses.replace(twice, colors=torch.cat([torch.zeros(8, 3), torch.ones(8, 3)]))
+    assert colored.merged().vertices.shape == (16, 3)
+    assert Mesh(torch.tensor([[0.0, 0, 0], [-0.0, 0, 0]]), torch.tensor([[0, 1, 5]])).merged().faces.tolist() == [
+        [0, 0, -1]
+    ]
