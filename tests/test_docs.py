@@ -86,9 +86,9 @@ def test_every_public_name_of_the_package_is_on_an_api_page() -> None:
         "render3d.__version__"
     }
     modules = "conventions estimators fitting renderers errors metrics regularizers data spatial renderers.volumetric"
-    modules += " datasets datasets.shapes"
-    generation = "engine job layout layouts local protocols ray rendered run"
-    modules += "".join(f" datasets.generation.{part}" for part in generation.split())
+    modules += " datasets datasets.collections"
+    generation = "engine job local protocols ray rendered run"
+    modules += "".join(f" datasets.view_sets.write.{part}" for part in generation.split())
     parts = {f"render3d.{module}.{name}" for module in modules.split() for name in exported(module)}
     there = [thing(name) for name in found]
     missing = {name for name in top | parts if name not in found and all(thing(name) is not one for one in there)}

@@ -118,7 +118,8 @@ def test_an_installed_package_is_imported_from_anywhere(places: dict[str, Path],
 
 
 def test_an_installed_package_claims_no_other_name(installed: Path, tmp_path: Path) -> None:
-    done = run_python("import models", tmp_path, installed)
+    without_the_checkout = f"sys.path = [place for place in sys.path if place != {str(ROOT)!r}]"
+    done = run_python(f"{without_the_checkout}; import models", tmp_path, installed)
     assert "No module named 'models'" in done.stderr
 
 

@@ -49,6 +49,9 @@ def reinforce(samples: int = 16, scale: Length = 0.02) -> Estimator:
 def leave_one_out(samples: int = 16, scale: Length = 0.02) -> Estimator:
     """Multi-sample REINFORCE with a leave-one-out baseline (supplement A.5).
 
+    Source: Mnih and Rezende, "Variational inference for Monte Carlo objectives", 2016; Kool, van Hoof and Welling, "Buy
+    4 REINFORCE samples, get a baseline for free!", 2019.
+
     Args:
         samples: K >= 2 noisy realisations of the mesh, each rendered once.
         scale: Standard deviation of the noise. About the size of a pixel on the surface is a good start: `Pixels(1.0)`,
@@ -68,6 +71,8 @@ def antithetic(samples: int = 16, scale: Length = 0.02) -> Estimator:
 
 def control_variate(renderer: Renderer | None, samples: int = 16, scale: Length = 0.02) -> Estimator:
     """`leave_one_out` on what a differentiable renderer leaves unexplained of the black box; see `ControlVariate`.
+
+    Source: Gu et al., "MuProp", 2016; Grathwohl et al., "Backpropagation through the void", 2018.
 
     Args:
         renderer: The differentiable one. None, or one without gradients: `leave_one_out` with a warning, so that code
@@ -92,6 +97,10 @@ def local_credit(samples: int = 16, scale: Length = _ONE_PIXEL, along: Along = "
 
     Each view draws noise of its own.
 
+    Source: Deliot, Heitz and Belcour, "Transforming a non-differentiable rasterizer into a differentiable one with
+    stochastic gradient estimation", I3D 2024, arXiv 2404.09758, who published local credit in screen space first, with
+    two renders a step. See `Rings` for what differs.
+
     Args:
         samples: K >= 2 noisy realisations of the mesh for each view, each rendered once.
         scale: Standard deviation of the noise.
@@ -104,6 +113,9 @@ def local_credit(samples: int = 16, scale: Length = _ONE_PIXEL, along: Along = "
 
 def local_regression(samples: int = 32, scale: Length = _ONE_PIXEL, along: Along = "normals") -> Estimator:
     """`local_credit`, with the noise of a vertex's neighbours regressed out; its bias is of order 1/K.
+
+    Source: Deliot, Heitz and Belcour 2024 for locality, as in `local_credit`; Berahas et al. 2022 for gradients by
+    linear interpolation, as in `Regression`.
 
     Arguments as in `local_credit`. It takes more samples than a vertex and its neighbours have coordinates to pay: some
     seven along normals, twenty-one along axes.

@@ -54,6 +54,10 @@ class Smoothed(nn.Module):
 
     Under ``torch.no_grad()`` and after ``.eval()`` it is one sharp rendering without noise.
 
+    Source: Berthet et al., "Learning with differentiable perturbed optimizers", 2020, for the mean under noise in the
+    place of a piecewise constant function; Le Lidec et al., "Differentiable rendering with perturbed optimizers", 2021,
+    for rasterisers, with noise inside of them.
+
     ``rgb`` and ``alpha`` are means, ``depth`` and ``normal`` means weighted by alpha. Gradients reach vertices, poses
     and intrinsics; and colours, textures and the tensors of a `render3d.Shading`, exactly, where the black box tells
     which face a pixel shows, as `OpenGL` does (elsewhere they are an error). A second derivative is an error of

@@ -58,6 +58,11 @@ class Rings:
 
     Faces that reach behind the near plane have no box: their vertices are credited with the whole picture.
 
+    Source: Deliot, Heitz and Belcour, "Transforming a non-differentiable rasterizer into a differentiable one with
+    stochastic gradient estimation", I3D 2024, arXiv 2404.09758, published first that a pixel need be credited only to
+    the few parameters that contribute to it. They list these by ID buffers, in two renders a step. New here are boxes
+    over all K samples, which keep the gradient unbiased, and their sums by summed-area tables.
+
     Attributes:
         rings: How many rings of faces change when a vertex moves. By default what the renderer says of itself
             (`render3d.renderers.Capabilities`): one, or two where smooth normals are lit. Where it says that any pixel
