@@ -7,16 +7,16 @@ Render3DError
 ├── CapabilityError               a renderer or estimator was asked for what it lacks
 ├── GradientError(RuntimeError)   a gradient was asked for and none would come
 ├── GraphicsError(RuntimeError)   no usable OpenGL, or a context used where it must not be
-├── BackEndError(RuntimeError)    the library behind a back end is missing, broken, or lacks a device it needs
+├── RendererError(RuntimeError)   the library behind a renderer is missing, broken, or lacks a device it needs
 ├── MeshError(ValueError)         a mesh, or the file it came from, that cannot be used
 ├── VolumeError(ValueError)       a volume, or the file it came from, that cannot be used
 ├── TransformError(ValueError)    a spatial transform that cannot be applied or inverted
 ├── DatasetError(ValueError)      data on disk or settings of a dataset that cannot be used
 ├── GenerationError(RuntimeError) making pictures of a collection cannot start or go on
 ├── ModelError(ValueError)        a generative model, or what it was given, that does not fit
-├── ViewsError(ValueError)        posed images on disk that cannot be read or written
+├── ViewSetError(ValueError)      a view set on disk that cannot be read or written
 ├── FitError(RuntimeError)        a fit that cannot start or go on
-├── ComparisonError(RuntimeError) a comparison of back ends that cannot start or go on
+├── ComparisonError(RuntimeError) a comparison of renderers that cannot start or go on
 └── TrainingError(RuntimeError)   a training run that cannot start or go on
 """
 
@@ -50,7 +50,7 @@ class GraphicsError(Render3DError, RuntimeError):
 
 
 class RendererError(Render3DError, RuntimeError):
-    """The library behind a back end is missing, broken, or lacks a device that it needs."""
+    """The library behind a renderer is missing, broken, or lacks a device that it needs."""
 
 
 class MeshError(Render3DError, ValueError):
@@ -78,7 +78,7 @@ class ModelError(Render3DError, ValueError):
 
 
 class ViewSetError(Render3DError, ValueError):
-    """Posed images on disk that cannot be read or written."""
+    """A view set on disk that cannot be read or written."""
 
 
 class FitError(Render3DError, RuntimeError):
@@ -86,7 +86,7 @@ class FitError(Render3DError, RuntimeError):
 
 
 class ComparisonError(Render3DError, RuntimeError):
-    """A comparison of back ends cannot start or go on."""
+    """A comparison of renderers cannot start or go on."""
 
 
 class TrainingError(Render3DError, RuntimeError):

@@ -37,7 +37,7 @@ class Library:
         """Import it with its parts.
 
         Raises:
-            BackEndError: It is not installed, was built for another torch, or fails when it is imported; the message
+            RendererError: It is not installed, was built for another torch, or fails when it is imported; the message
                 says which, and what to do.
         """
         if not self.is_installed:

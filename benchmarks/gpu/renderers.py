@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.gpu.results import Recorder, described
 from render3d import Cameras, Mesh
-from render3d.errors import BackEndError
+from render3d.errors import RendererError
 from render3d.optional import KAOLIN, NVDIFFRAST, PYTORCH3D, Library
 from render3d.renderers import Kaolin, Nvdiffrast, OpenGL, PyTorch3D, Renderer
 
@@ -36,7 +36,7 @@ def _problem_of(library: Library | None, make: Callable[[], Renderer], device: s
         return f"{library.name} is not installed"
     try:
         make()(Mesh.icosphere(1).to(device), Cameras.sphere(1, 3.0, image_size=(32, 32)).to(device))
-    except BackEndError as error:
+    except RendererError as error:
         return str(error)
     except Exception as error:  # a broken library may raise anything
         return described(error)

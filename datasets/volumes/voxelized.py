@@ -84,7 +84,7 @@ class VoxelizedCollection(VolumeDataset):
             What was left out, and why.
 
         Raises:
-            BackEndError: Workers cannot start.
+            RendererError: Workers cannot start.
             DatasetError: The cache cannot be written to; what is in it stays.
         """
         from render3d.datasets.view_sets.write.local import LocalEngine

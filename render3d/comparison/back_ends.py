@@ -64,7 +64,7 @@ def make_renderer(name: str) -> Renderer:
 
     Raises:
         CapabilityError: No such renderer, or a network that has not learnt anything.
-        BackEndError: What stands behind it is missing or broken.
+        RendererError: What stands behind it is missing or broken.
     """
     made = renderer_by_name(name)
     check_trained(made, name)

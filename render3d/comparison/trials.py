@@ -11,7 +11,7 @@ def memory_of(action: Callable[..., object], *arguments: object) -> float:
     """MiB, as `peak_memory`.
 
     Raises:
-        BackEndError: The process ended. A library that aborts would have taken this process, and all that others have
+        RendererError: The process ended. A library that aborts would have taken this process, and all that others have
             found, with it.
     """
     try:

@@ -94,7 +94,7 @@ def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None,
         None for files without an alpha channel. A greyscale file is a mask: its values are the alpha, as they are.
 
     Raises:
-        ViewsError: A file that is missing, no image, truncated, or larger than Pillow thinks safe.
+        ViewSetError: A file that is missing, no image, truncated, or larger than Pillow thinks safe.
     """
     mode, pixels = _read_pixels(path, content)
     if mode not in ("RGB", "RGBA"):
@@ -114,7 +114,7 @@ def read_depth(path: Path, unit: float, content: bytes | None = None) -> Tensor:
     """Depths ``[1, H, W]`` float32 in scene units, from multiples of ``unit``: the inverse of `depth_pixels`.
 
     Raises:
-        ViewsError: As `read_image`, or no grey image of 16 bits.
+        ViewSetError: As `read_image`, or no grey image of 16 bits.
     """
     mode, pixels = _read_pixels(path, content)
     if not mode.startswith("I"):
@@ -126,7 +126,7 @@ def read_normal(path: Path, content: bytes | None = None) -> Tensor:
     """Unit normals ``[3, H, W]`` float32, 0 where nothing is: the inverse of `normal_pixels` up to rounding.
 
     Raises:
-        ViewsError: As `read_image`, or no image of three channels.
+        ViewSetError: As `read_image`, or no image of three channels.
     """
     mode, pixels = _read_pixels(path, content)
     if mode not in ("RGB", "RGBA"):
@@ -139,7 +139,7 @@ def read_size(path: Path, content: bytes) -> tuple[int, int]:
     """``(height, width)`` of an image whose pixels are not read.
 
     Raises:
-        ViewsError: No image.
+        ViewSetError: No image.
     """
     try:
         with Image.open(io.BytesIO(content)) as image:

@@ -12,7 +12,7 @@ def load_for_cuda(library: Library, device: torch.device) -> ModuleType:
     """The library, imported, for tensors on ``device``.
 
     Raises:
-        BackEndError: It is not installed, was built for another torch, or fails when it is imported; torch finds no
+        RendererError: It is not installed, was built for another torch, or fails when it is imported; torch finds no
             CUDA device; or the tensors are not on one.
     """
     found = library.load()

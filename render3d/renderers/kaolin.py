@@ -69,7 +69,7 @@ class Kaolin:
             or cameras that require one is then a `GradientError`.
 
     Raises:
-        BackEndError: When called: Kaolin is not installed, was built for another torch or fails on import; no CUDA
+        RendererError: When called: Kaolin is not installed, was built for another torch or fails on import; no CUDA
             device; a scene elsewhere.
         CapabilityError: When called: a face that reaches through near or far, seen or not. Kaolin does not clip. Faces
             that lie wholly outside near and far are left out.

@@ -43,7 +43,7 @@ class Nvdiffrast:
             each leaves out other faces.
 
     Raises:
-        BackEndError: When called: nvdiffrast is not installed, was built for another torch or fails on import; no CUDA
+        RendererError: When called: nvdiffrast is not installed, was built for another torch or fails on import; no CUDA
             device; a scene elsewhere.
 
     Differentiable in vertices, colours, textures, lights, poses and intrinsics. Not differentiable: ``face_index``;

@@ -68,7 +68,7 @@ class PyTorch3D:
             error for vertices and cameras that require one.
 
     Raises:
-        BackEndError: When first called: PyTorch3D is not installed, broken or built for another torch.
+        RendererError: When first called: PyTorch3D is not installed, broken or built for another torch.
 
     Differentiable in vertices, cameras, colours, textures and lights; ``face_index`` is not. Gradients of soft edges
     are those of the blurred image, with few of whose pixels faces of more than ``faces_per_pixel`` take part.

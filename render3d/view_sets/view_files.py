@@ -28,7 +28,7 @@ def view_files(cameras: Cameras, rendering: Rendering, *, renderer: str | None =
         renderer: What made the images, for the record.
 
     Raises:
-        ViewsError: More than one leading dimension, or no alpha.
+        ViewSetError: More than one leading dimension, or no alpha.
     """
     if cameras.batch_shape or rendering.leading_shape != cameras.leading_shape or "alpha" not in rendering.outputs:
         raise ViewSetError(

@@ -66,7 +66,7 @@ class ViewSet:
         """Views to learn from and ``held_out`` others, spread evenly over the order they are in.
 
         Raises:
-            ViewsError: Nothing would be left on one of the sides.
+            ViewSetError: Nothing would be left on one of the sides.
         """
         if not 0 < held_out < len(self):
             raise ViewSetError(
@@ -97,7 +97,7 @@ def write_views(folder: str | Path, cameras: Cameras, rendering: Rendering, *, r
         The path of ``transforms.json``.
 
     Raises:
-        ViewsError: More than one leading dimension, or no alpha.
+        ViewSetError: More than one leading dimension, or no alpha.
         OSError: The disk is full, or the folder cannot be written to.
     """
     folder = Path(folder)
@@ -119,7 +119,7 @@ def read_views(path: str | Path) -> ViewSet:
     Colours are kept as they are stored, decoded to linear light, where every frame has them.
 
     Raises:
-        ViewsError: Whatever is wrong, with the file, the frame and the field: nothing there, broken JSON, a field
+        ViewSetError: Whatever is wrong, with the file, the frame and the field: nothing there, broken JSON, a field
             missing, a pose that is not rigid, distortion, ``near >= far``, a path that leaves the folder, an image that
             is missing, unreadable or of another size than its camera, no silhouette.
     """
@@ -148,7 +148,7 @@ def read_cameras(path: str | Path) -> Cameras:
         path: As in `read_views`; the file must tell the size of its images.
 
     Raises:
-        ViewsError: As `read_views`, or no size.
+        ViewSetError: As `read_views`, or no size.
     """
     path = Path(path)
     path = path / TRANSFORMS if path.is_dir() else path
@@ -163,7 +163,7 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
         transforms: Its content, with the size of images.
 
     Raises:
-        ViewsError: As `read_views`, or no size.
+        ViewSetError: As `read_views`, or no size.
     """
     frame = _frames(source, transforms)[0]
     height, width = (transforms.get(side, frame.get(side)) for side in ("h", "w"))

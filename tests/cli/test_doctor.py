@@ -91,10 +91,10 @@ def test_an_optional_back_end_that_works_needs_no_advice(monkeypatch: pytest.Mon
 
 
 def test_mitsuba_is_told_with_its_llvm_and_others_with_their_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([(0, "/usr/lib/libLLVM-19.so\n", ""), (1, "", "BackEndError: no LLVM of version 17 or newer\n")])
+    answers = iter([(0, "/usr/lib/libLLVM-19.so\n", ""), (1, "", "RendererError: no LLVM of version 17 or newer\n")])
     monkeypatch.setattr(module, "_run_python", lambda code: subprocess.CompletedProcess([], *next(answers)))
     assert module._needs(MITSUBA) == "; LLVM: /usr/lib/libLLVM-19.so"
-    assert module._needs(MITSUBA) == "; LLVM: BackEndError: no LLVM of version 17 or newer"
+    assert module._needs(MITSUBA) == "; LLVM: RendererError: no LLVM of version 17 or newer"
     assert module._needs(KAOLIN) == "; it renders on CUDA devices alone"
     assert module._needs(PYTORCH3D) == ""
 

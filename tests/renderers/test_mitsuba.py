@@ -315,7 +315,7 @@ def render_in_another_process(folder: Path, **environment: str) -> str:
         "assert r3.renderers.Mitsuba().capabilities.outputs\n"
         "try:\n"
         "    r3.renderers.Mitsuba(variant='llvm_ad_rgb')(r3.Mesh.icosphere(1), r3.Cameras.look_at((0.0, 0.0, 3.0)))\n"
-        "except r3.errors.BackEndError as error:\n"
+        "except r3.errors.RendererError as error:\n"
         "    print(error)\n"
     )
     path = os.pathsep.join([str(folder), *(entry for entry in sys.path if entry)])

@@ -49,7 +49,7 @@ class GuardedProcess:
         """Do the job for a shape; whatever becomes of the process, there is an outcome.
 
         Raises:
-            BackEndError: No process can be started.
+            RendererError: No process can be started.
             CancelledError: The process was closed meanwhile, by another thread.
         """
         for _ in range(_MOST_STARTS):

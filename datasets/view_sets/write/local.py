@@ -36,7 +36,7 @@ class LocalEngine:
         """As `Engine.run`; each worker has one shape at a time.
 
         Raises:
-            BackEndError: Workers cannot start.
+            RendererError: Workers cannot start.
         """
         count = min(self.workers or _cores(), len(shapes))
         processes = [GuardedProcess(job, limits, threads=max(1, _cores() // count)) for _ in range(count)]

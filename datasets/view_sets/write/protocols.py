@@ -149,7 +149,7 @@ class Given:
         transforms: The content of a ``transforms.json``, see `render3d.view_sets.view_files.camera_transforms`.
 
     Raises:
-        ViewsError: They are no cameras.
+        ViewSetError: They are no cameras.
     """
 
     name: ClassVar[str] = "given"
@@ -163,7 +163,7 @@ class Given:
         """Those of a ``transforms.json``.
 
         Raises:
-            ViewsError: As `render3d.view_sets.read_cameras`.
+            ViewSetError: As `render3d.view_sets.read_cameras`.
         """
         return cls.of(read_cameras(path))
 

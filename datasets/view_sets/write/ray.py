@@ -57,7 +57,7 @@ class RayEngine:
         """As `Engine.run`; each worker has one shape at a time, and gets the next when an outcome is asked for.
 
         Raises:
-            BackEndError: There is no Ray, no cluster at the address, or a worker cannot do its work on its machine.
+            RendererError: There is no Ray, no cluster at the address, or a worker cannot do its work on its machine.
         """
         return self._run(RAY.load(), job, shapes, limits)
 

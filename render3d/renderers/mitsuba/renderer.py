@@ -44,7 +44,7 @@ class Mitsuba:
     The current variant of ``import mitsuba`` is left as it was found; if it was not set, this one is set.
 
     Raises:
-        BackEndError: When first called: Mitsuba is not installed or broken, or lacks the LLVM or the GPU that the
+        RendererError: When first called: Mitsuba is not installed or broken, or lacks the LLVM or the GPU that the
             variant needs.
     """
 

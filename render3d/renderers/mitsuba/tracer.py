@@ -24,7 +24,7 @@ def shared_tracer(variant: Variant) -> "Tracer":
     """The tracer of this process for a variant.
 
     Raises:
-        BackEndError: As `render3d.renderers.mitsuba.variants.load`.
+        RendererError: As `render3d.renderers.mitsuba.variants.load`.
     """
     return Tracer(variant)
 

@@ -63,7 +63,7 @@ def load(variant: Variant) -> ModuleType:
     """Import the module of a variant, without making it the current one.
 
     Raises:
-        BackEndError: Mitsuba is not installed or broken, or lacks the LLVM or the GPU that this variant needs.
+        RendererError: Mitsuba is not installed or broken, or lacks the LLVM or the GPU that this variant needs.
     """
     MITSUBA.load()
     module = f"mitsuba.{variant}"
@@ -97,7 +97,7 @@ def usable_llvm() -> str:
     """The path of the LLVM that ``llvm_ad_rgb`` is to use: the one that ``DRJIT_LIBLLVM_PATH`` names, or the newest.
 
     Raises:
-        BackEndError: There is none, or none that Mitsuba would survive.
+        RendererError: There is none, or none that Mitsuba would survive.
     """
     return _usable_llvm(os.environ.get(_NAMED_BY, ""))
 

@@ -33,7 +33,7 @@ class PyTorch3DVolumes:
         points: Points on a ray, in the sphere round the cube.
 
     Raises:
-        BackEndError: When first called: PyTorch3D is not installed, broken or built for another torch.
+        RendererError: When first called: PyTorch3D is not installed, broken or built for another torch.
         ValueError: Fewer than two points.
 
     Differentiable in values; of poses as far as the points move with them.
