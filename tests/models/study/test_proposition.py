@@ -213,7 +213,7 @@ def test_from_the_posterior_to_a_wrong_law_the_errors_of_one_step_grow_in_propor
 
 def test_the_figure_shows_what_its_page_says() -> None:
     pytest.importorskip("matplotlib")
-    script = Path(__file__).resolve().parents[2] / "docs" / "figures" / "proposition.py"
+    script = Path(__file__).resolve().parents[3] / "docs" / "figures" / "proposition.py"
     epsilon, worst, settled, mean = script_curves(script, "of_quality", np.linspace(0, 1, 11))
     assert np.allclose(np.diff(mean, 2), 0) and np.allclose(np.diff(worst, 2), 0)
     assert np.abs(np.diff(settled, 2)).max() > 1e-3

@@ -19,7 +19,7 @@ from render3d.datasets.view_sets.write.guarded import GuardedProcess
 from render3d.datasets.view_sets.write.local import LocalEngine
 from render3d.errors import DatasetError, RendererError
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 LONG = 600.0  # seconds; nothing here may wait so long
 LIMITS = Limits(seconds=6, memory=2**30)
 

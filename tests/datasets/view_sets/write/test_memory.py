@@ -14,7 +14,7 @@ from render3d.datasets.view_sets.write.memory import MemoryLog, WorkerMemory
 from render3d.datasets.view_sets.write.protocols import Sphere
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 OBJECTS = 48
 MESH_MIB = 2.34  # an icosphere of 81,920 faces: three int64 a face, three float32 a vertex
 ALLOWED = 50.0  # MiB: half of what would be held if meshes were kept; allocators alone may make a part of it

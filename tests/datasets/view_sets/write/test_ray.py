@@ -30,7 +30,7 @@ from render3d.optional import Library
 
 ray = pytest.importorskip("ray")
 Cluster = pytest.importorskip("ray.cluster_utils").Cluster
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 LONG = 600.0  # seconds; nothing here may wait so long
 LIMITS = Limits(seconds=5.0, memory=2**30)
 

@@ -22,7 +22,7 @@ from render3d.datasets.view_sets.write.run import generate
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import GenerationError
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(
