@@ -14,7 +14,6 @@ from benchmarks.findings import Cell
 from benchmarks.gradients.scene import Scene, ball
 from render3d.estimators import (
     Antithetic,
-    Correlated,
     Estimator,
     Gaussian,
     LeaveOneOut,
@@ -47,12 +46,6 @@ def antithetic_normals(samples: int, scale: float) -> Estimator:
     return Estimator(samples=samples, noise=noise, support=Rings(), signal=Paired())
 
 
-def correlated_normals(samples: int, scale: float) -> Estimator:
-    """Local credit of noise along normals that neighbours share."""
-    noise = Correlated(noise=Gaussian(scale=scale, along="normals", per_view=True), smoothness=0.3)
-    return Estimator(samples=samples, noise=noise, support=Rings(), signal=LeaveOneOut())
-
-
 SWEPT: Mapping[str, Make] = {
     "leave_one_out": leave_one_out,
     "local, noise shared by views": shared_rings,
@@ -67,13 +60,8 @@ ALL: Mapping[str, Make] = {
     "antithetic": antithetic,
     "spsa": spsa,
     "local antithetic, normals": antithetic_normals,
-    "local, correlated normals": correlated_normals,
 }
-CHECKED: Mapping[str, Make] = {
-    **SWEPT,
-    "local antithetic, normals": antithetic_normals,
-    "local, correlated normals": correlated_normals,
-}
+CHECKED: Mapping[str, Make] = {**SWEPT, "local antithetic, normals": antithetic_normals}
 _REFERENCE_SAMPLES = 16
 
 

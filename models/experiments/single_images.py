@@ -14,7 +14,7 @@ from render3d.models.experiments.base import check_counts
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.likelihoods import GaussianLikelihood
 from render3d.models.parts.readers import GridReader, NoReader
-from render3d.models.parts.sampled import GradientName, SampledRendering
+from render3d.models.parts.sampled import SampledRendering, estimator_of
 from render3d.models.parts.sequential import Posterior, SequentialModel
 from render3d.models.parts.turn_search import TurnSearch
 from render3d.models.parts.writers import MeshWriter
@@ -32,7 +32,8 @@ class SingleImages:
     Attributes:
         renderer: What renders the meshes, in the light of the pictures: a name as of
             `render3d.renderers.registry.renderer_by_name`.
-        gradient: How the way back through it is had; see `SampledRendering`.
+        gradient: Estimates the gradient through it: local_credit, leave_one_out or another estimator, module:Name for
+            one of your own, vimco, or none; see `SampledRendering`.
         orientation: ``"searched"`` for, as a latent variable of its own (`TurnSearch`), or a function ``"of_state"``.
         samples: K. The paper does not say.
         noise: Of the vertices, pixels. The paper: "small".
@@ -45,11 +46,11 @@ class SingleImages:
         glimpse: Pixels along each side of what f_r sees at a step.
 
     Raises:
-        ModelError: A number out of its range.
+        ModelError: A number out of its range, or an unknown gradient.
     """
 
     renderer: str = "opengl"
-    gradient: GradientName = "local_credit"
+    gradient: str = "local_credit"
     orientation: OrientationKind = "searched"
     samples: int = 4
     noise: float = 0.5
@@ -65,6 +66,7 @@ class SingleImages:
         check_counts(self, "steps", "latents", "state", "hidden", "features", "glimpse")
         if self.orientation not in ("searched", "of_state"):
             raise ModelError(f"orientation must be 'searched' or 'of_state'; got {self.orientation!r}.")
+        estimator_of(self.gradient, self.samples, self.noise)  # raises, if there is none
 
     @property
     def can_be_graphed(self) -> bool:

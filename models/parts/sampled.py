@@ -1,13 +1,13 @@
 """Pictures of inferred meshes by any renderer, with a gradient that is an argument."""
 
-from typing import Literal, NamedTuple, final, get_args
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 from render3d.cameras import Cameras
-from render3d.errors import ModelError
-from render3d.estimators import Gaussian, Pixels, estimator_by_name, expected_loss, multi_sample_bound
+from render3d.errors import CapabilityError, ModelError
+from render3d.estimators import Estimator, Gaussian, Pixels, estimator_by_name, expected_loss, multi_sample_bound
 from render3d.images import Rendering
 from render3d.models.parts.batch import Inferred
 from render3d.models.parts.likelihoods import Likelihood
@@ -17,9 +17,7 @@ from render3d.randomness import Key
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh
 
-GradientName = Literal["local_credit", "leave_one_out", "vimco", "none"]
-GRADIENTS: tuple[GradientName, ...] = get_args(GradientName)
-
+_NO_ESTIMATOR = ("vimco", "none")
 _OUTPUTS = ("rgb",)
 _OF_TURNS = 1
 
@@ -43,7 +41,7 @@ class SampledRendering(nn.Module):
     """Pictures of a mesh in an inferred orientation (supplement A.5), compared pixel by pixel.
 
     For a black box, each mesh is rendered in K noisy realisations, and what autograd gets is an estimate. What is
-    maximised is ``E log p(x given noisy mesh)`` for ``"local_credit"`` and ``"leave_one_out"``, and
+    maximised is ``E log p(x given noisy mesh)`` for an estimator such as ``"local_credit"`` or ``"leave_one_out"``, and
     ``log E p(x given noisy mesh)``, bounded by K samples, for ``"vimco"``. Without autograd it is one sharp picture.
     Colours get exact gradients where the renderer tells which face a pixel shows, as `OpenGL` does.
 
@@ -55,7 +53,8 @@ class SampledRendering(nn.Module):
         renderer: Any renderer of meshes.
         cameras: ``[views]``, those of all observations; constants.
         state: Size of the state.
-        gradient: ``"none"`` is for renderers with a gradient of their own.
+        gradient: The name of an estimator as of `render3d.estimators.estimator_by_name`; or ``"vimco"``; or
+            ``"none"``, for renderers with a gradient of their own.
         samples: K.
         noise: Its standard deviation in pixels, at each vertex.
         search: Finds orientations; None where they are a linear function of the state.
@@ -72,7 +71,7 @@ class SampledRendering(nn.Module):
         cameras: Cameras,
         state: int,
         *,
-        gradient: GradientName = "local_credit",
+        gradient: str = "local_credit",
         samples: int = 8,
         noise: float = 0.5,
         search: TurnSearch | None = None,
@@ -83,9 +82,7 @@ class SampledRendering(nn.Module):
         self.renderer, self.gradient, self.samples = renderer, gradient, samples
         self.cameras = cameras.detach()
         self.noise = Gaussian(scale=Pixels(noise))
-        self.estimator = None
-        if gradient in ("local_credit", "leave_one_out"):
-            self.estimator = estimator_by_name(gradient, samples, Pixels(noise))
+        self.estimator = estimator_of(gradient, samples, noise)
         self.search, self.search_renderer = search, search_renderer or renderer
         self.turn = nn.Linear(state, 6) if search is None else None
 
@@ -168,9 +165,22 @@ class SampledRendering(nn.Module):
         return -loss
 
 
+def estimator_of(gradient: str, samples: int, noise: float) -> Estimator | None:
+    """Make the estimator of a gradient by its name, with noise in pixels; None for those that need none.
+
+    Raises:
+        ModelError: There is no such gradient.
+        ValueError: Too few samples, or a noise that is not positive.
+    """
+    if gradient in _NO_ESTIMATOR:
+        return None
+    try:
+        return estimator_by_name(gradient, samples, Pixels(noise))
+    except CapabilityError as error:
+        raise ModelError(f"gradient must be {' or '.join(_NO_ESTIMATOR)}, or an estimator. {error}") from error
+
+
 def _check(renderer: Renderer, cameras: Cameras, gradient: str) -> None:
-    if gradient not in GRADIENTS:
-        raise ModelError(f"gradient must be one of {', '.join(map(repr, GRADIENTS))}; got {gradient!r}.")
     able = renderer.capabilities
     if Mesh not in able.scenes:
         raise ModelError(f"The renderer must render meshes, and {able.name} does not. Take one such as OpenGL.")

@@ -9,7 +9,6 @@ become credit). Three ways to use their parts: `Smoothed`, which is a renderer, 
 from render3d.estimators.bound import multi_sample_bound as multi_sample_bound
 from render3d.estimators.checks import GradientCheck as GradientCheck
 from render3d.estimators.checks import check_gradient as check_gradient
-from render3d.estimators.correlated import Correlated as Correlated
 from render3d.estimators.estimator import Estimator as Estimator
 from render3d.estimators.expected import expected_loss as expected_loss
 from render3d.estimators.noise import Antithetic as Antithetic
@@ -17,8 +16,9 @@ from render3d.estimators.noise import Draw as Draw
 from render3d.estimators.noise import Gaussian as Gaussian
 from render3d.estimators.noise import Noise as Noise
 from render3d.estimators.noise import Pixels as Pixels
+from render3d.estimators.noise import VertexNoise as VertexNoise
 from render3d.estimators.noisy import Noisy as Noisy
-from render3d.estimators.presets import EstimatorName as EstimatorName
+from render3d.estimators.presets import ESTIMATORS as ESTIMATORS
 from render3d.estimators.presets import NoControlVariateWarning as NoControlVariateWarning
 from render3d.estimators.presets import antithetic as antithetic
 from render3d.estimators.presets import central_difference as central_difference

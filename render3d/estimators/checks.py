@@ -11,8 +11,7 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.expected import PixelLoss, expected_loss
-from render3d.estimators.noisy import Noisy
-from render3d.estimators.perturbation import render_views
+from render3d.estimators.perturbation import noisy_of, render_views
 from render3d.estimators.smoothed import Smoothed
 from render3d.images import Rendering
 from render3d.randomness import Key, as_key
@@ -232,13 +231,10 @@ class _Check:
     def share(self, key: Key) -> float:
         """How many of the pixels a vertex is credited with: the credit of ones."""
         outputs = ("alpha",) if self.pixel_loss is None else ("rgb", "alpha")
-        estimator, able = self.estimator, self.renderer.renderer.capabilities
-        with torch.no_grad():
-            draw = estimator.noise.draw(key, estimator.samples, self.mesh, self.cameras)
-            noisy = Noisy(self.mesh, self.cameras, draw, able.name, able.reach_of(outputs))
-            batch = torch.broadcast_shapes(self.mesh.batch_shape, self.cameras.batch_shape)  # type: ignore[no-untyped-call]
-            ones = torch.ones(estimator.samples, *batch, self.cameras.views, *self.cameras.image_size)
-            return estimator.share(noisy, ones.to(self.mesh.vertices))
+        noisy = noisy_of(self.renderer.renderer, self.mesh, self.cameras, outputs, self.estimator, key)
+        batch = torch.broadcast_shapes(self.mesh.batch_shape, self.cameras.batch_shape)  # type: ignore[no-untyped-call]
+        ones = torch.ones(self.estimator.samples, *batch, self.cameras.views, *self.cameras.image_size)
+        return self.estimator.share(noisy, ones.to(self.mesh.vertices))
 
     def losses(self, rendering: Rendering) -> Tensor:
         """One number a pixel, ``[..., views, H, W]``."""

@@ -6,8 +6,7 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
-from render3d.estimators.correlated import Correlated
-from render3d.estimators.noise import Antithetic, Gaussian, Noise, Pixels
+from render3d.estimators.noise import Noise
 from render3d.estimators.noisy import Noisy
 from render3d.estimators.signal import Signal
 from render3d.estimators.support import Support
@@ -53,8 +52,11 @@ class Estimator:
             losses: ``[K, *batch, views, H, W]``, one number a pixel; the objective is their sum.
             noisy: What was rendered.
         """
-        credit = self.support.collect(self.signal.advantages(losses), noisy).to(noisy.draw.score.dtype)
-        return noisy.draw.world_gradient(self.signal.gradient(credit, noisy.draw, noisy.faces))
+        return noisy.draw.world_gradient(self.signal.gradient(self.credit(losses, noisy), noisy.draw, noisy.faces))
+
+    def credit(self, losses: Tensor, noisy: Noisy) -> Tensor:
+        """The credit ``[K, *batch, views, V or 1]`` of each sample and vertex; arguments as in `gradient`."""
+        return self.support.collect(self.signal.advantages(losses), noisy).to(noisy.draw.score.dtype)
 
     def share(self, noisy: Noisy, losses: Tensor) -> float:
         """How many of the pixels of losses of this shape a vertex is credited with, on average: the credit of ones."""
@@ -63,20 +65,4 @@ class Estimator:
 
     def scaled(self, factor: float) -> Self:
         """The same with noise of ``factor`` times the scale: how noise is annealed, step by step."""
-        return dataclasses.replace(self, noise=_scaled(self.noise, factor))
-
-
-def _scaled(noise: Noise, factor: float) -> Noise:
-    if isinstance(noise, Antithetic):
-        return Antithetic(_scaled(noise.noise, factor))
-    if isinstance(noise, Correlated):
-        return Correlated(noise=_scaled_gaussian(noise.noise, factor), smoothness=noise.smoothness)
-    if not isinstance(noise, Gaussian):
-        raise TypeError(f"{type(noise).__name__} has no scale that is known here; replace the noise itself.")
-    return _scaled_gaussian(noise, factor)
-
-
-def _scaled_gaussian(noise: Gaussian, factor: float) -> Gaussian:
-    scale = noise.scale
-    longer = Pixels(scale.number * factor) if isinstance(scale, Pixels) else scale * factor
-    return dataclasses.replace(noise, scale=longer)
+        return dataclasses.replace(self, noise=self.noise.scaled(factor))

@@ -1,9 +1,9 @@
 """Noise: what is perturbed, by which law, and how much."""
 
+import abc
 import dataclasses
-import itertools
 import math
-from typing import ClassVar, Literal, Protocol, final
+from typing import ClassVar, Literal, Self, final
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ class Pixels:
 
     number: float
 
+    def __mul__(self, factor: float) -> "Pixels":
+        return Pixels(self.number * factor)
+
 
 Length = float | Pixels
 """Scene units, or `Pixels`."""
@@ -42,15 +45,12 @@ class Draw:
         scale: ``[*batch, W, V or 1, 1]``: scene units for one unit of a coordinate; any dimension may be 1.
         directions: ``[*batch, W, V or 1, d, 3]`` orthonormal, world axes, any leading dimension may be 1; or None where
             the coordinates are along those axes.
-        own: What the displacements of all other vertices do not tell of each: its coordinates less their mean given
-            those; same shape. None where vertices are independent, and all of a displacement is its own.
     """
 
     coordinates: Tensor
     score: Tensor
     scale: Tensor
     directions: Tensor | None = None
-    own: Tensor | None = None
 
     @property
     def displacements(self) -> Tensor:
@@ -64,20 +64,6 @@ class Draw:
         ends = torch.stack(self.coordinates.aminmax(dim=0))
         return dataclasses.replace(self, coordinates=ends)
 
-    def exchanged(self) -> "Draw":
-        """Samples between which a vertex lies, too, if its own parts are exchanged between samples or mirrored pairs.
-
-        All others stay. They are the corners of a box in the coordinates: the extremes of what the others tell of the
-        vertex, and those of what is its own, added.
-        """
-        if self.own is None:
-            return self.extremes()
-        told = self.coordinates - self.own
-        low, high = (each + own for each, own in zip(told.aminmax(dim=0), self.own.aminmax(dim=0), strict=True))
-        sides = itertools.product((False, True), repeat=low.shape[-1])
-        corners = [torch.where(torch.tensor(side, device=low.device), high, low) for side in sides]
-        return dataclasses.replace(self, coordinates=torch.stack(corners))
-
     def world_gradient(self, gradient: Tensor) -> Tensor:
         """``[*batch, views, V, 3]``: the gradient in vertices, of that in the coordinates ``[*batch, views, V, d]``."""
         return self._to_world(gradient / self.scale)
@@ -89,26 +75,33 @@ class Draw:
         return sum(parts[1:], start=parts[0])
 
 
-class Noise(Protocol):
-    """What is perturbed, and how."""
+class Noise(abc.ABC):
+    """What is perturbed, and by which law. The seam for laws of one's own: subclass it, or `VertexNoise`.
 
-    @property
-    def paired(self) -> bool:
-        """Whether the second half of the samples is the first, mirrored: only pairs are independent then."""
-        ...
-
-    def draw(self, key: Key, samples: int, mesh: Mesh, cameras: Cameras) -> Draw:
-        """Displacements of the vertices of a mesh that these cameras see; their batches broadcast."""
-        ...
-
-
-@final
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Gaussian:
-    """Independent normal noise on vertices.
+    `render3d.estimators.Rings` is unbiased for laws under which vertices move independently of one another.
 
     Attributes:
-        scale: Standard deviation of each coordinate. It is a setting, not a parameter: no gradient reaches it.
+        paired: Whether the second half of the samples is the first, mirrored: only pairs are independent then.
+    """
+
+    paired: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def draw(self, key: Key, samples: int, mesh: Mesh, cameras: Cameras) -> Draw:
+        """Displacements of the vertices of a mesh that these cameras see; their batches broadcast."""
+
+    @abc.abstractmethod
+    def scaled(self, factor: float) -> Self:
+        """The law of displacements that are ``factor`` times as long: how noise is annealed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VertexNoise(Noise):
+    """A law of independent coordinates of vertices: a subclass says how one is drawn, and no more.
+
+    Attributes:
+        scale: Length of a coordinate of 1, such as the standard deviation. It is a setting, not a parameter: no
+            gradient reaches it.
         along: ``"axes"``: anywhere, three coordinates. ``"normals"``: along the normals of the vertices, one
             coordinate. The shape of a smooth surface changes by no other motion (Hadamard 1907), so that little is
             lost, and the variance falls with the number of coordinates; but colours that slide along a surface are not
@@ -125,8 +118,6 @@ class Gaussian:
     along: Along = "axes"
     per_view: bool = False
 
-    paired: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         size = self.scale.number if isinstance(self.scale, Pixels) else self.scale
         if not (size > 0 and math.isfinite(size)):
@@ -135,6 +126,18 @@ class Gaussian:
             raise ValueError(f"along must be 'axes', 'normals' or 'screen'; got {self.along!r}.")
         if self.along == "screen" and not self.per_view:
             raise ValueError("Noise along the screen differs from view to view: it needs per_view=True.")
+
+    @abc.abstractmethod
+    def sample(self, key: Key, samples: int, examples: int, event: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """Coordinates and their scores, ``[samples, examples, *event]`` each.
+
+        Args:
+            key: Of the draws: a sample is a function of (key, example, number), as in
+                `render3d.randomness.standard_normal`.
+            samples: K.
+            examples: Meshes.
+            event: ``(W, V, d)``, as in `Draw`.
+        """
 
     def draw(self, key: Key, samples: int, mesh: Mesh, cameras: Cameras) -> Draw:
         """See `Noise`. If views share it, batch dimensions that the mesh lacks are 1."""
@@ -145,8 +148,13 @@ class Gaussian:
             batch = torch.Size([*[1] * max(0, len(cameras.batch_shape) - len(batch)), *batch])
         dimensions = {"axes": 3, "normals": 1, "screen": 2}[self.along]
         event = (cameras.views if self.per_view else 1, mesh.vertices.shape[-2], dimensions)
-        normal = standard_normal(key, samples, batch.numel(), event).reshape(samples, *batch, *event).to(mesh.vertices)
-        return Draw(normal, normal, self._scale(mesh, cameras), self._directions(mesh, cameras))
+        drawn = self.sample(key, samples, batch.numel(), event)
+        coordinates, score = (part.reshape(samples, *batch, *event).to(mesh.vertices) for part in drawn)
+        return Draw(coordinates, score, self._scale(mesh, cameras), self._directions(mesh, cameras))
+
+    def scaled(self, factor: float) -> Self:
+        """See `Noise`."""
+        return dataclasses.replace(self, scale=self.scale * factor)
 
     def _scale(self, mesh: Mesh, cameras: Cameras) -> Tensor:
         if not isinstance(self.scale, Pixels):
@@ -161,12 +169,26 @@ class Gaussian:
 
 
 @final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gaussian(VertexNoise):
+    """Independent normal noise on vertices, of standard deviation ``scale`` in each coordinate; see `VertexNoise`."""
+
+    def sample(self, key: Key, samples: int, examples: int, event: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """See `VertexNoise`."""
+        normal = standard_normal(key, samples, examples, event)
+        return normal, normal
+
+
+@final
 @dataclasses.dataclass(frozen=True)
-class Antithetic:
+class Antithetic(Noise):
     """Pairs of samples displaced by opposite amounts: what is even in the noise cancels exactly.
 
     At equal renders it has up to twice the variance of independent samples where the loss is nearly linear over the
     noise, and less where it is not.
+
+    Attributes:
+        noise: The law of one of a pair. One that is not symmetric about zero makes the gradient biased.
     """
 
     noise: Noise
@@ -182,12 +204,12 @@ class Antithetic:
         if samples % 2:
             raise ValueError(f"samples must be even for antithetic noise, which comes in pairs; got {samples}.")
         half = self.noise.draw(key, samples // 2, mesh, cameras)
-        both = {
-            name: torch.cat([values, -values])
-            for name, values in (("coordinates", half.coordinates), ("score", half.score), ("own", half.own))
-            if values is not None
-        }
-        return dataclasses.replace(half, **both)
+        coordinates, score = (torch.cat([part, -part]) for part in (half.coordinates, half.score))
+        return dataclasses.replace(half, coordinates=coordinates, score=score)
+
+    def scaled(self, factor: float) -> Self:
+        """See `Noise`."""
+        return dataclasses.replace(self, noise=self.noise.scaled(factor))
 
 
 def _across_rays(vertices: Tensor, cameras: Cameras) -> Tensor:

@@ -53,15 +53,7 @@ class Noisy:
         So signed, one box holds others if it is their minimum. Where a vertex is not before a
         perspective camera in some sample, all four are minus infinity: it may be anywhere.
         """
-        return self._bounds(self.draw.extremes())
-
-    @functools.cached_property
-    def exchanged_bounds(self) -> Tensor:
-        """As `bounds`, of where each vertex may be if its own parts are exchanged: see `Draw.exchanged`."""
-        return self.bounds if self.draw.own is None else self._bounds(self.draw.exchanged())
-
-    def _bounds(self, ends: Draw) -> Tensor:
-        """Of vertices that lie between these samples."""
+        ends = self.draw.extremes()
         cameras = self.cameras
         vertices = self.vertices if ends is self.draw else self.mesh.vertices[..., None, :, :] + ends.displacements
         rows = cameras.rotation @ vertices.mT + cameras.translation[..., None]  # [K, ..., 3, V]: quicker along rows

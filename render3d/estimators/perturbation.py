@@ -13,7 +13,6 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError, ShapeError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noisy import Noisy
-from render3d.estimators.signal import ControlVariate
 from render3d.images import Rendering
 from render3d.precision import without_autocast
 from render3d.randomness import Key, as_key
@@ -34,7 +33,7 @@ class Perturbation:
             graph. The black box is a function of these: a gradient given to them reaches vertices, poses, intrinsics
             and all that is upstream.
         estimator: What turns losses into the anchor's gradient.
-        control: The same seen by the renderer of a `ControlVariate`, in the autograd graph, or None.
+        control: The same seen by the ``control`` of the signal, in the autograd graph, or None.
     """
 
     rendering: Rendering
@@ -65,20 +64,25 @@ def perturb(
     mesh = check_scene(scene)
     broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
     anchor = camera_space(mesh, cameras)
-    able = renderer.capabilities
-    with torch.no_grad():
-        draw = estimator.noise.draw(as_key(generator), estimator.samples, mesh, cameras)
-        noisy = Noisy(mesh.detach(), cameras.detach(), draw, able.name, able.reach_of(outputs))
-        vertices = noisy.vertices
+    noisy = noisy_of(renderer, mesh, cameras, outputs, estimator, as_key(generator))
     waiting = waiting_exactly(mesh, renderer)
     black_box = carrying(renderer, waiting) if waiting else renderer
     with torch.set_grad_enabled(bool(waiting)):  # vertices and cameras are detached: colours and lights are recorded
-        rendering = render_views(black_box, mesh, vertices, noisy.cameras, outputs)
-    control = None
-    if isinstance(estimator.signal, ControlVariate) and anchor.requires_grad:
+        rendering = render_views(black_box, mesh, noisy.vertices, noisy.cameras, outputs)
+    explaining, control = estimator.signal.control, None
+    if explaining is not None and anchor.requires_grad:
         moving = mesh.vertices[..., None, :, :] + noisy.draw.displacements
-        control = render_views(estimator.signal.renderer, noisy.mesh, moving, cameras, outputs)
+        control = render_views(explaining, noisy.mesh, moving, cameras, outputs)
     return Perturbation(rendering, noisy, anchor, estimator, control)
+
+
+@torch.no_grad()
+def noisy_of(
+    renderer: Renderer, mesh: Mesh, cameras: Cameras, outputs: Sequence[str], estimator: Estimator, key: Key
+) -> Noisy:
+    """Draw the noisy realisations that the renderer is to show these outputs of."""
+    able, draw = renderer.capabilities, estimator.noise.draw(key, estimator.samples, mesh, cameras)
+    return Noisy(mesh.detach(), cameras.detach(), draw, able.name, able.reach_of(outputs))
 
 
 def waiting_exactly(mesh: Mesh, renderer: Renderer) -> dict[str, GradientKind]:

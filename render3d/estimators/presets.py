@@ -1,35 +1,52 @@
 """Estimators by the names people know."""
 
+import inspect
+import typing
 import warnings
 from collections.abc import Callable
-from typing import Literal
 
+from render3d.errors import CapabilityError
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.noise import Along, Antithetic, Gaussian, Length, Pixels
 from render3d.estimators.references import OneByOne, Signs
 from render3d.estimators.signal import ControlVariate, LeaveOneOut, Paired, Plain, Regression
 from render3d.estimators.support import Everywhere, Rings
+from render3d.registry import Registry
 from render3d.renderers.base import Renderer
 
 _ONE_PIXEL = Pixels(1.0)
 
 
-EstimatorName = Literal["local_credit", "local_regression", "leave_one_out", "antithetic", "reinforce"]
-"""Presets that need no more than a number of samples and the scale of their noise."""
+_PRESETS = ("local_credit", "local_regression", "leave_one_out", "antithetic", "reinforce", "spsa")
+
+ESTIMATORS: Registry[Callable[[int, Length], Estimator]] = Registry(
+    "estimator", {name: f"{__name__}:{name}" for name in _PRESETS}, error=CapabilityError
+)
+"""The presets below that need no more than a number of samples and the scale of their noise."""
 
 
-def estimator_by_name(name: EstimatorName, samples: int, scale: Length) -> Estimator:
-    """One of the presets below.
+def estimator_by_name(name: str, samples: int, scale: Length) -> Estimator:
+    """Make an estimator of so many samples and noise of this scale.
+
+    Args:
+        name: A preset of `ESTIMATORS`; or ``"module:Name"`` of a function ``(samples, scale) -> Estimator`` of one's
+            own, annotated as such. Its module is imported, and so its code is run.
+        samples: K.
+        scale: Of the noise, scene units or `Pixels`.
 
     Raises:
-        ValueError: No such preset, or samples and a scale that it refuses.
+        CapabilityError: There is no such estimator, or it is no function that returns one.
+        ValueError: Samples or a scale that it refuses.
     """
-    presets: dict[str, Callable[[int, Length], Estimator]] = {
-        preset.__name__: preset for preset in (local_credit, local_regression, leave_one_out, antithetic, reinforce)
-    }
-    if name not in presets:
-        raise ValueError(f"estimator must be one of {', '.join(presets)}; got {name!r}.")
-    return presets[name](samples, scale)
+    preset = ESTIMATORS.load(name)
+    # A name may come from a file: nothing is called that does not say that it makes estimators.
+    if not inspect.isfunction(preset) or typing.get_type_hints(preset).get("return") is not Estimator:
+        raise CapabilityError(
+            f"{name!r} is not an estimator: it must be a function (samples, scale) that is annotated to return a "
+            "render3d.estimators.Estimator."
+        )
+    made: Estimator = preset(samples, scale)
+    return made
 
 
 def default_estimator(renderer: Renderer) -> Estimator:
@@ -124,21 +141,21 @@ def local_regression(samples: int = 32, scale: Length = _ONE_PIXEL, along: Along
     return Estimator(samples=samples, noise=noise, support=Rings(), signal=Regression())
 
 
-def spsa(samples: int = 16, step: float = 0.02) -> Estimator:
+def spsa(samples: int = 16, scale: Length = 0.02) -> Estimator:
     """Simultaneous perturbation by signs (Spall 1992), a reference for `antithetic`.
 
     Args:
         samples: Even: a pair for every direction.
-        step: How far every coordinate moves, scene units.
+        scale: How far every coordinate moves.
     """
-    return Estimator(samples=samples, noise=Signs(step=step), support=Everywhere(), signal=Paired())
+    return Estimator(samples=samples, noise=Antithetic(Signs(scale=scale)), support=Everywhere(), signal=Paired())
 
 
-def central_difference(vertices: int, step: float = 0.02) -> Estimator:
+def central_difference(vertices: int, scale: Length = 0.02) -> Estimator:
     """Central differences in one coordinate after the other, a reference without noise: six renders a vertex.
 
     Args:
         vertices: How many the mesh has.
-        step: How far a coordinate moves, scene units: enough for pixels to change.
+        scale: How far a coordinate moves: enough for pixels to change.
     """
-    return Estimator(samples=6 * vertices, noise=OneByOne(step=step), support=Everywhere(), signal=Paired())
+    return Estimator(samples=6 * vertices, noise=OneByOne(scale=scale), support=Everywhere(), signal=Paired())

@@ -1,8 +1,9 @@
 """Signal: how the losses of the samples become credit, and credit a gradient."""
 
+import abc
 import dataclasses
 import math
-from typing import ClassVar, Protocol, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -12,54 +13,55 @@ from render3d.estimators.topology import neighbours
 from render3d.renderers.base import Renderer
 
 
-class Signal(Protocol):
-    """How losses become a gradient."""
+class Signal(abc.ABC):
+    """How losses become a gradient. The seam for signals of one's own: `advantages` is all that one must have.
+
+    Attributes:
+        minimum_samples: The fewest samples that it is defined for.
+        paired: Whether it is for antithetic noise; see `render3d.estimators.noise.Noise`.
+    """
+
+    minimum_samples: ClassVar[int] = 2
+    paired: ClassVar[bool] = False
 
     @property
-    def minimum_samples(self) -> int:
-        """The fewest samples it is defined for."""
-        ...
+    def control(self) -> Renderer | None:
+        """A renderer with gradients that sees the same noisy meshes and explains a part of the losses, or None.
 
-    @property
-    def paired(self) -> bool:
-        """Whether it is for antithetic noise; see `render3d.estimators.noise.Noise`."""
-        ...
+        The losses that `advantages` gets are then what is left unexplained, and the other renderer's gradient is added.
+        """
+        return None
 
+    @abc.abstractmethod
     def advantages(self, losses: Tensor) -> Tensor:
         """Credit of each sample and pixel, ``[K, ...]`` as the losses; a linear map of them."""
-        ...
 
     def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
-        """The gradient in the coordinates of the noise, ``[*batch, views, V, d]``.
+        """The gradient in the coordinates of the noise, ``[*batch, views, V, d]``: ``1/K sum_k credit_k score_k``.
 
         Args:
             credit: ``[K, *batch, views, V or 1]``: sums of advantages over the pixels of each vertex, or of all.
             draw: The noise.
             faces: ``[F, 3]``.
         """
-        ...
-
-
-@final
-@dataclasses.dataclass(frozen=True)
-class Plain:
-    """The losses themselves: REINFORCE without a baseline (Williams 1992). Unbiased, and far noisier than the rest."""
-
-    minimum_samples: ClassVar[int] = 1
-    paired: ClassVar[bool] = False
-
-    def advantages(self, losses: Tensor) -> Tensor:
-        """See `Signal`."""
-        return losses
-
-    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
-        """See `Signal`: ``1/K sum_k credit_k score_k``."""
         return score_product(credit, draw.score)
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class LeaveOneOut:
+class Plain(Signal):
+    """The losses themselves: REINFORCE without a baseline (Williams 1992). Unbiased, and far noisier than the rest."""
+
+    minimum_samples: ClassVar[int] = 1
+
+    def advantages(self, losses: Tensor) -> Tensor:
+        """See `Signal`."""
+        return losses
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class LeaveOneOut(Signal):
     """Each loss less the mean of the K - 1 others (supplement A.5; Mnih and Rezende 2016; Kool et al. 2019).
 
     The others are independent of a sample's own noise, so subtracting them leaves the expectation as it is. As
@@ -67,22 +69,15 @@ class LeaveOneOut:
     parameters, the estimator's relative variance ``tr Cov / |g|^2`` is ``(D + 1) / (K - 1)``.
     """
 
-    minimum_samples: ClassVar[int] = 2
-    paired: ClassVar[bool] = False
-
     def advantages(self, losses: Tensor) -> Tensor:
         """See `Signal`."""
         samples = losses.shape[0]
         return losses.sub(losses.mean(0, keepdim=True)).mul_(samples / (samples - 1))
 
-    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
-        """See `Signal`: ``1/K sum_k credit_k score_k``."""
-        return score_product(credit, draw.score)
-
 
 @final
 @dataclasses.dataclass(frozen=True)
-class ControlVariate:
+class ControlVariate(Signal):
     """Leave-one-out on what a differentiable renderer leaves unexplained, plus the gradient of that renderer.
 
     With f the loss through the black box and c that through the other renderer, on the same noisy meshes,
@@ -101,9 +96,6 @@ class ControlVariate:
 
     renderer: Renderer
 
-    minimum_samples: ClassVar[int] = 2
-    paired: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         able = self.renderer.capabilities
         if not able.gradients:
@@ -111,24 +103,24 @@ class ControlVariate:
                 f"A control variate must be a renderer with gradients, and {able.name} has none. Use leave_one_out."
             )
 
+    @property
+    def control(self) -> Renderer:
+        """See `Signal`."""
+        return self.renderer
+
     def advantages(self, losses: Tensor) -> Tensor:
         """See `Signal`; the losses are what is left unexplained."""
         return LeaveOneOut().advantages(losses)
 
-    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
-        """See `Signal`: ``1/K sum_k credit_k score_k``."""
-        return score_product(credit, draw.score)
-
 
 @final
 @dataclasses.dataclass(frozen=True)
-class Paired:
+class Paired(Signal):
     """Half of each loss less that of its mirror image, for `render3d.estimators.noise.Antithetic` noise.
 
     ``1/K sum_k l_k score_k`` over both of a pair is ``(l+ - l-) score+``: any baseline that the pair shares cancels.
     """
 
-    minimum_samples: ClassVar[int] = 2
     paired: ClassVar[bool] = True
 
     def advantages(self, losses: Tensor) -> Tensor:
@@ -136,14 +128,10 @@ class Paired:
         half = losses.shape[0] // 2
         return (losses - losses.roll(half, 0)) / 2
 
-    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
-        """See `Signal`: ``1/K sum_k credit_k score_k``."""
-        return score_product(credit, draw.score)
-
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Regression:
+class Regression(Signal):
     """Least squares of a vertex's credit on the noise of the vertex and of its neighbours.
 
     The slope of the best linear fit of ``f(x + d)`` in normal noise is the gradient of ``E f(x + d)`` (Stein), and
@@ -159,7 +147,6 @@ class Regression:
     ridge: float = 0.05
 
     minimum_samples: ClassVar[int] = 4
-    paired: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not (self.ridge >= 0 and math.isfinite(self.ridge)):
@@ -173,13 +160,8 @@ class Regression:
         """See `Signal`.
 
         Raises:
-            ValueError: Noise that vertices share, or too few samples.
+            ValueError: Too few samples.
         """
-        if draw.own is not None:
-            raise ValueError(
-                "Regression is for independent noise: what far vertices did, with noise that they share, it would put "
-                "down to near ones. Use LeaveOneOut() with Correlated noise."
-            )
         coordinates = draw.coordinates - draw.coordinates.mean(0, keepdim=True)
         samples, vertices, dimensions = coordinates.shape[0], *coordinates.shape[-2:]
         table, real = neighbours(faces, vertices)  # [V, R], each vertex itself first

@@ -42,7 +42,7 @@ def statistics_of(perturbed: Perturbation, losses: Tensor) -> GradientStatistics
     little larger.
     """
     estimator, noisy = perturbed.estimator, perturbed.noisy
-    credit = estimator.support.collect(estimator.signal.advantages(losses), noisy).to(noisy.draw.score.dtype)
+    credit = estimator.credit(losses, noisy)
     each = noisy.draw.world_gradient(credit[..., None] * noisy.draw.score).sum(-3)  # [K, *batch, V, 3]
     if estimator.noise.paired:
         first, second = each.chunk(2)

@@ -1,8 +1,9 @@
 """Support: which pixels may be credited to which vertex."""
 
+import abc
 import dataclasses
 import warnings
-from typing import Protocol, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -19,17 +20,17 @@ class NotLocalWarning(UserWarning):
     """A renderer whose pixels may depend on any vertex: credit goes to all of them."""
 
 
-class Support(Protocol):
-    """Which pixels may be credited to which vertex."""
+class Support(abc.ABC):
+    """Which pixels may be credited to which vertex. The seam for supports of one's own."""
 
+    @abc.abstractmethod
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
-        """``[K, *batch, views, V or 1]``, from ``[K, *batch, views, H, W]``."""
-        ...
+        """Sum the advantages ``[K, *batch, views, H, W]`` of each vertex's pixels: ``[K, *batch, views, V or 1]``."""
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class Everywhere:
+class Everywhere(Support):
     """Every pixel of a view is credited to every vertex: right for any renderer, and noisy for many vertices."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
@@ -39,7 +40,7 @@ class Everywhere:
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rings:
+class Rings(Support):
     """A pixel is credited to the vertices near it: those whose ring of faces may have covered it in any sample.
 
     For each vertex and view the support B is a box of pixels: that of its ring, over all K samples together. Let p be
@@ -49,12 +50,6 @@ class Rings:
     ``sum_k (h_k - mean_j h_j) c = 0``: with a leave-one-out baseline the gradient stays exactly unbiased, although B
     is made of the same samples. For antithetic pairs, c itself is zero. (A box for each sample alone, or that of the
     mesh without noise, is biased by half and more.)
-
-    Of noise that vertices share (`Correlated`), ``d_k`` is ``m_k + r_k``: what the other vertices tell of the vertex,
-    and its own part, which is independent of them and, but for a factor, its score. The same holds of ``r_k`` in the
-    place of ``d_k``, if B stays when the ``r_k`` of the vertex are exchanged while all ``m_k`` stay. Its range over the
-    samples would not; so B also holds the vertex wherever any ``m_j + r_k`` would put it (`Draw.exchanged`). For pairs,
-    this B is even in ``r_k``.
 
     Faces that reach behind the near plane have no box: their vertices are credited with the whole picture.
 
@@ -98,7 +93,6 @@ class Rings:
         table, _ = neighbours(noisy.faces, bounds.shape[-2])
         for _ in range(rings):
             bounds = bounds.index_select(-2, table.T.reshape(-1)).unflatten(-2, table.T.shape).amin(-3)  # type: ignore[no-untyped-call]
-        bounds = torch.minimum(bounds, noisy.exchanged_bounds)
         low, high = (bounds - (self.margin + _ROUNDING)).floor().chunk(2, dim=-1)
         height, width = noisy.image_size
         size = low.new_tensor([width, height])

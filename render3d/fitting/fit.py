@@ -18,7 +18,7 @@ from render3d.fitting.optimiser import UniformAdam
 from render3d.fitting.preconditioner import SmoothCoordinates
 from render3d.fitting.settings import FitSettings
 from render3d.fitting.spheres import enclosing_sphere
-from render3d.fitting.targets import check_targets, named, shrunk
+from render3d.fitting.targets import named, prepared
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
@@ -87,11 +87,7 @@ def fit(
     """
     renderer = renderer or renderers.OpenGL()
     check_renderer(renderer, Mesh)
-    check_targets(views, name="views")
-    views = shrunk(views, settings.resolution)
-    if held_out is not None:
-        check_targets(held_out, name="held_out")
-        held_out = shrunk(held_out, settings.resolution)
+    views, held_out = prepared(views, held_out, settings.resolution)
     if template is None:
         template = enclosing_sphere(views).mesh(settings.subdivisions).to(views.alpha.device)
     elif template.batch_shape:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import final
 
-from render3d.estimators import Estimator, EstimatorName, Pixels, estimator_by_name
+from render3d.estimators import Estimator, Pixels, estimator_by_name
 
 
 @final
@@ -16,7 +16,9 @@ class FitSettings:
 
     Attributes:
         steps: Steps of the optimiser.
-        estimator: How a gradient is had through a renderer that has none, by the name of its preset.
+        estimator: Estimates the gradient through a renderer that has none: local_credit, local_regression,
+            leave_one_out, antithetic, reinforce or spsa; or module:Name for one of your own, which is called with the
+            samples and the scale of the noise.
         samples: Noisy renderings of each view at each step, for such a renderer.
         noise: Standard deviation of their noise at the first and at the last step, in pixels on the template.
         learning_rate: Largest move of a coordinate of the preconditioned shape in one step, first and last, as a share
@@ -33,7 +35,7 @@ class FitSettings:
     """
 
     steps: int = 500
-    estimator: EstimatorName = "local_credit"
+    estimator: str = "local_credit"
     samples: int = 4
     noise: tuple[float, float] = (1.0, 0.2)
     learning_rate: tuple[float, float] = (0.05, 0.005)
@@ -50,12 +52,9 @@ class FitSettings:
         self.estimator_at(0)  # raises, if there is none
 
     def estimator_at(self, step: int) -> Estimator:
-        """The estimator of this step."""
-        return estimator_by_name(self.estimator, self.samples, Pixels(self.noise_at(step)))
-
-    def noise_at(self, step: int) -> float:
-        """Pixels, at this step."""
-        return _geometric(self.noise, step / self.steps)
+        """The estimator of this step, whose noise is annealed."""
+        first = estimator_by_name(self.estimator, self.samples, Pixels(self.noise[0]))
+        return first.scaled(_decay(self.noise, step / self.steps))
 
     def learning_rate_at(self, step: int) -> float:
         """Share of the template's radius, at this step."""
@@ -203,5 +202,10 @@ def _check_not_negative(settings: object, *names: str) -> None:
 
 
 def _geometric(ends: tuple[float, float], done: float) -> float:
+    return ends[0] * _decay(ends, done)
+
+
+def _decay(ends: tuple[float, float], done: float) -> float:
+    """What is left of the first of ``ends`` when this much is done, from 0 to 1: the ratio of both at the end."""
     first, last = ends
-    return first * math.pow(last / first, done)
+    return math.pow(last / first, done)

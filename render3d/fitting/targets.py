@@ -38,6 +38,14 @@ def check_targets(views: ViewSet, *, name: str) -> None:
         )
 
 
+def prepared(views: ViewSet, held_out: ViewSet | None, longest: int) -> tuple[ViewSet, ViewSet | None]:
+    """Both as they are fitted and measured: checked by `check_targets`, and `shrunk`."""
+    check_targets(views, name="views")
+    if held_out is not None:
+        check_targets(held_out, name="held_out")
+    return shrunk(views, longest), None if held_out is None else shrunk(held_out, longest)
+
+
 def named(views: ViewSet, which: Tensor) -> str:
     """The names of the views that ``which`` [views] marks, for a message; at most five."""
     names = [views.names[index] for index in which.nonzero()[:, 0].tolist()]

@@ -16,7 +16,7 @@ from render3d.fitting.loop import Measured, Progress, check_renderer, run
 from render3d.fitting.optimiser import Adam
 from render3d.fitting.settings import VolumeFitSettings
 from render3d.fitting.spheres import enclosing_sphere
-from render3d.fitting.targets import check_targets, named, pixel_size, shrunk
+from render3d.fitting.targets import named, pixel_size, prepared, shrunk
 from render3d.randomness import Key
 from render3d.regularizers import sparsity, total_variation
 from render3d.renderers.base import Renderer
@@ -105,11 +105,7 @@ def fit_volume(
             f"A volume is fitted by the gradients of its renderer, and {renderer.capabilities.name} gives none of "
             "silhouettes. Fit through EmissionAbsorption."
         )
-    check_targets(views, name="views")
-    views = shrunk(views, 2 * settings.resolution)
-    if held_out is not None:
-        check_targets(held_out, name="held_out")
-        held_out = shrunk(held_out, 2 * settings.resolution)
+    views, held_out = prepared(views, held_out, 2 * settings.resolution)
     task = _Task(views, held_out, renderer, settings)
     sought = identity("volume", settings, renderer, views, held_out)
     file = Checkpoint(checkpoint, sought, Adam) if checkpoint else None

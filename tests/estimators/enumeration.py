@@ -6,7 +6,6 @@ probabilities, is compared with the exact gradient, by autograd, of the objectiv
 """
 
 import dataclasses
-from typing import ClassVar
 
 import pytest
 import torch
@@ -19,6 +18,7 @@ from render3d.estimators import (
     Draw,
     Estimator,
     Everywhere,
+    Noise,
     Signal,
     Support,
     expected_loss,
@@ -30,7 +30,7 @@ EXACT = {"rtol": 0.0, "atol": 1e-10}
 
 
 @dataclasses.dataclass(frozen=True)
-class Steps:
+class Steps(Noise):
     """Noise of two outcomes a vertex; a mesh of batch ``[T]`` gets all T tuples of samples.
 
     The mean of a step is m: ``P(+a) = (a + m) / 2a``, and the score is ``1 / (a + m)`` or ``-1 / (a - m)``.
@@ -39,7 +39,6 @@ class Steps:
     size: float
     mean: float = 0.0
     views: int = 1  # more than 1: each view draws its own
-    paired: ClassVar[bool] = False
 
     def tuples(self, samples: int, vertices: int) -> Tensor:
         """``[K, T, views, V]`` of +-a."""
@@ -57,6 +56,9 @@ class Steps:
         assert steps.shape[1:2] == mesh.batch_shape
         score = steps.sign() / (self.size + steps.sign() * self.mean)
         return Draw(steps, score, steps.new_ones(1, 1, 1), lines(mesh)[:, None, :])
+
+    def scaled(self, factor: float) -> "Steps":
+        return dataclasses.replace(self, size=self.size * factor, mean=self.mean * factor)
 
 
 def lines(mesh: Mesh) -> Tensor:

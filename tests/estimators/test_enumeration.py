@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from render3d.estimators import (
     Estimator,
     Everywhere,
     LeaveOneOut,
+    Noise,
     Paired,
     Plain,
     Signal,
@@ -92,11 +92,10 @@ def test_the_multi_sample_bound_is_exactly_unbiased(smooth: Problem, samples: in
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoDraws:
+class TwoDraws(Noise):
     """All pairs of two tuples, for a renderer that draws twice: the first of a pair with `FIRST`, then the second."""
 
     steps: Steps
-    paired: ClassVar[bool] = False
 
     def draw(self, key: r3.Key, samples: int, mesh: Mesh, cameras: r3.Cameras) -> Draw:
         vertices = mesh.vertices.shape[-2]
@@ -105,6 +104,9 @@ class TwoDraws:
         chosen = first if key == FIRST else second
         whole = self.steps.draw(key, samples, mesh.with_vertices(mesh.vertices[:count]), cameras)
         return dataclasses.replace(whole, coordinates=whole.coordinates[:, chosen], score=whole.score[:, chosen])
+
+    def scaled(self, factor: float) -> "TwoDraws":
+        return TwoDraws(self.steps.scaled(factor))
 
 
 FIRST = r3.Key(3)

@@ -2,20 +2,16 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
-from enumeration import EXACT, Problem, Steps, double, lines, mean_gradient
+from enumeration import EXACT, Problem, Steps, double, mean_gradient
 from torch import Tensor
 
 import render3d as r3
 from render3d import Mesh, Rendering
 from render3d.estimators import (
-    Antithetic,
-    Draw,
-    Estimator,
-    Everywhere,
     LeaveOneOut,
     Noisy,
     Paired,
@@ -23,7 +19,6 @@ from render3d.estimators import (
     Rings,
     Signal,
     Support,
-    expected_loss,
 )
 from render3d.estimators.support import box_sums
 from render3d.images import CHANNELS
@@ -116,70 +111,3 @@ def test_boxes_over_all_samples_need_a_baseline(local: Problem) -> None:
     _, exact = local.exact_gradient(noise)
     assert (mean_gradient(local, noise, 2, Plain(), Rings())[1] - exact).norm() > 0.003 * exact.norm()
     torch.testing.assert_close(mean_gradient(local, noise, 2, Plain())[1], exact, **EXACT)
-
-
-@dataclasses.dataclass(frozen=True)
-class Followers:
-    """As `Steps` without a mean, and the first vertex goes with the others: it moves by half their sum, and a step.
-
-    That step is the vertex's own. It is independent of the others and has the score of the vertex, whose gradient
-    alone is looked at.
-
-    Attributes:
-        steps: Of all vertices.
-        told: Whether supports are told what is the vertex's own.
-    """
-
-    steps: Steps
-    told: bool = True
-    paired: ClassVar[bool] = False
-
-    def moved(self, steps: Tensor) -> Tensor:
-        """``[..., V]`` of independent steps ``[..., V]``."""
-        first, others = steps[..., :1], steps[..., 1:]
-        return torch.cat([first + 0.5 * others.sum(-1, keepdim=True), others], -1)
-
-    def draw(self, key: r3.Key, samples: int, mesh: Mesh, cameras: r3.Cameras) -> Draw:
-        draw = self.steps.draw(key, samples, mesh, cameras)
-        own = draw.coordinates
-        return dataclasses.replace(draw, coordinates=self.moved(own[..., 0])[..., None], own=own if self.told else None)
-
-
-@pytest.fixture(scope="module")
-def folded(local: Problem) -> Problem:
-    """The strip with its first vertex turned in, so that the border of its box runs across the other faces."""
-    vertices = local.mesh.vertices.clone()
-    vertices[0, 0] = 0.4
-    return dataclasses.replace(local, mesh=local.mesh.with_vertices(vertices))
-
-
-@pytest.mark.parametrize(("signal", "samples"), [(LeaveOneOut(), 2), (LeaveOneOut(), 3), (Paired(), 2), (Paired(), 4)])
-def test_boxes_of_noise_that_vertices_share_hold_a_vertex_wherever_its_own_part_is_exchanged(
-    folded: Problem, signal: Signal, samples: int
-) -> None:
-    """The range over the samples alone is biased: how far a vertex is taken depends on what the others do."""
-    noise = Followers(Steps(0.25))
-    steps = noise.steps.tuples(1, 5)
-    mean = torch.zeros(5, dtype=torch.float64, requires_grad=True)
-    expected = (noise.steps.probabilities(steps, mean) * folded.of_tuples(noise.moved(steps))[0]).sum()
-    exact = torch.autograd.grad(expected, mean)[0][0]
-    assert exact.abs() > 0.05
-    for support in (Everywhere(), Rings()):
-        found = mean_gradient_of_the_first(folded, noise, samples, signal, support)
-        torch.testing.assert_close(found, exact, **EXACT)
-    untold = dataclasses.replace(noise, told=False)
-    bias = mean_gradient_of_the_first(folded, untold, samples, signal, Rings()) - exact
-    assert bias.abs() > 0.01 * exact.abs()
-
-
-def mean_gradient_of_the_first(
-    problem: Problem, noise: Followers, samples: int, signal: Signal, support: Support
-) -> Tensor:
-    """The exact mean of the gradient in the first vertex along its line."""
-    both = Antithetic(noise) if signal.paired else noise
-    steps = noise.steps.tuples(samples // 2 if signal.paired else samples, 5)
-    scene = problem.batch(steps.shape[1])
-    estimator = Estimator(samples=samples, noise=both, support=support, signal=signal)
-    values = expected_loss(problem.renderer, scene, problem.cameras, problem.losses, estimator)
-    (gradients,) = torch.autograd.grad(values.sum(), scene.vertices)
-    return (gradients * lines(problem.mesh)).sum(-1).mean(0)[0]

@@ -9,12 +9,13 @@ from torch import Tensor
 import render3d as r3
 from render3d import Key, Mesh
 from render3d.estimators import (
+    ESTIMATORS,
     Estimator,
     Pixels,
     antithetic,
     central_difference,
+    estimator_by_name,
     expected_loss,
-    leave_one_out,
     local_credit,
     local_regression,
     spsa,
@@ -91,7 +92,7 @@ def test_noise_in_fewer_coordinates_gives_the_gradient_along_them(
 def test_central_differences_are_exact_on_a_quadratic_box(
     mesh: Mesh, cameras: r3.Cameras, curved_box: PixelFunction
 ) -> None:
-    found = gradients(curved_box, mesh, cameras, central_difference(vertices=5, step=0.1), 1)[0]
+    found = gradients(curved_box, mesh, cameras, central_difference(vertices=5, scale=0.1), 1)[0]
     torch.testing.assert_close(found, exact(curved_box, mesh, cameras), rtol=2e-4, atol=2e-3)
 
 
@@ -101,16 +102,16 @@ def test_references_say_how_many_samples_they_take(mesh: Mesh, cameras: r3.Camer
     for estimator in (spsa(5), antithetic(5)):
         with pytest.raises(ValueError, match="samples must be even"):
             expected_loss(linear_box, mesh, cameras, pattern, estimator)
-    with pytest.raises(ValueError, match="step must be a positive number"):
-        spsa(step=0.0)
+    with pytest.raises(ValueError, match="scale must be a positive number"):
+        spsa(scale=0.0)
 
 
 def test_scaled_changes_the_noise_and_nothing_else() -> None:
-    assert leave_one_out(8, 0.1).scaled(0.5) == leave_one_out(8, 0.05)
-    assert local_credit(8, Pixels(1.0)).scaled(0.5) == local_credit(8, Pixels(0.5))
-    assert antithetic(8, 0.1).scaled(2) == antithetic(8, 0.2)
-    with pytest.raises(TypeError, match="Signs has no scale"):
-        spsa().scaled(2)
+    assert len(ESTIMATORS) == 6
+    for name in ESTIMATORS:
+        for scale, half in ((0.1, 0.05), (Pixels(1.0), Pixels(0.5))):
+            assert estimator_by_name(name, 8, scale).scaled(0.5) == estimator_by_name(name, 8, half)
+    assert central_difference(5, 0.1).scaled(0.5) == central_difference(5, 0.05)
 
 
 def test_a_regression_without_ridge_needs_more_samples_than_coordinates(

@@ -12,7 +12,6 @@ import render3d as r3
 from render3d import Key, Mesh
 from render3d.estimators import (
     Antithetic,
-    Correlated,
     Estimator,
     Everywhere,
     Gaussian,
@@ -190,9 +189,8 @@ ONE_PIXEL, TWO_PIXELS = Gaussian(scale=Pixels(1.0)), Gaussian(scale=Pixels(2.0))
         (ONE_PIXEL, 450),
         (Gaussian(scale=Pixels(1.0), along="normals", per_view=True), 450),
         (Antithetic(TWO_PIXELS), 600),
-        (Correlated(noise=Gaussian(scale=Pixels(1.0), along="normals", per_view=True), smoothness=0.3), 450),
     ],
-    ids=["along axes", "along normals", "antithetic", "correlated"],
+    ids=["along axes", "along normals", "antithetic"],
 )
 def test_rings_are_unbiased_and_two_percent_would_be_seen(
     noise: Noise, calls: int, self_occluding: tuple[Mesh, r3.Cameras]

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from render3d import Cameras, Mesh
 from render3d.errors import FitError, ShapeError
+from render3d.estimators import ESTIMATORS
 from render3d.fitting import FitSettings, best_sphere, enclosing_sphere, fit, mean_iou, measure
 from render3d.images import Rendering
 from render3d.renderers import OpenGL, Pyrender, Renderer
@@ -105,6 +106,10 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(views, ren
     assert torch.equal(first.mesh.vertices, second.mesh.vertices)
     assert [record.loss for record in first.records] == [record.loss for record in second.records]
     assert not torch.equal(first.mesh.vertices, other.mesh.vertices)
+
+
+def test_the_help_of_fits_lists_every_estimator():
+    assert all(name in FitSettings.__doc__ for name in ESTIMATORS)
 
 
 def test_a_fit_draws_from_no_global_generator(views, renderer, quick):

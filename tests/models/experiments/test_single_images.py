@@ -22,7 +22,7 @@ from render3d.fitting.preconditioner import combinatorial_laplacian
 from render3d.models.experiments import SingleImages
 from render3d.models.parts.cell_search import CellSearch
 from render3d.models.parts.likelihoods import Bernoulli, ClampedBernoulli, GaussianLikelihood, Likelihood
-from render3d.models.parts.sampled import GradientName, SampledRendering
+from render3d.models.parts.sampled import SampledRendering
 from render3d.models.parts.turn_search import TurnSearch, rotations_of
 from render3d.models.parts.writers import MeshWriter
 from render3d.models.recipes.recipe import Recipe, TrainSettings
@@ -37,13 +37,13 @@ from render3d.scenes import Mesh
 SIZE, STATE, COPIES = 16, 3, 64
 CAMERA = r3.Cameras.look_at((0.0, 0.0, 3.0), image_size=(SIZE, SIZE)).to_orthographic(2.4)
 LIKELIHOOD = GaussianLikelihood(0.5)
-BLACK_BOX: tuple[GradientName, ...] = ("local_credit", "leave_one_out", "vimco")
+BLACK_BOX: tuple[str, ...] = ("local_credit", "leave_one_out", "vimco")
 
 DATA = ColoredSolidsSettings(image_size=16, train=60, validation=12, test=36)
 SMALL = SingleImages(latents=4, state=24, hidden=32, features=8, glimpse=8, samples=2)
 
 
-def projection(gradient: GradientName, samples: int = 4) -> SampledRendering:
+def projection(gradient: str, samples: int = 4) -> SampledRendering:
     torch.manual_seed(0)
     return SampledRendering(OpenGL(), CAMERA, STATE, gradient=gradient, samples=samples, noise=0.7)
 
@@ -63,7 +63,7 @@ def observation() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("gradient", BLACK_BOX)
-def test_the_gradient_by_each_name_is_that_of_what_is_maximised(gradient: GradientName) -> None:
+def test_the_gradient_by_each_name_is_that_of_what_is_maximised(gradient: str) -> None:
     part, state, x = projection(gradient), torch.zeros(COPIES, STATE), observation().expand(COPIES, -1, -1, -1, -1)
     found, differences, step = [], [], 0.05
 
@@ -104,7 +104,7 @@ def test_vimco_is_the_multi_sample_bound_of_the_mesh_as_it_is_turned() -> None:
 
 @pytest.mark.parametrize("gradient", BLACK_BOX)
 def test_colors_and_orientation_get_a_gradient_and_without_autograd_the_picture_is_sharp(
-    gradient: GradientName,
+    gradient: str,
 ) -> None:
     part, state = projection(gradient), torch.zeros(1, STATE)
     mesh = scene(torch.tensor([1.2]))
