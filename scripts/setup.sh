@@ -70,4 +70,4 @@ groups() { # the dependency groups of pyproject.toml, for any pip
 }
 mapfile -t tools < <(groups)
 "${pip[@]}" "${tools[@]}" || fail "pip could not install the tools; its message is above."
-"${pip[@]}" --no-build-isolation -e ".[mnist,train]" || fail "pip could not install render3d; its message is above."
+"${pip[@]}" --no-build-isolation -e ".[all]" || fail "pip could not install render3d; its message is above."

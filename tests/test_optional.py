@@ -28,6 +28,12 @@ def test_one_that_is_not_there() -> None:
         missing.load()
 
 
+def test_one_that_an_extra_installs_names_it() -> None:
+    missing = Library("Nothing", "no_such_module_at_all", "https://example.org/install", extra="more")
+    with pytest.raises(RendererError, match=r"^Nothing is not installed\. .*: pip install 'render3d\[more\]'\.$"):
+        missing.require()
+
+
 def test_one_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert library(tmp_path, monkeypatch, "answer = 42", "").load().answer == 42
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("trimesh", "moderngl", "pyrender", "OpenGL", "scipy", "PIL", "imageio", "rich", "tyro", "safetensors")
+HEAVY = ("trimesh", "moderngl", "pyrender", "OpenGL", "scipy", "PIL", "rich", "tyro", "safetensors")
 
 
 def run_python(code: str, folder: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:

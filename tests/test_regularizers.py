@@ -6,12 +6,10 @@ import torch
 from render3d import Mesh, Volume
 from render3d.errors import MeshError
 from render3d.regularizers import (
-    face_pairs,
     laplacian_energy,
     normal_consistency,
     sparsity,
     total_variation,
-    unique_edges,
 )
 
 
@@ -23,29 +21,12 @@ def hinge() -> Mesh:
     return Mesh(torch.tensor(vertices, dtype=torch.float64), torch.tensor([[0, 1, 2], [1, 0, 3]]))
 
 
-def test_each_edge_is_counted_once(hinge: Mesh):
-    assert unique_edges(hinge.faces).tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3]]
-    assert len(unique_edges(Mesh.icosphere(2).faces)) == 3 * 320 // 2
-
-
 def test_laplacian_energy_is_the_sum_of_squared_edges(hinge: Mesh):
     assert laplacian_energy(hinge).item() == pytest.approx(1 + 1 + 1 + 2 + 2)
 
 
 def test_normal_consistency_of_a_hinge_is_one_minus_the_cosine_of_its_fold(hinge: Mesh):
     assert normal_consistency(hinge).item() == pytest.approx(1 - math.cos(math.radians(60)))
-
-
-def test_neighbours_share_an_edge_and_every_inner_edge_has_one_pair():
-    faces = Mesh.icosphere(1).faces
-    pairs = face_pairs(faces)
-    assert len(pairs) == 3 * len(faces) // 2
-    assert all(len(set(faces[a].tolist()) & set(faces[b].tolist())) == 2 for a, b in pairs.tolist())
-
-
-def test_edges_of_three_faces_take_no_part():
-    fan = torch.tensor([[0, 1, 2], [1, 0, 3], [0, 1, 4]])
-    assert len(face_pairs(fan)) == 0
 
 
 def test_a_batch_has_one_number_each(hinge: Mesh):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from render3d import Mesh, Volume
-from render3d.regularizers import unique_edges
 from render3d.renderers import Renderer
+from render3d.scenes.topology import edges_of
 
 Scene = Mesh | Volume
 
@@ -23,7 +23,7 @@ class ToMesh(nn.Module):
         super().__init__()
         self.ball = Mesh.icosphere(2)
         self.register_buffer("directions", nn.functional.normalize(self.ball.vertices, dim=-1), persistent=False)
-        edges = unique_edges(self.ball.faces)
+        edges = edges_of(self.ball.faces).ends
         adjacency = torch.zeros(len(self.ball.vertices), len(self.ball.vertices))
         adjacency[edges[:, 0], edges[:, 1]] = adjacency[edges[:, 1], edges[:, 0]] = 1.0
         laplacian = adjacency.sum(0).diag() - adjacency

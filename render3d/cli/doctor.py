@@ -7,13 +7,14 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
+import os
 import platform
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from render3d.optional import KAOLIN, LIBRARIES, MITSUBA, NVDIFFRAST, Library, explain
+from render3d.optional import EXTRAS, KAOLIN, LIBRARIES, MITSUBA, NVDIFFRAST, PYRENDER, Library, explain
 
 CORE = {
     "torch": "torch",
@@ -22,15 +23,26 @@ CORE = {
     "scikit-image": "skimage",
     "trimesh": "trimesh",
     "moderngl": "moderngl",
-    "pyrender": "pyrender",
     "pillow": "PIL",
-    "imageio": "imageio",
-    "pebble": "pebble",
     "safetensors": "safetensors",
     "rich": "rich",
     "tyro": "tyro",
 }
 """What is installed with the package: distribution and module."""
+
+PROBES = {
+    MITSUBA: (
+        "LLVM: ",
+        "from render3d.renderers.mitsuba.variants import usable_llvm; print(usable_llvm())",
+    ),
+    PYRENDER: (
+        "an image of it: ",
+        "import torch, render3d as r3; m = r3.Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]));"
+        "r = r3.renderers.Pyrender()(m, r3.Cameras.look_at((2.0, 2.0, 2.0)));"
+        "print('right' if r.alpha.any() else 'empty')",
+    ),
+}
+"""What some libraries need besides: what is asked, and the code that prints the answer."""
 
 NO_OPENGL = (
     "Debian and Ubuntu, as root: apt install libegl1 libgl1 libgl1-mesa-dri libgles2. Without root: "
@@ -81,7 +93,7 @@ def examine() -> list[Finding]:
     """Every finding, in the order they are shown."""
     python = Finding("Python", "ok", f"{platform.python_version()}, {platform.platform()}")
     core = [_library(distribution, module) for distribution, module in CORE.items()]
-    return [python, *core, _cuda(), _opengl(), _pyrender(), *_optional()]
+    return [python, *core, _cuda(), _opengl(), *_extras(), *_optional()]
 
 
 def _library(distribution: str, module: str) -> Finding:
@@ -91,9 +103,7 @@ def _library(distribution: str, module: str) -> Finding:
         if importlib.util.find_spec(module) is None:
             return Finding(distribution, "missing", "not installed", f"pip install {distribution}")
         version = "version unknown"
-    # pyrender reads names that NumPy 2 dropped; the adapter mends that, so it is imported through the adapter.
-    code = "import render3d.renderers.pyrender as p; p.load()" if module == "pyrender" else f"import {module}"
-    answer = _run_python(code)
+    answer = _run_python(f"import {module}")
     if answer.returncode == 0:
         return Finding(distribution, "ok", version)
     advice = f"pip install --force-reinstall {distribution}"
@@ -125,19 +135,19 @@ def _opengl() -> Finding:
     return Finding("OpenGL by EGL", "ok", name)
 
 
-def _pyrender() -> Finding:
-    code = (
-        "import torch, render3d as r3; m = r3.Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]));"
-        "print(float(r3.renderers.Pyrender()(m, r3.Cameras.look_at((2.0, 2.0, 2.0))).alpha.sum()) > 0)"
-    )
-    answer = _run_python(code)
-    if answer.returncode == 0 and _last_line(answer) == "True":
-        return Finding("Pyrender renders", "ok", "yes")
-    return Finding("Pyrender renders", "broken", _last_line(answer), "See OpenGL by EGL above.")
+def _extras() -> list[Finding]:
+    """What each extra is for, and whether all of it is installed."""
+    findings = []
+    for extra, purpose in EXTRAS.items():
+        missing = [each.name for each in LIBRARIES if each.extra == extra and not each.is_installed]
+        detail = f"not complete, {' and '.join(missing)} missing" if missing else "complete"
+        advice = f"pip install 'render3d[{extra}]'" if missing else ""
+        findings.append(Finding(f"extra {extra}", "note", f"{detail}: {purpose}", advice))
+    return findings
 
 
 def _optional() -> list[Finding]:
-    return [_optional_library(library) for library in LIBRARIES]
+    return [_optional_library(library) for library in LIBRARIES if library.is_installed or not library.extra]
 
 
 def _optional_library(library: Library) -> Finding:
@@ -152,18 +162,17 @@ def _optional_library(library: Library) -> Finding:
 
 def _needs(library: Library) -> str:
     """What a library that can be imported needs besides, found or not."""
-    if library is MITSUBA:
-        answer = _run_python("from render3d.renderers.mitsuba.variants import usable_llvm; print(usable_llvm())")
-        return f"; LLVM: {_last_line(answer)}"
-    if library in (KAOLIN, NVDIFFRAST):
-        return "; it renders on CUDA devices alone"
-    return ""
+    if library in PROBES:
+        question, code = PROBES[library]
+        return f"; {question}{_last_line(_run_python(code))}"
+    return "; it renders on CUDA devices alone" if library in (KAOLIN, NVDIFFRAST) else ""
 
 
 def _run_python(code: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-W", "ignore", "-c", code]
+    headless = {"PYOPENGL_PLATFORM": "egl", **os.environ}  # pyrender would look for a screen
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=headless)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"no answer within {_PATIENCE} s")
 

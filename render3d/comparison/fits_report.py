@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from render3d import report
-from render3d.comparison.report_parts import back_ends_part, named, number
+from render3d.comparison.report_parts import back_ends_part, named
 from render3d.comparison.turns import Figures, Turn
 from render3d.fitting.fit_report import readable, turntable_part
 from render3d.fitting.folder import seen
@@ -94,17 +94,17 @@ def _figures_part(
     judge = next(iter(figures))
     kind, views = _measured(task)
     levels = [name for name in figures[judge] if name.startswith("seconds_to_")]
-    heads = ["", f"IoU, {views}, by {judge}", "by its own renderer", "IoU, training views"]
-    heads += ["distance to the truth"] if task.truth else []
-    heads += ["seconds", *(f"to {name.removeprefix('seconds_to_')}" for name in levels), "images", "peak memory, MiB"]
-    rows: list[list[str | None]] = []
-    for turn in turns:
-        if not (each := figures.get(turn.label)):
-            continue
-        row = [turn.label, *(number(each[name], ".4f") for name in (f"judged_{kind}", kind, "training_iou"))]
-        row += [number(each["chamfer"], ".4f")] if task.truth else []
-        row += [number(each[name], ".1f") for name in ("seconds", *levels)]
-        rows.append([*row, number(turn.figures["images"], ",.0f"), number(turn.figures["peak_mib"], ",.0f")])
+    columns = {
+        f"IoU, {views}, by {judge}": (f"judged_{kind}", ".4f"),
+        "by its own renderer": (kind, ".4f"),
+        "IoU, training views": ("training_iou", ".4f"),
+        **({"distance to the truth": ("chamfer", ".4f")} if task.truth else {}),
+        "seconds": ("seconds", ".1f"),
+        **{f"to {name.removeprefix('seconds_to_')}": (name, ".1f") for name in levels},
+        "images": ("images", ",.0f"),
+        "peak memory, MiB": ("peak_mib", ",.0f"),
+    }
+    rows = {turn.label: {**turn.figures, **figures[turn.label]} for turn in turns if turn.label in figures}
     note = (
         f"A renderer that is wrong may agree with itself: the first column judges all fits by {judge}. Seconds are "
         f"those of the steps, in all and to levels of the IoU on {views} by its own renderer. Images are what the "
@@ -113,19 +113,22 @@ def _figures_part(
     )
     if task.truth:
         note += " The distance to the truth is the chamfer distance, the mean of both ways, in scene units."
-    return report.section("Figures", report.paragraph(note), report.table(heads, rows), *_baselines_part(task, fitted))
+    return report.section(
+        "Figures", report.paragraph(note), report.figures(columns, rows), *_baselines_part(task, fitted)
+    )
 
 
 def _baselines_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> list[report.Html]:
     """What needs no fit, as the first back end that worked measured it."""
     judge, first = next(iter(fitted.items()))
     kind, views = _measured(task)
-    rows = [
-        [name, number(value[kind], ".4f")]
+    rows = {
+        name: value
         for name, value in first.metrics.items()
         if isinstance(value, dict) and "training_iou" in value and not name.startswith("fit")
-    ]
-    return [report.table(["Without a fit", f"IoU, {views}, by {judge}"], rows)] if rows else []
+    }
+    column = {f"IoU, {views}, by {judge}": (kind, ".4f")}
+    return [report.figures(column, rows, corner="Without a fit")] if rows else []
 
 
 def _curves_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> report.Html:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from render3d import report
 from render3d.comparison.turns import Turn
 
-_HYPHEN = "\u2011"  # at which no line breaks
-
 
 def back_ends_part(turns: Sequence[Turn]) -> report.Html:
     """Who took part, what stands behind each, and why some did not."""
@@ -21,11 +19,6 @@ def back_ends_part(turns: Sequence[Turn]) -> report.Html:
     if failed:
         parts.append(report.table(["Did not take part", "because"], failed, words=True))
     return report.section("Back ends", *parts)
-
-
-def number(value: float | None, style: str) -> str | None:
-    """As text that stays on one line; None stays, for the dash of a table."""
-    return None if value is None else format(value, style).replace("-", _HYPHEN)
 
 
 def named(count: int, what: str) -> str:

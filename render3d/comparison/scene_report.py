@@ -10,7 +10,7 @@ from torch import Tensor
 from render3d import report
 from render3d.color import srgb_to_linear
 from render3d.comparison.differences import AMPLIFIED, color_difference, depth_difference, normal_difference
-from render3d.comparison.report_parts import back_ends_part, named, number
+from render3d.comparison.report_parts import back_ends_part, named
 from render3d.comparison.turns import Figures, Turn
 from render3d.images import Rendering
 from render3d.scenes import Mesh, Volume
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 6  # views
 _DEPTH_ERRORS = report.Scale(low=1e-6, high=1e-2, unit="share of the depth", logarithmic=True)
+_COLUMNS = {
+    "IoU": ("iou", ".5f"),
+    "differing pixels": ("differing_pixels", ",.0f"),
+    "share of boundary": ("differing_share", ".2%"),
+    "> 1 pixel off": ("far_pixels", ",.0f"),
+    "depth, largest": ("depth_largest", ".1e"),
+    "depth, mean": ("depth_mean", ".1e"),
+    "normals, degrees": ("normal_degrees", ".2f"),
+    "colour": ("rgb", ".4f"),
+    "images/s": ("images_per_second", ",.1f"),
+    "peak memory, MiB": ("peak_mib", ",.0f"),
+}
+"""Of the table of figures: the figure of each column, and how it is written."""
 _ANGLES = report.Scale(low=0, high=10, unit="degrees")
 
 
@@ -69,39 +82,14 @@ def _lead(renderings: Mapping[str, Rendering], differences: Mapping[str, Figures
 
 
 def _figures_part(turns: Sequence[Turn], differences: Mapping[str, Figures]) -> report.Html:
-    heads = [
-        "",
-        "IoU",
-        "differing pixels",
-        "share of boundary",
-        "> 1 pixel off",
-        "depth, largest",
-        "depth, mean",
-        "normals, degrees",
-        "colour",
-        "images/s",
-        "peak memory, MiB",
-    ]
-    rows: list[list[str | None]] = []
-    for turn in turns:
-        if not turn.worked:
-            continue
-        found = {**turn.figures, **differences.get(turn.label, {})}
-        rows.append(
-            [
-                turn.label if turn.label in differences else f"{turn.label} (reference)",
-                number(found.get("iou"), ".5f"),
-                number(found.get("differing_pixels"), ",.0f"),
-                number(found.get("differing_share"), ".2%"),
-                number(found.get("far_pixels"), ",.0f"),
-                number(found.get("depth_largest"), ".1e"),
-                number(found.get("depth_mean"), ".1e"),
-                number(found.get("normal_degrees"), ".2f"),
-                number(found.get("rgb"), ".4f"),
-                number(found.get("images_per_second"), ",.1f"),
-                number(found.get("peak_mib"), ",.0f"),
-            ]
-        )
+    rows = {
+        turn.label + ("" if turn.label in differences else " (reference)"): {
+            **turn.figures,
+            **differences.get(turn.label, {}),
+        }
+        for turn in turns
+        if turn.worked
+    }
     note = (
         "Over all views. Pixels differ where one back end covers more than half of them and the other does not; their "
         "share is that of the reference's boundary pixels. Depth (relative), normals and colour are compared inside, a "
@@ -109,7 +97,7 @@ def _figures_part(turns: Sequence[Turn], differences: Mapping[str, Figures]) -> 
         "99th percentile. Images a second are those of the best round, warm, colours and coverage. Memory is what a "
         "process of its own needs on the host beyond torch and the scene, with what it imports."
     )
-    return report.section("Figures", report.paragraph(note), report.table(heads, rows))
+    return report.section("Figures", report.paragraph(note), report.figures(_COLUMNS, rows))
 
 
 def _views_part(renderings: Mapping[str, Rendering]) -> list[report.Html]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from render3d.estimators.noise import Draw
-from render3d.estimators.topology import neighbours
 from render3d.renderers.base import Renderer
+from render3d.scenes.topology import neighbours
 
 
 class Signal(abc.ABC):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from render3d.estimators.noisy import Noisy
-from render3d.estimators.topology import neighbours
+from render3d.scenes.topology import neighbours
 
 # The rasteriser rounds vertices to a fixed grid, of 1/16 pixel or finer.
 _ROUNDING = 1 / 16

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from render3d.batches import check_shape
-from render3d.regularizers import unique_edges
+from render3d.scenes.topology import edges_of
 
 
 def combinatorial_laplacian(faces: Tensor, vertex_count: int) -> scipy.sparse.csc_matrix:
     """``L = D - A`` of the graph of edges: symmetric, ``[V, V]``, float64; rows sum to zero."""
-    first, second = unique_edges(faces.cpu()).numpy().T
+    first, second = edges_of(faces.cpu()).ends.numpy().T
     ones = np.ones(len(first))
     half = scipy.sparse.coo_matrix((ones, (first, second)), shape=(vertex_count, vertex_count))
     adjacency = half + half.T

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from render3d.atomic import atomic_write
-from render3d.color import linear_to_srgb, srgb_to_linear
+from render3d.color import linear_of_bytes, srgb_bytes, to_bytes
 from render3d.errors import ViewSetError
 from render3d.images import png
 from render3d.images.rendering import Rendering
@@ -36,7 +36,7 @@ def color_pixels(rgb: Tensor | None, alpha: Tensor | None) -> NDArray[np.uint8]:
     """The values that `encode_png` stores, ``[..., H, W, channels]``, without the last dimension for alpha alone."""
     channels = [] if rgb is None else [_srgb_bytes(rgb.detach().cpu())]
     if alpha is not None:
-        channels.append(_bytes(alpha.detach().cpu()))
+        channels.append(to_bytes(alpha.detach().cpu()))
     together = channels[0] if len(channels) == 1 else torch.cat(channels, dim=-3)
     pixels: NDArray[np.uint8] = together.movedim(-3, -1).numpy()
     return pixels[..., 0] if rgb is None else pixels
@@ -44,7 +44,7 @@ def color_pixels(rgb: Tensor | None, alpha: Tensor | None) -> NDArray[np.uint8]:
 
 def normal_pixels(normal: Tensor) -> NDArray[np.uint8]:
     """Normals ``[..., 3, H, W]`` as bytes ``[..., H, W, 3]``: ``(n + 1) / 2``, so 128 in all channels for none."""
-    pixels: NDArray[np.uint8] = _bytes((normal.detach().cpu().float() + 1) / 2).movedim(-3, -1).numpy()
+    pixels: NDArray[np.uint8] = to_bytes((normal.detach().cpu().float() + 1) / 2).movedim(-3, -1).numpy()
     return pixels
 
 
@@ -63,22 +63,18 @@ def depth_pixels(depth: Tensor, unit: float) -> NDArray[np.uint16]:
     return np.where(values > 0, multiples, np.uint16(0))
 
 
-def _bytes(values: Tensor) -> Tensor:
-    return values if values.dtype == torch.uint8 else (values.float().clamp(0, 1) * 255 + 0.5).byte()
-
-
 def _srgb_bytes(rgb: Tensor) -> Tensor:
     """Linear light as sRGB of 8 bits. Half floats, which OpenGL gives, are few enough for a table of them all."""
     if rgb.dtype == torch.float16:
         return torch.from_numpy(np.take(_srgb_of_halves(), rgb.numpy().view(np.uint16)))
-    return _bytes(linear_to_srgb(rgb.clamp(0, 1)))
+    return srgb_bytes(rgb)
 
 
 @functools.cache
 def _srgb_of_halves() -> NDArray[np.uint8]:
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     values = torch.from_numpy(np.nan_to_num(halves.astype(np.float32)))
-    table: NDArray[np.uint8] = _bytes(linear_to_srgb(values.clamp(0, 1))).numpy()
+    table: NDArray[np.uint8] = srgb_bytes(values).numpy()
     return table
 
 
@@ -100,14 +96,8 @@ def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None,
     if mode not in ("RGB", "RGBA"):
         values = pixels / (65535 if mode.startswith("I") else 1 if mode == "F" else 255)
         return None, values[1:] if mode == "LA" else values
-    rgb = torch.from_numpy(np.take(_linear_of_bytes(), pixels[:3].numpy()))
+    rgb = torch.from_numpy(linear_of_bytes(pixels[:3].numpy()))
     return rgb, pixels[3:] / 255 if mode == "RGBA" else None
-
-
-@functools.cache
-def _linear_of_bytes() -> NDArray[np.float32]:
-    table: NDArray[np.float32] = srgb_to_linear(torch.arange(256) / 255).numpy()
-    return table
 
 
 def read_depth(path: Path, unit: float, content: bytes | None = None) -> Tensor:

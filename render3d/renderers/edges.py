@@ -18,6 +18,7 @@ from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.scenes import Mesh
+from render3d.scenes.topology import edges_of
 
 Show = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 """Given pixels ``[N, 2]`` of a view: images ``[N, C]``, the face ``[N]`` (-1 for none) and its depth ``[N]``, infinite
@@ -39,30 +40,23 @@ class Edges:
         ends: ``[E, 2]`` int64, indices of vertices.
         share: ``[E]``, 1 over the number of edges in the same place: those where vertices are split.
         place: ``[E]`` int64, the same number for edges in the same place.
-        side_face: ``[S]`` int64, the faces that meet at each place,
-        side_place: ``[S]`` int64, and the places.
+        side_place: ``[3 F]`` int64, the place of each side of the faces, as in `render3d.scenes.topology.EdgeTable`.
     """
 
     ends: Tensor
     share: Tensor
     place: Tensor
-    side_face: Tensor
     side_place: Tensor
 
     @classmethod
     def of(cls, mesh: Mesh) -> "Edges":
         """Those of a mesh without a batch."""
-        count = mesh.vertices.shape[0]
+        own = edges_of(mesh.faces)
         where = torch.unique(mesh.vertices.detach(), dim=0, return_inverse=True)[1]
-        sides = mesh.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
-        keys = _key(sides, count)
-        own = torch.unique(keys)
-        ends = torch.stack([own // count, own % count], dim=-1)
-        places, side_place = torch.unique(_key(where[sides], count), return_inverse=True)
-        place = torch.searchsorted(places, _key(where[ends], count))
-        share = 1 / torch.bincount(place, minlength=len(places))[place].to(mesh.vertices.dtype)
-        face = torch.arange(len(mesh.faces), device=mesh.device).repeat_interleave(3)
-        return cls(ends, share, place, face, side_place)
+        places = edges_of(where[mesh.faces])
+        place = torch.empty_like(own.ends[:, 0]).scatter(0, own.of_side, places.of_side)
+        share = 1 / torch.bincount(place, minlength=len(places.ends))[place].to(mesh.vertices.dtype)
+        return cls(own.ends, share, place, places.of_side)
 
     def outlines(self, facing: Tensor) -> Tensor:
         """Which edges ``[E]`` part the two sides of the surface, or end it, for `facing` ``[F]``."""
@@ -92,12 +86,7 @@ class Edges:
 
     def _towards(self, facing: Tensor) -> Tensor:
         """The sum of their sides."""
-        return torch.bincount(self.side_place, facing[self.side_face].double())
-
-
-def _key(pairs: Tensor, count: int) -> Tensor:
-    """One number for each unordered pair of numbers below ``count``."""
-    return pairs.amin(-1) * count + pairs.amax(-1)
+        return torch.bincount(self.side_place, facing.repeat_interleave(3).double())
 
 
 def facing(mesh: Mesh, camera: Cameras) -> Tensor:

@@ -22,6 +22,7 @@ from render3d.cameras import Cameras
 from render3d.conventions import opengl_depth, to_opengl
 from render3d.errors import GraphicsError
 from render3d.images import Rendering
+from render3d.optional import PYRENDER
 from render3d.randomness import Key
 from render3d.renderers.base import (
     NEUTRAL_GREY,
@@ -46,8 +47,10 @@ def load() -> Any:
     """Import pyrender for rendering without a screen, on any NumPy.
 
     Raises:
+        RendererError: It is not installed.
         GraphicsError: It cannot be imported.
     """
+    PYRENDER.require()
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")  # read when PyOpenGL is first imported
     try:
         import pyrender

@@ -12,6 +12,7 @@ from render3d.report.html import Html as Html
 from render3d.report.html import captioned as captioned
 from render3d.report.html import columns as columns
 from render3d.report.html import facts as facts
+from render3d.report.html import figures as figures
 from render3d.report.html import links as links
 from render3d.report.html import page as page
 from render3d.report.html import paragraph as paragraph

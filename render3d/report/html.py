@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import NewType
+from typing import Any, NewType
 from urllib.parse import quote
 
 from render3d.report.style import STYLE
 
 Html = NewType("Html", str)
 """Markup that is safe to put into a page."""
+
+_HYPHEN = "\u2011"  # at which no line breaks
 
 Cell = str | int | float | None
 
@@ -59,6 +61,23 @@ def table(
     return Html(f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>")
 
 
+def figures(
+    columns: Mapping[str, tuple[str, str]], rows: Mapping[str, Mapping[str, Any]], *, corner: str = "", **look: Any
+) -> Html:
+    """Return a table of figures, each as text on one line; a dash where there is none.
+
+    Args:
+        columns: By title, the name of the figure and the format it is written in, such as ``".2f"``.
+        rows: Figures by name, by the title of the row.
+        corner: Above the titles of the rows.
+        look: As in `table`.
+    """
+    cells = [
+        [title, *(_number(found.get(name), style) for name, style in columns.values())] for title, found in rows.items()
+    ]
+    return table([corner, *columns], cells, **look)
+
+
 def facts(values: Mapping[str, object]) -> Html:
     """Names and values in two columns."""
     rows = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
@@ -69,6 +88,10 @@ def links(targets: Mapping[str, str]) -> Html:
     """A list of links by their text, to files beside the page: relative paths with ``/``."""
     items = "".join(f'<li><a href="{quote(target)}">{escape(text)}</a></li>' for text, target in targets.items())
     return Html(f"<ul>{items}</ul>")
+
+
+def _number(value: float | None, style: str) -> str | None:
+    return None if value is None else format(value, style).replace("-", _HYPHEN)
 
 
 def _text(cell: Cell) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from render3d.batches import check_shape
-from render3d.color import linear_to_srgb, srgb_to_linear
+from render3d.color import srgb_bytes, srgb_of_hex, srgb_to_linear
 from render3d.errors import ShapeError
 from render3d.report.html import Html
 
@@ -64,7 +64,7 @@ def silhouette_difference(target: Tensor, found: Tensor) -> Tensor:
     wanted, got = target > 0.5, found > 0.5
     image = torch.ones_like(target).expand(*target.shape[:-3], 3, *target.shape[-2:])
     for where, color in ((wanted & got, _BOTH), (wanted & ~got, _MISSING), (got & ~wanted, _EXTRA)):
-        image = torch.where(where, _linear(color).to(image), image)
+        image = torch.where(where, srgb_to_linear(srgb_of_hex(color))[:, None, None].to(image), image)
     return image
 
 
@@ -79,15 +79,8 @@ def difference_key(target: str = "target", found: str = "fit") -> Html:
 
 def image_of(image: Tensor) -> Image.Image:
     """``[3 or 1, H, W]`` linear light as a picture in sRGB."""
-    encoded = linear_to_srgb(image.detach().cpu().float().clamp(0, 1)).mul(255).round().byte()
-    if encoded.shape[0] == 1:
-        return Image.fromarray(encoded[0].numpy())
-    return Image.fromarray(encoded.movedim(0, -1).contiguous().numpy())
-
-
-def _linear(color: str) -> Tensor:
-    values = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    return srgb_to_linear(torch.tensor(values))[:, None, None]
+    encoded = srgb_bytes(image)
+    return Image.fromarray((encoded[0] if len(encoded) == 1 else encoded.movedim(0, -1).contiguous()).numpy())
 
 
 def picture(image: Tensor) -> str:

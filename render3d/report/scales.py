@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from render3d.color import srgb_to_linear
+from render3d.color import srgb_of_hex, srgb_to_linear
 from render3d.report.html import Html
 
 # Viridis, by Stéfan van der Walt and Nathaniel Smith (CC0), at even steps.
@@ -37,7 +37,7 @@ class Scale:
         """``[..., 1, H, W]`` as ``[..., 3, H, W]``, linear light; white where not ``where``."""
         position = self._position(values.nan_to_num(self.low)).clamp(0, 1) * (len(_VIRIDIS) - 1)
         left = position.floor().long().clamp(max=len(_VIRIDIS) - 2)
-        anchors = torch.tensor([[int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)] for color in _VIRIDIS])
+        anchors = torch.stack([*map(srgb_of_hex, _VIRIDIS)])
         share = position - left
         # Between two colours as a browser goes, in the values of files.
         encoded = torch.lerp(anchors[left], anchors[left + 1], share[..., None].expand(*share.shape, 3))

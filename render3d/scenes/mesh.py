@@ -10,7 +10,6 @@ from torch import Tensor
 from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape
 from render3d.errors import MeshError, ShapeError
 from render3d.precision import exact, without_autocast
-from render3d.scenes.indices import check_indices
 
 if TYPE_CHECKING:
     from render3d.scenes.repair import MeshProblems
@@ -256,3 +255,10 @@ class Mesh(Batched):
         a, b, c = (self.vertices[..., self.faces[:, corner], :] for corner in range(3))
         cross: Tensor = torch.linalg.cross(b - a, c - a)
         return cross
+
+
+def check_indices(mesh: Mesh) -> None:
+    """Raise `MeshError` for faces with an index that no vertex has."""
+    count = mesh.vertices.shape[-2]
+    if len(mesh.faces) and not 0 <= int(mesh.faces.min()) <= int(mesh.faces.max()) < count:
+        raise MeshError(f"{mesh._name} has faces with indices outside 0-{count - 1}. mesh.repair() drops such faces.")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from render3d.errors import MeshError
 from render3d.scenes.files.raw import unique_rows
+from render3d.scenes.topology import edges_of
 
 if TYPE_CHECKING:
     from render3d.scenes.mesh import Mesh
@@ -205,15 +206,12 @@ class _Edges:
 
     def __init__(self, faces: Integers) -> None:
         self.face_count = len(faces)
-        directed = np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2)
-        forward = directed[:, 0] < directed[:, 1]
-        key = directed.min(1) * (faces.max(initial=0) + 1) + directed.max(1)
-        order = np.argsort(key, kind="stable")
-        _, starts, self.uses = np.unique(key[order], return_index=True, return_counts=True)
-        first = order[starts[self.uses == 2]]
-        second = order[starts[self.uses == 2] + 1]
-        self.pairs: Integers = np.column_stack([first, second]) // 3
-        self.same_way: Mask = forward[first] == forward[second]
+        table = edges_of(torch.from_numpy(faces))
+        self.uses: Integers = table.uses.numpy()
+        pairs = table.pairs.numpy()
+        forward = (table.sides[:, 0] < table.sides[:, 1]).numpy()[pairs]
+        self.pairs: Integers = pairs // 3
+        self.same_way: Mask = forward[:, 0] == forward[:, 1]
         self.closed: Mask = np.bincount(self.pairs.reshape(-1), minlength=self.face_count) == 3
 
     def bodies(self) -> tuple[list[Integers], Mask]:

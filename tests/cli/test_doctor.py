@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -12,7 +11,7 @@ import pytest
 
 from render3d.cli import doctor as module
 from render3d.cli import main
-from render3d.optional import KAOLIN, MITSUBA, PYTORCH3D, Library
+from render3d.optional import EXTRAS, KAOLIN, LIBRARIES, MITSUBA, PYTORCH3D, Library
 
 
 def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -22,32 +21,40 @@ def run(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+
 def test_a_healthy_machine() -> None:
     answer = run("--json")
     content = json.loads(answer.stdout)
-    status = {finding["name"]: finding["status"] for finding in content["findings"]}
+    findings = {finding["name"]: finding for finding in content["findings"]}
     assert answer.returncode == 0, answer.stdout
     assert content["ok"]
-    assert {name: status[name] for name in module.CORE} == dict.fromkeys(module.CORE, "ok")
-    assert status["OpenGL by EGL"] == status["Pyrender renders"] == "ok"
-    assert {status[name] for name in ("kaolin", "ray", "webdataset")} == {"note"}
+    assert {findings[name]["status"] for name in (*module.CORE, "OpenGL by EGL")} == {"ok"}
+    assert {findings[name]["status"] for name in ("kaolin", "ray", "webdataset", "pyrender")} == {"note"}
+    assert findings["pyrender"]["detail"].endswith("; an image of it: right")
+    for extra in EXTRAS:
+        assert findings[f"extra {extra}"]["detail"] == f"complete: {EXTRAS[extra]}"
 
 
 def test_all_that_is_installed_with_the_package_is_looked_at() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert {words.split(">")[0] for words in project["dependencies"]} == module.CORE.keys()
+    assert {words.split(">")[0] for words in PROJECT["dependencies"]} == module.CORE.keys()
 
 
-def test_what_is_not_there_is_installed_by_an_extra_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_extra_is_listed_with_what_it_installs(monkeypatch: pytest.MonkeyPatch) -> None:
+    extras = PROJECT["optional-dependencies"]
+    assert extras.pop("all") == [f"render3d[{','.join(extras)}]"]
+    assert extras.keys() == EXTRAS.keys()
+    for extra in EXTRAS:
+        brought = {words.split(">")[0] for words in extras[extra]}
+        assert {each.module for each in LIBRARIES if each.extra == extra} == brought - {"pebble"} | (
+            {"pebble"} if extra == "views" else set()
+        )
     monkeypatch.setattr(Library, "is_installed", False)
-    advice = {finding.name: finding.advice for finding in module._optional()}
-    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
-    for name in ("mitsuba", "ray", "webdataset"):
-        extra = re.search(r"pip install 'render3d\[(\w+)\]'", advice[name])
-        assert extra is not None
-        assert [words.split(">")[0] for words in extras[extra[1]]] == [name]
+    for finding, extra in zip(module._extras(), EXTRAS, strict=True):
+        assert (finding.name, finding.advice) == (f"extra {extra}", f"pip install 'render3d[{extra}]'")
+        assert "not complete" in finding.detail
+    assert {finding.name for finding in module._optional()} == {"pytorch3d", "kaolin", "nvdiffrast"}
 
 
 def test_a_broken_torch_is_a_finding_and_no_trace(tmp_path: Path) -> None:

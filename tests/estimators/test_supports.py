@@ -28,7 +28,7 @@ from render3d.estimators import (
 from render3d.estimators.estimator import Support
 from render3d.estimators.noise import Noise
 from render3d.estimators.support import box_sums
-from render3d.estimators.topology import neighbours
+from render3d.scenes.topology import neighbours
 
 
 def noisy_of(mesh: Mesh, cameras: r3.Cameras, noise: Gaussian, *, samples: int = 5, reach: int | None = 1) -> Noisy:
@@ -39,16 +39,6 @@ def noisy_of(mesh: Mesh, cameras: r3.Cameras, noise: Gaussian, *, samples: int =
 def ball() -> tuple[Mesh, r3.Cameras]:
     cameras = r3.Cameras.sphere(3, 3.0, vertical_fov_degrees=46, image_size=(20, 28)).crop(1, 3, 18, 24)
     return Mesh.icosphere(1, radius=0.8), cameras
-
-
-def test_neighbours_are_the_vertices_of_the_same_faces() -> None:
-    faces = Mesh.icosphere(1).faces
-    table, real = neighbours(faces, 43)  # vertex 42 has no face
-    for vertex in range(43):
-        expected = {vertex} | {int(v) for face in faces if vertex in face for v in face}
-        assert set(table[vertex][real[vertex]].tolist()) == expected
-        assert set(table[vertex].tolist()) == expected
-        assert int(table[vertex, 0]) == vertex
 
 
 def test_sums_over_boxes_agree_with_loops() -> None:

@@ -15,7 +15,7 @@ from render3d.errors import CapabilityError, DeviceError, GradientError, Graphic
 from render3d.renderers import EmptyViewWarning, OpenGL
 from render3d.renderers.base import SoftwareRenderingWarning, warn_if_software
 from render3d.renderers.opengl import atlas, devices, draws
-from render3d.renderers.opengl.topology import is_closed
+from render3d.scenes.topology import is_closed
 
 ALL = ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")
 
@@ -119,17 +119,6 @@ def test_open_surfaces_are_drawn_from_both_sides() -> None:
     assert not is_closed(quad.faces)
     around = r3.Cameras.orbit(2, 4.0, elevation_degrees=0, image_size=(8, 8))
     assert (OpenGL()(quad, around, ("alpha",)).alpha.flatten(1).sum(1) > 10).all()
-
-
-def test_closed_means_every_edge_both_ways() -> None:
-    faces = tetrahedron().faces
-    assert is_closed(faces)
-    assert not is_closed(faces[:3])
-    assert not is_closed(torch.cat([faces[:3], faces[3:, [0, 2, 1]]]))  # one face turned round
-    changed = faces.clone()
-    assert is_closed(changed)
-    changed[0, 0] = 3
-    assert not is_closed(changed)
 
 
 def test_geometry_outputs_know_each_other(cameras: r3.Cameras) -> None:

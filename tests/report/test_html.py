@@ -1,6 +1,6 @@
 from xml.etree import ElementTree
 
-from render3d.report import columns, facts, page, paragraph, section, table
+from render3d.report import columns, facts, figures, page, paragraph, section, table
 
 HOSTILE = '<b>&"x"</b>'
 
@@ -20,6 +20,15 @@ def test_the_chosen_row_stands_out_and_no_other():
     marked = ElementTree.fromstring(table(["", "n"], rows, chosen=1)).find("tbody")
     assert [row.get("class") for row in marked] == [None, "chosen", None]
     assert "chosen" not in table(["", "n"], rows)
+
+
+def test_figures_are_written_by_their_column_on_one_line_or_as_a_dash():
+    columns = {"error": ("error", ".1e"), "images": ("images", ",.0f")}
+    rows = {"one": {"error": 0.00012, "images": 12345.6, "more": 1.0}, "two": {"error": None}}
+    found = figures(columns, rows, corner="who", chosen=1)
+    assert cells(found) == [["one", "1.2e\u201104", "12,346"], ["two", "–", "–"]]  # noqa: RUF001
+    assert [head.text for head in ElementTree.fromstring(found).iter("th")] == ["who", "error", "images"]
+    assert found.count("chosen") == 1
 
 
 def test_a_table_without_rows_has_its_head():

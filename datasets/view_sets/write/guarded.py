@@ -8,14 +8,17 @@ import threading
 import traceback
 from concurrent.futures import CancelledError, Future, TimeoutError
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
-from pebble import ProcessExpired, ProcessPool
 
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.engine import Failed, Finished, Job, Limits, Outcome
 from render3d.errors import RendererError
+from render3d.optional import PEBBLE
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TOO_LARGE = 77  # the exit status of a process that held more memory than it may
@@ -39,6 +42,7 @@ class GuardedProcess:
         self._job = job
         self._limits = limits
         self._threads = threads
+        self._pebble = PEBBLE.load()
         self._pool = self._new_pool()
         self._lock = threading.Lock()  # of the next two
         self._running: Future[Outcome] | None = None
@@ -79,7 +83,7 @@ class GuardedProcess:
             return self._running.result()
         except TimeoutError:
             return Failed(shape, "timeout", f"It took longer than {self._limits.seconds:g} s.")
-        except ProcessExpired as error:
+        except self._pebble.ProcessExpired as error:
             if error.exitcode == _TOO_LARGE and self._limits.memory is not None:
                 held = self._limits.memory / 2**30
                 return Failed(shape, "memory", f"Its process held more than {held:.3g} GiB of memory.")
@@ -93,16 +97,17 @@ class GuardedProcess:
                 self._running.cancel()  # who waits for it waits no longer
         _end(self._pool)
 
-    def _new_pool(self) -> ProcessPool:
-        return ProcessPool(
+    def _new_pool(self) -> "ProcessPool":
+        pool: ProcessPool = self._pebble.ProcessPool(
             max_workers=1,
             initializer=_begin,
             initargs=(self._limits.memory, self._threads),
             context=multiprocessing.get_context("spawn"),  # OpenGL does not survive a fork
         )
+        return pool
 
 
-def _end(pool: ProcessPool) -> None:
+def _end(pool: "ProcessPool") -> None:
     pool.stop()  # type: ignore[no-untyped-call]
     pool.join()
 

@@ -12,6 +12,7 @@ from render3d.datasets.base import check_at_least
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.engine import Job, Limits, Outcome
 from render3d.datasets.view_sets.write.guarded import GuardedProcess
+from render3d.optional import PEBBLE
 
 
 @final
@@ -24,11 +25,13 @@ class LocalEngine:
 
     Raises:
         DatasetError: Fewer than one.
+        RendererError: Pebble is not installed.
     """
 
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        PEBBLE.require()
         if self.workers is not None:
             check_at_least(1, workers=self.workers)
 

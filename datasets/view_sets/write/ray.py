@@ -17,7 +17,7 @@ from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.engine import Failed, Job, Limits, Outcome
 from render3d.datasets.view_sets.write.guarded import GuardedProcess
 from render3d.errors import RendererError
-from render3d.optional import RAY
+from render3d.optional import PEBBLE, RAY
 
 RETRIES = 3
 """How often a shape is made again because its worker was lost."""
@@ -44,12 +44,15 @@ class RayEngine:
 
     Raises:
         DatasetError: Fewer than one worker.
+        RendererError: Ray or Pebble is not installed.
     """
 
     address: str | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        RAY.require()
+        PEBBLE.require()
         if self.workers is not None:
             check_at_least(1, workers=self.workers)
 

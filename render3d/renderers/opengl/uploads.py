@@ -10,7 +10,7 @@ from torch import Tensor
 
 from render3d.renderers.opengl.draws import Segment
 from render3d.renderers.opengl.shaders import ProgramKey
-from render3d.renderers.opengl.topology import is_closed
+from render3d.scenes.topology import is_closed
 
 Array = npt.NDArray[Any]
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from render3d.errors import VolumeError
 
+# trimesh is not used here: it reads versions and values that do not exist, bounds no size and fails on a grid of one
+# voxel (5.2); after a run of 255 voxels that ends the file it writes one of zero.
 _LONGEST_HEADER = 10_000
 _LONGEST_RUN = 255
 

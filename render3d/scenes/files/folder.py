@@ -1,7 +1,6 @@
 """What a mesh file may read besides itself: files of its own folder, or of one given, and below; no others."""
 
 import contextlib
-import functools
 import hashlib
 import io
 import warnings
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from render3d.color import linear_to_srgb, srgb_to_linear
+from render3d.color import linear_of_bytes, srgb_bytes, srgb_to_linear
 from render3d.errors import MeshError
 
 
@@ -141,22 +140,13 @@ def decode_image(image: Image.Image, name: str, problems: list[str]) -> NDArray[
     else:
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
             problems.append(f"Its texture {name!r} is transparent in places; drawn opaque.")
-        linear: NDArray[np.float32] = _linear_of_bytes()[np.asarray(image.convert("RGB"))]
-        return linear
+        return linear_of_bytes(np.asarray(image.convert("RGB")))
     decoded: NDArray[np.float32] = srgb_to_linear(torch.from_numpy(encoded)).numpy()
     return decoded
 
 
-@functools.cache
-def _linear_of_bytes() -> NDArray[np.float32]:
-    """The linear light of each of the 256 values: a look-up is much quicker than a power a pixel."""
-    table: NDArray[np.float32] = srgb_to_linear(torch.arange(256) / 255).numpy()
-    return table
-
-
 def encode_image(image: torch.Tensor) -> bytes:
     """A PNG of sRGB values, 8 bits, of ``[H, W, 3]`` linear light."""
-    encoded = (linear_to_srgb(image.detach().cpu()).clamp(0, 1) * 255).round().to(torch.uint8)
     file = io.BytesIO()
-    Image.fromarray(encoded.numpy()).save(file, format="PNG")
+    Image.fromarray(srgb_bytes(image).numpy()).save(file, format="PNG")
     return file.getvalue()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from render3d.color import NEUTRAL_GREY, linear_to_srgb, srgb_to_linear
+from render3d.color import NEUTRAL_GREY, srgb_bytes, srgb_to_linear
 from render3d.errors import MeshError
 from render3d.scenes.files.polygons import triangulate
 from render3d.scenes.files.raw import Floats, Integers, RawMesh
@@ -93,5 +93,4 @@ def write_off(mesh: Mesh) -> bytes:
 
 
 def _bytes(colors: torch.Tensor) -> list[str]:
-    encoded = (linear_to_srgb(colors.detach().cpu()).clamp(0, 1) * 255).round().int()
-    return [" ".join(map(str, row)) for row in encoded.tolist()]
+    return [" ".join(map(str, row)) for row in srgb_bytes(colors).tolist()]

@@ -16,7 +16,7 @@ from trimesh.visual.color import ColorVisuals
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from render3d.color import linear_to_srgb, srgb_to_linear
+from render3d.color import srgb_bytes, srgb_to_linear, to_bytes
 from render3d.errors import MeshError
 from render3d.scenes.files.folder import Folder, decode_image, encode_image, quiet_about_bombs
 from render3d.scenes.files.raw import Floats, Image, RawMesh, join, unique_rows
@@ -202,12 +202,12 @@ def write_trimesh(mesh: Mesh, suffix: str) -> bytes:
         mesh = _unshared(mesh)
     geometry = trimesh.Trimesh(_array(mesh.vertices), mesh.faces.cpu().numpy(), process=False)
     if suffix == ".ply" and mesh.colors is not None:
-        geometry.visual = ColorVisuals(geometry, vertex_colors=_bytes(linear_to_srgb(mesh.colors)))
+        geometry.visual = ColorVisuals(geometry, vertex_colors=_opaque(srgb_bytes(mesh.colors)))
     if suffix == ".ply" and mesh.face_colors is not None:
-        geometry.visual = ColorVisuals(geometry, face_colors=_bytes(linear_to_srgb(mesh.face_colors)))
+        geometry.visual = ColorVisuals(geometry, face_colors=_opaque(srgb_bytes(mesh.face_colors)))
     if suffix == ".glb" and mesh.colors is not None:
         visual = _matte()
-        visual.vertex_attributes["color"] = _bytes(mesh.colors)
+        visual.vertex_attributes["color"] = _opaque(to_bytes(mesh.colors))
         geometry.visual = visual
     if suffix == ".glb" and mesh.texture is not None:
         image = PillowImage.open(io.BytesIO(encode_image(mesh.texture.image)))
@@ -233,10 +233,9 @@ def _unshared(mesh: Mesh) -> Mesh:
     )
 
 
-def _bytes(colors: torch.Tensor) -> NDArray[np.uint8]:
-    """``[N, 4]`` opaque."""
-    values = np.clip(np.round(_array(colors) * 255), 0, 255).astype(np.uint8)
-    return np.column_stack([values, np.full(len(values), 255, dtype=np.uint8)])
+def _opaque(colors: torch.Tensor) -> NDArray[np.uint8]:
+    """``[N, 4]``."""
+    return np.pad(_array(colors), ((0, 0), (0, 1)), constant_values=255)
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from render3d.errors import MeshError, VolumeError
-from render3d.scenes.indices import check_indices
-from render3d.scenes.mesh import Mesh
+from render3d.scenes.mesh import Mesh, check_indices
 from render3d.scenes.volume import Kind, Volume, check_volume
 from render3d.scenes.voxels.solid import solid_voxels
 from render3d.scenes.voxels.surface import surface_voxels

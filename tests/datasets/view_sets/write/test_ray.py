@@ -254,6 +254,6 @@ def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch, toy: Toy) -> No
     for address, why in ((f"127.0.0.1:{free}", "refused"), ("nowhere", "Invalid address")):
         with pytest.raises(RendererError, match=f"No Ray cluster can be joined at '{address}': .*{why}.* ray start"):
             next(RayEngine(address).run(toy, shapes("fine"), LIMITS))
-    monkeypatch.setattr(module, "RAY", Library("Ray", "no_such_ray", module.RAY.page))
+    monkeypatch.setattr(module, "RAY", Library("Ray", "no_such_ray", "", extra="ray"))
     with pytest.raises(RendererError, match="Ray is not installed. .*pip install 'render3d\\[ray\\]'"):
-        RayEngine().run(toy, shapes("fine"), LIMITS)
+        RayEngine()
