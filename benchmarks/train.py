@@ -14,9 +14,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.findings import Cell, Measurements, Results
 from render3d.comparison.costs import peak_memory, rate
+from render3d.models.base import Precision, TrainSettings
 from render3d.models.parts.sequential import REGION as PROJECTION
 from render3d.models.recipes import RECIPES
-from render3d.models.recipes.recipe import Precision, TrainSettings
 from render3d.models.training.distributed import World
 from render3d.models.training.loop import TrainingRun, train
 from render3d.spatial import REGION as SPATIAL_TRANSFORMER
@@ -58,13 +58,13 @@ def _row(name: str, precision: Precision, rounds: int) -> dict[str, Cell]:
 
 
 def _start(name: str, precision: Precision) -> TrainingRun:
-    return TrainingRun(RECIPES[name](training=TrainSettings(precision=precision)), Path(), World())
+    return TrainingRun(RECIPES.load(name)(training=TrainSettings(precision=precision)), Path(), World())
 
 
 def _train(name: str, precision: Precision, steps: int) -> None:
     with TemporaryDirectory() as folder:
         settings = TrainSettings(precision=precision, updates=steps, validation_examples=1)
-        train(RECIPES[name](training=settings), Path(folder))
+        train(RECIPES.load(name)(training=settings), Path(folder))
 
 
 def shares(run: TrainingRun, steps: int = 3) -> dict[str, Cell]:

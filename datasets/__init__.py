@@ -5,10 +5,14 @@ if __name__ != "render3d.datasets":
         "This folder is imported as render3d.datasets; the bare name 'datasets' belongs to another well-known package."
     )
 
+from render3d.datasets.base import DatasetSettings as DatasetSettings
+from render3d.datasets.base import Examples as Examples
+from render3d.datasets.base import ImageSettings as ImageSettings
 from render3d.datasets.base import SeededDataset as SeededDataset
 from render3d.datasets.base import Split as Split
 from render3d.datasets.base import VolumeDataset as VolumeDataset
 from render3d.datasets.base import VolumeExample as VolumeExample
+from render3d.datasets.base import VolumeSettings as VolumeSettings
 from render3d.datasets.pictures.colored import ColoredExample as ColoredExample
 from render3d.datasets.pictures.colored import ColoredSolids as ColoredSolids
 from render3d.datasets.pictures.colored import ColoredSolidsSettings as ColoredSolidsSettings

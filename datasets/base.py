@@ -1,13 +1,13 @@
 """What datasets have in common: splits, epochs, and randomness that ignores workers and order."""
 
 import abc
-import dataclasses
 import hashlib
 import json
 import math
 import operator
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, final, get_args
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from render3d.cameras import Cameras
 from render3d.errors import DatasetError
 from render3d.randomness import Key
+from render3d.scenes import Mesh
+from render3d.settings import facts_of, settings_to_json
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -29,7 +32,96 @@ OF_ORDER = 3
 OF_VIEWS = 4
 OF_SOLIDS = 5
 
-_Example = TypeVar("_Example")
+
+class Examples(Protocol):
+    """What a model can learn from: a `SeededDataset`, or `WithViews` of one."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each label."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw what is random of the examples anew."""
+        ...
+
+    def fingerprint(self) -> dict[str, str]:
+        """Facts by name which tell whether two runs saw the same data."""
+        ...
+
+
+class DatasetSettings(abc.ABC):
+    """How a dataset is made: a frozen dataclass whose fields `render3d.settings` can write to a file."""
+
+    @abc.abstractmethod
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> Examples:
+        """Make the dataset.
+
+        Args:
+            split: ``"train"``, ``"validation"`` or ``"test"``.
+            path: The folder of its files, where it has any.
+            seed: Of all randomness.
+
+        Raises:
+            DatasetError: As the dataset does.
+        """
+
+
+class VolumeSettings(DatasetSettings):
+    """How a dataset of volumes is made.
+
+    Attributes:
+        size: Voxels along each side.
+    """
+
+    size: int
+
+    @abc.abstractmethod
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "VolumeDataset[Any]":
+        """As `DatasetSettings.dataset`."""
+
+
+class ImageSettings(DatasetSettings):
+    """How a dataset of single images of meshes is made; see `ColoredSolids` for what its examples are.
+
+    Attributes:
+        image_size: Pixels along each side.
+        distance: Of the camera from the origin, scene units; it looks along the negative z axis.
+        vertical_fov_degrees: Of the camera.
+    """
+
+    image_size: int
+    distance: float
+    vertical_fov_degrees: float
+
+    @property
+    def camera(self) -> Cameras:
+        """``[1]``: that of all images."""
+        return self.cameras_at(torch.tensor([[0.0, 0.0, 1.0]]), self.image_size)
+
+    def cameras_at(self, directions: Tensor, image_size: int) -> Cameras:
+        """The same camera moved into directions ``[views, 3]`` of unit length from the origin, ``[views]``."""
+        return Cameras.look_at(
+            directions * self.distance,
+            vertical_fov_degrees=self.vertical_fov_degrees,
+            image_size=(image_size, image_size),
+        )
+
+    @abc.abstractmethod
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "ImagesOfMeshes":
+        """As `DatasetSettings.dataset`."""
+
+
+class ImagesOfMeshes(Examples, Protocol):
+    """Examples with ``image``, ``alpha``, ``rotation`` and ``label``, each of a mesh that is known."""
+
+    def solid(self, index: int) -> Mesh:
+        """What example ``index`` is an image of, turned as it is there."""
+        ...
 
 
 class VolumeExample(NamedTuple):
@@ -39,42 +131,61 @@ class VolumeExample(NamedTuple):
     label: int
 
 
-class SeededDataset(Dataset[_Example], abc.ABC):
+_Example = TypeVar("_Example")
+
+
+class _WithSize(Protocol):
+    @property
+    def size(self) -> int: ...
+
+
+_Settings = TypeVar("_Settings")
+_OfVolumes = TypeVar("_OfVolumes", bound=_WithSize)
+
+
+class SeededDataset(Dataset[_Example], abc.ABC, Generic[_Example, _Settings]):
     """Examples that are made when they are asked for, with labels.
 
     Example ``index`` is a function of (settings, seed, split, epoch, index): the same whatever the number of workers
     and the order. The epoch counts for ``train`` only, whose objects are turned and moved anew in each; the other
     splits are fixed. Splits never share a random number.
 
-    Attributes:
+    Args:
         split: ``"train"``, ``"validation"`` or ``"test"``.
-        settings: How the examples are made.
+        settings: How the examples are made; by default those of `defaults`.
         seed: Of all randomness, from 0 to 2**63 - 1.
+
+    Attributes:
+        split: As given, like `settings` and `seed`.
         classes: The name of each label.
+        defaults: The class of the settings, where it can be called without arguments.
+        revision: To be raised whenever the same settings give other examples than before.
 
     Raises:
         DatasetError: Another split, a seed out of range, or settings that cannot be.
     """
 
     classes: tuple[str, ...]
-    # To be raised whenever the same settings give other examples than before.
-    _revision: ClassVar[int]
+    defaults: ClassVar[type[Any]]
+    revision: ClassVar[int] = 1
 
-    def __init__(self, split: Split, settings: Any, seed: int) -> None:
+    def __init__(self, split: Split, settings: _Settings | None = None, *, seed: int = 0) -> None:
         check_choice("split", split, SPLITS)
         if not 0 <= seed < 2**63:
             raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {seed}.")
         self.split = split
-        self.settings = settings
+        self.settings: _Settings = self.defaults() if settings is None else settings
         self.seed = seed
         self._checksums: dict[str, str] = {}  # of each file that examples are read from, by name
         # In shared memory: workers that a DataLoader keeps from epoch to epoch see it change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
-    @abc.abstractmethod
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """How many; the settings say it of each split, unless a dataset knows better."""
+        count: int = getattr(self.settings, self.split)
+        return count
 
-    def _file_checksums(self) -> Mapping[str, str]:
+    def file_checksums(self) -> Mapping[str, str]:
         """Of what examples are read from, by name."""
         return self._checksums
 
@@ -100,34 +211,43 @@ class SeededDataset(Dataset[_Example], abc.ABC):
     @final
     def fingerprint(self) -> dict[str, str]:
         """Facts by name which tell whether two runs saw the same data: all settings, and checksums of all files."""
-        facts = {"dataset": type(self).__name__, "revision": self._revision, "split": self.split, "seed": self.seed}
-        facts["classes"] = json.dumps(self.classes)
-        chosen = {f"settings.{name}": value for name, value in dataclasses.asdict(self.settings).items()}
-        files = {f"file.{name}": checksum for name, checksum in self._file_checksums().items()}
-        return {name: str(value) for name, value in (facts | chosen | files).items()}
+        facts = {"dataset": type(self).__name__, "revision": self.revision, "split": self.split, "seed": self.seed}
+        nested = {"classes": json.dumps(self.classes), "settings": settings_to_json(self.settings)}
+        return facts_of(facts | nested | {"file": self.file_checksums()})
 
 
-class VolumeDataset(SeededDataset[VolumeExample]):
-    """Binary volumes with labels; see `SeededDataset`.
+class VolumeDataset(SeededDataset[VolumeExample, _OfVolumes]):
+    """Binary volumes with labels; see `SeededDataset`. The settings have a ``size``."""
 
-    Attributes:
-        size: Voxels along each side.
-    """
-
-    def __init__(self, split: Split, settings: Any, seed: int) -> None:
-        super().__init__(split, settings, seed)
-        self.size: int = settings.size
+    @property
+    def size(self) -> int:
+        """Voxels along each side."""
+        return self.settings.size
 
     @abc.abstractmethod
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+    def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         """The voxels ``[size, size, size]`` and the label of an example."""
 
     @final
     def __getitem__(self, index: int) -> VolumeExample:
         """Example ``index``; negative ones count from the end. An IndexError beyond, as of a list."""
         number = resolve_index(index, len(self))
-        voxels, label = self._make(number, example_generator(self.stream(self.seed, _OF_VOLUMES), number))
+        voxels, label = self.make(number, example_generator(self.stream(self.seed, _OF_VOLUMES), number))
         return VolumeExample(torch.from_numpy(voxels.astype(np.float32))[None], label)
+
+
+def size_of_volumes(settings: DatasetSettings) -> int:
+    """Voxels along each side of the volumes of a dataset; a `DatasetError` for a dataset of anything else."""
+    if not isinstance(settings, VolumeSettings):
+        raise DatasetError(f"{type(settings).__name__} makes no volumes. Take a subclass of VolumeSettings.")
+    return settings.size
+
+
+def volumes_of(dataset: Examples) -> VolumeDataset[Any]:
+    """The dataset itself, if it is of volumes; a `DatasetError` otherwise."""
+    if not isinstance(dataset, VolumeDataset):
+        raise DatasetError(f"{type(dataset).__name__} holds no volumes. Take a subclass of VolumeDataset.")
+    return dataset
 
 
 def example_generator(stream: Key, index: int) -> np.random.Generator:

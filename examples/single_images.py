@@ -18,9 +18,9 @@ import torch
 import tyro
 
 from render3d.atomic import write_json
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import SingleImages
-from render3d.models.recipes import meshes
-from render3d.models.recipes.recipe import Recipe, TrainSettings
+from render3d.models.recipes.images import meshes
 from render3d.models.training.distributed import World
 from render3d.models.training.folder import train_to_folder
 from render3d.models.training.loop import CHECKPOINT, TrainingRun
@@ -66,7 +66,7 @@ def run(out: Path, *, seconds: float = 120.0, methods: str = ",".join(METHODS), 
 def _train(folder: Path, experiment: SingleImages, seconds: float, seed: int) -> None:
     recipe = meshes(experiment=experiment, training=TrainSettings(learning_rate=_LEARNING_RATE))
     if (folder / "config.json").exists():
-        recipe = Recipe.from_json(json.dumps(json.loads((folder / "config.json").read_text())["recipe"]))
+        recipe = Recipe.from_json(json.loads((folder / "config.json").read_text())["recipe"])
     else:
         cost = seconds_per_update(recipe)
         updates = max(1, round(seconds / cost))

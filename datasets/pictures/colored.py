@@ -2,16 +2,17 @@
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple, final
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from render3d.cameras import Cameras
 from render3d.datasets.base import (
     OF_SOLIDS,
+    ImageSettings,
     SeededDataset,
     Split,
     check_at_least,
@@ -53,7 +54,7 @@ class ColoredExample(NamedTuple):
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ColoredSolidsSettings:
+class ColoredSolidsSettings(ImageSettings):
     """What the paper says of its pictures of primitives, and what it leaves open with the reason for each choice.
 
     It says that each side has its own solid colour, and that there are three lights: `SHADING`. Round sides are parted
@@ -96,17 +97,13 @@ class ColoredSolidsSettings:
         check_range(0, 1, capsule_diameter=self.capsule_diameter, ellipsoid_diameter=self.ellipsoid_diameter)
         check_range(0, self.distance / math.sqrt(3), side=(self.side, self.side))
 
-    @property
-    def camera(self) -> Cameras:
-        """``[1]``: that of all pictures."""
-        size = (self.image_size, self.image_size)
-        return Cameras.look_at(
-            (0.0, 0.0, self.distance), vertical_fov_degrees=self.vertical_fov_degrees, image_size=size
-        )
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "ColoredSolids":
+        """As `DatasetSettings.dataset`; there are no files."""
+        return ColoredSolids(split, self, seed=seed)
 
 
 @final
-class ColoredSolids(SeededDataset[ColoredExample]):
+class ColoredSolids(SeededDataset[ColoredExample, ColoredSolidsSettings]):
     """Pictures of cubes, spheres, pyramids, cylinders, capsules and ellipsoids (Rezende et al., 2016).
 
     The label of example ``index`` is ``index % 6``. All pictures of an epoch are drawn when the first is asked for, and
@@ -123,8 +120,7 @@ class ColoredSolids(SeededDataset[ColoredExample]):
     """
 
     classes: tuple[str, ...] = Primitives.classes
-    _revision: ClassVar[int] = 1
-    settings: ColoredSolidsSettings
+    defaults: ClassVar[type[Any]] = ColoredSolidsSettings
 
     def __init__(
         self,
@@ -134,13 +130,9 @@ class ColoredSolids(SeededDataset[ColoredExample]):
         seed: int = 0,
         renderer: Renderer | None = None,
     ) -> None:
-        super().__init__(split, settings or ColoredSolidsSettings(), seed)
+        super().__init__(split, settings, seed=seed)
         self.renderer = OpenGL(SHADING) if renderer is None else renderer
-        self._length: int = getattr(self.settings, self.split)
         self._drawn: tuple[int, list[ColoredExample]] | None = None  # the epoch, and its examples
-
-    def __len__(self) -> int:
-        return self._length
 
     def __getitem__(self, index: int) -> ColoredExample:
         """Example ``index``; negative ones count from the end. An IndexError beyond, as of a list."""

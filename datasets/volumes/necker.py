@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from typing import ClassVar, final
+from pathlib import Path
+from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 
-from render3d.datasets.base import Split, VolumeDataset, check_at_least, check_choice
+from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
 from render3d.datasets.volumes.poses import ROTATIONS, Pose, Rotations, random_centre, random_rotation
 from render3d.datasets.volumes.solids import fill, in_wire_cube
 from render3d.errors import DatasetError
@@ -15,7 +16,7 @@ from render3d.errors import DatasetError
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NeckerSettings:
+class NeckerSettings(VolumeSettings):
     """What the paper says of Necker cubes, and what it leaves open with the reason for each choice.
 
     Attributes:
@@ -45,9 +46,13 @@ class NeckerSettings:
         if not 0 < self.thickness <= self.cube_size / 2:
             raise DatasetError(f"thickness must be above 0 and up to half of cube_size; got {self.thickness}.")
 
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "NeckerCubes":
+        """As `DatasetSettings.dataset`; there are no files."""
+        return NeckerCubes(split, self, seed=seed)
+
 
 @final
-class NeckerCubes(VolumeDataset):
+class NeckerCubes(VolumeDataset[NeckerSettings]):
     """Wire-frame cubes of 10^3 voxels in the middle of 40^3 (Rezende et al., 2016). One class.
 
     Args:
@@ -60,17 +65,10 @@ class NeckerCubes(VolumeDataset):
     """
 
     classes: tuple[str, ...] = ("necker cube",)
-    _revision: ClassVar[int] = 1
-    settings: NeckerSettings
+    defaults: ClassVar[type[Any]] = NeckerSettings
 
-    def __init__(self, split: Split, settings: NeckerSettings | None = None, *, seed: int = 0) -> None:
-        super().__init__(split, settings or NeckerSettings(), seed)
-        self._length: int = getattr(self.settings, self.split)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+    def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+        """As `VolumeDataset.make`, of a cube."""
         chosen = self.settings
         rotation = random_rotation(generator, chosen.rotations)
         pose = Pose(rotation, random_centre(generator, chosen.size, translation=0, whole_voxels=True))

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from typing import ClassVar, final
+from pathlib import Path
+from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 
-from render3d.datasets.base import Split, VolumeDataset, check_at_least, check_choice, check_range
+from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least, check_choice, check_range
 from render3d.datasets.volumes.poses import ROTATIONS, Pose, Rotations, random_centre, random_rotation
 from render3d.datasets.volumes.solids import (
     Solid,
@@ -25,7 +26,7 @@ Range = tuple[float, float]
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PrimitivesSettings:
+class PrimitivesSettings(VolumeSettings):
     """What the paper says of Primitives, and what it leaves open with the reason for each choice.
 
     Proportions are shares of ``solid_size``, drawn uniformly from (least, most).
@@ -71,9 +72,13 @@ class PrimitivesSettings:
         check_range(0, 1, pyramid_height=self.pyramid_height, cylinder_diameter=self.cylinder_diameter)
         check_range(0, 1, capsule_diameter=self.capsule_diameter, ellipsoid_diameter=self.ellipsoid_diameter)
 
+    def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "Primitives":
+        """As `DatasetSettings.dataset`; there are no files."""
+        return Primitives(split, self, seed=seed)
+
 
 @final
-class Primitives(VolumeDataset):
+class Primitives(VolumeDataset[PrimitivesSettings]):
     """Cubes, spheres, pyramids, cylinders, capsules and ellipsoids in 30^3 voxels (Rezende et al., 2016).
 
     The label of example ``index`` is ``index % 6``: classes are balanced exactly, and a sampler knows them without
@@ -89,17 +94,10 @@ class Primitives(VolumeDataset):
     """
 
     classes: tuple[str, ...] = ("cube", "sphere", "pyramid", "cylinder", "capsule", "ellipsoid")
-    _revision: ClassVar[int] = 1
-    settings: PrimitivesSettings
+    defaults: ClassVar[type[Any]] = PrimitivesSettings
 
-    def __init__(self, split: Split, settings: PrimitivesSettings | None = None, *, seed: int = 0) -> None:
-        super().__init__(split, settings or PrimitivesSettings(), seed)
-        self._length: int = getattr(self.settings, self.split)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+    def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+        """As `VolumeDataset.make`, of a solid."""
         chosen = self.settings
         label = index % len(self.classes)
         rotation = random_rotation(generator, chosen.rotations)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ _UNLABELLED = "shape"
 
 
 @final
-class VoxelizedCollection(VolumeDataset):
+class VoxelizedCollection(VolumeDataset[VoxelizedSettings]):
     """The shapes of a split, voxelised once and kept in a cache on disk.
 
     An example that is not in the cache yet is made when it is asked for; `prepare` makes all. The examples are the same
@@ -39,8 +39,8 @@ class VoxelizedCollection(VolumeDataset):
             an example is asked for: its shape cannot be used, or the cache cannot be written to.
     """
 
-    _revision: ClassVar[int] = REVISION
-    settings: VoxelizedSettings
+    revision: ClassVar[int] = REVISION
+    defaults: ClassVar[type[Any]] = VoxelizedSettings
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class VoxelizedCollection(VolumeDataset):
         *,
         seed: int = 0,
     ) -> None:
-        super().__init__(split, settings or VoxelizedSettings(), seed)
+        super().__init__(split, settings, seed=seed)
         self._shapes = tuple(shapes.select(split=split))
         self._cache = VoxelCache(Path(cache).absolute(), self.settings)
         self.classes = shapes.classes or (_UNLABELLED,)
@@ -107,7 +107,8 @@ class VoxelizedCollection(VolumeDataset):
         except MeshError:  # it cannot be read; the worker will say so
             return False
 
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+    def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+        """As `VolumeDataset.make`, from the cache."""
         shape = self._shapes[index]
         try:
             voxels = self._cache.voxels(shape)
@@ -115,7 +116,7 @@ class VoxelizedCollection(VolumeDataset):
             raise DatasetError(f"Shape {shape.id} cannot be used; prepare() leaves such out. {error}") from error
         return voxels, self.classes.index(shape.label or _UNLABELLED)
 
-    def _file_checksums(self) -> Mapping[str, str]:
+    def file_checksums(self) -> Mapping[str, str]:
         """One checksum of all shapes, their classes and their order, for there may be many."""
         digest = hashlib.sha256()
         for shape in self._shapes:

@@ -6,17 +6,19 @@ python docs/figures/conditional.py RUN
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 import render3d as r3
-from render3d.models.experiments.silhouettes import other_cameras
+from render3d.models.base import Run
+from render3d.models.experiments import Volumes
+from render3d.models.parts.silhouettes import other_cameras
 from render3d.models.study.class_conditional import SAMPLES_PER_CLASS, sample_classes
 from render3d.models.study.pictures import portraits, seen_from
 from render3d.models.study.view_conditional import SAMPLES, held_out, sample_context
-from render3d.models.training.run import Run, load_run
+from render3d.models.training.run import load_run
 from render3d.report.pictures import image_of
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
@@ -42,7 +44,7 @@ def figure_of_classes(run: Run) -> Tensor:
 
 def figure_of_views(run: Run) -> Tensor:
     """For each example: c; then truth, two samples and the network without latents, each from c's angle, r1 and r2."""
-    seen = held_out(run, range(ROWS))
+    seen = held_out(run, range(ROWS), cast(Volumes, run.recipe.experiment).context_cameras)
     samples = sample_context(run.model, seen.context, SAMPLES, r3.Key(0))[:, :2]
     assert run.baseline is not None
     shown = [seen.volumes[:, None], samples, sample_context(run.baseline, seen.context, 1, r3.Key(0))]

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from render3d import Key
 from render3d.cli.complete import missing_part
+from render3d.models.base import Run
 from render3d.models.study.completion_report import complete_held_out
 from render3d.models.study.pictures import portraits
-from render3d.models.training.run import Run, load_run
+from render3d.models.training.run import load_run
 from render3d.models.training.sources import BatchSource
 from render3d.report.pictures import image_of
 

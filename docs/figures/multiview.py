@@ -5,10 +5,12 @@ python docs/figures/multiview.py RUN [RUN ...]
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from render3d.models.experiments import DepthViews
 from render3d.models.study.depth_views import DepthStudy, study
 from render3d.models.training.run import load_run
 from render3d.report.pictures import image_of
@@ -34,7 +36,8 @@ def of_object(studies: list[DepthStudy], number: int) -> Tensor:
 
 
 if __name__ == "__main__":
-    found = [study(load_run(Path(folder))) for folder in sys.argv[1:]]
+    runs = [load_run(Path(folder)) for folder in sys.argv[1:]]
+    found = [study(run, cast(DepthViews, run.recipe.experiment).viewpoints) for run in runs]
     whole = torch.cat([of_object(found, number) for number in OBJECTS], dim=-2)
     enlarged = whole.repeat_interleave(ENLARGED, -1).repeat_interleave(ENLARGED, -2)
     image_of(enlarged).save(TARGET, optimize=True)

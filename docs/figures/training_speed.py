@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from render3d.models.recipes import primitives
+from render3d.models.recipes.volumes import primitives
 from render3d.models.training.distributed import World
 from render3d.models.training.loop import TrainingRun
 

@@ -2,26 +2,26 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, final
+from typing import Literal, final
 
 import torch
-from torch import Tensor
 
 from render3d.cameras import Cameras
-from render3d.datasets import FixedThenRandom, RandomCameras, VolumeDataset, WithViews
-from render3d.datasets.from_settings import DataSettings, Examples
-from render3d.datasets.pictures.with_views import DrawCameras
-from render3d.errors import DatasetError, ModelError
-from render3d.images import Rendering
-from render3d.models.experiments.base import check_counts
+from render3d.datasets import DatasetSettings, Examples, FixedThenRandom, RandomCameras
+from render3d.datasets.base import volumes_of
+from render3d.errors import ModelError
+from render3d.models.base import Experiment, Findings, Run
+from render3d.models.experiments.checks import check_settings
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.camera_search import CameraSearch
-from render3d.models.parts.depth_pictures import DepthPictures, solid_picture
+from render3d.models.parts.depth_examples import DepthExample, DepthPicturesOf
+from render3d.models.parts.depth_pictures import DepthPictures
 from render3d.models.parts.likelihoods import GaussianLikelihood
 from render3d.models.parts.posed_views import PosedViews
 from render3d.models.parts.readers import GridReader
 from render3d.models.parts.sequential import Posterior, SequentialModel
 from render3d.models.parts.writers import CanvasWriter
+from render3d.models.study import depth_views
 from render3d.renderers import EmissionAbsorption, LearnedProjection
 
 ProjectionKind = Literal["learned", "emission_absorption"]
@@ -32,17 +32,9 @@ _EMPTY = -4.0
 _MIST = -1.5  # a learned projection learns to see sooner where occupancies are not yet saturated
 
 
-class DepthExample(NamedTuple):
-    """Pictures of one object: the given views, and then the random ones."""
-
-    views: Tensor  # [given + views, 1, H, W], 0-1, as `DepthPictures`
-    cameras: Cameras  # [given + views]
-    label: int
-
-
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DepthViews:
+class DepthViews(Experiment):
     """Pictures of depth from cameras anywhere, given a few from fixed ones; no volume is ever seen.
 
     ``x`` is the random views. The cameras of the first of them are known, which anchors the frame; those of the others
@@ -99,13 +91,9 @@ class DepthViews:
     drawn: int = 2
 
     def __post_init__(self) -> None:
-        check_counts(self, *(field.name for field in dataclasses.fields(self) if field.type is int))
+        check_settings(self)
         if self.anchored > self.views:
             raise ModelError(f"anchored views are some of {self.views}; got {self.anchored}.")
-        if self.cameras not in ("inferred", "known"):
-            raise ModelError(f"cameras must be 'inferred' or 'known'; got {self.cameras!r}.")
-        if self.projection not in ("learned", "emission_absorption"):
-            raise ModelError(f"projection must be 'learned' or 'emission_absorption'; got {self.projection!r}.")
 
     @property
     def viewpoints(self) -> FixedThenRandom:
@@ -123,15 +111,9 @@ class DepthViews:
         """How cameras are found."""
         return CameraSearch(places=self.viewpoints.random, pixels=-(-self.image // 2))
 
-    @property
-    def can_be_graphed(self) -> bool:
-        """No. Cameras are searched for with numbers drawn on the way."""
-        return False
-
     def examples(self, dataset: Examples) -> "DepthPicturesOf":
         """Pictures of the volumes."""
-        assert isinstance(dataset, VolumeDataset)
-        return DepthPicturesOf(dataset, self.viewpoints, self.given)
+        return DepthPicturesOf(volumes_of(dataset), self.viewpoints, self.given)
 
     def batch(self, examples: Sequence[DepthExample], device: torch.device | str = "cpu") -> Batch:
         """Views ``[N, views, 1, H, W]``, given ``[N, 1, given, H, W]``, and the cameras of the first views.
@@ -144,7 +126,7 @@ class DepthViews:
         cameras = Cameras.stack([example.cameras[self.given : self.given + known] for example in examples])
         return Batch(views[:, self.given :], views[:, : self.given].transpose(1, 2), cameras).to(device)
 
-    def build(self, data: DataSettings, classes: int) -> SequentialModel:
+    def build(self, data: DatasetSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
         context, reader = self._reader(1, self.given), self._reader(self.views, 1)
         posterior = Posterior(reader, self.state, context.size, self.latents, hidden=self.hidden)
@@ -192,58 +174,8 @@ class DepthViews:
             else EmissionAbsorption()
         )
         search = self.search if self.cameras == "inferred" else None
-        return PosedViews(DepthPictures(renderer), search, drawn=self.drawn)
+        return PosedViews(DepthPictures(renderer, learned=learned), search, drawn=self.drawn)
 
-
-@final
-class DepthPicturesOf:
-    """Pictures of each volume of a dataset, drawn when they are first asked for and kept in memory.
-
-    They are the same in every epoch: a picture takes as long to make as to learn from.
-
-    Args:
-        dataset: The volumes.
-        cameras: Theirs.
-        given: How many of the first views a model will be given: they must show something.
-        seed: Of the cameras.
-
-    Raises:
-        DatasetError: When an example is read that a given view shows nothing of.
-    """
-
-    def __init__(self, dataset: VolumeDataset, cameras: DrawCameras, given: int = 0, *, seed: int = 0) -> None:
-        self._views = WithViews(dataset, cameras, EmissionAbsorption(), ("alpha", "depth"), seed=seed)
-        self._given = given
-        self._kept: dict[int, DepthExample] = {}
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The name of each label."""
-        return self._views.classes
-
-    def __len__(self) -> int:
-        return len(self._views)
-
-    def __getitem__(self, index: int) -> DepthExample:
-        """Example ``index``."""
-        if index not in self._kept:
-            self._kept[index] = self._draw(index)
-        return self._kept[index]
-
-    def set_epoch(self, epoch: int) -> None:
-        """Nothing changes."""
-
-    def fingerprint(self) -> dict[str, str]:
-        """As `WithViews.fingerprint`."""
-        return self._views.fingerprint()
-
-    def _draw(self, index: int) -> DepthExample:
-        example = self._views[index]
-        pictures = solid_picture(Rendering(example.images), 1.0, example.cameras)
-        empty = [number for number in range(self._given) if not pictures[number].any()]
-        if empty:
-            raise DatasetError(
-                f"Given view {empty[0] + 1} of example {index} shows nothing: the volume is empty, or outside the "
-                "image. Leave the example out, or use a wider field of view."
-            )
-        return DepthExample(pictures, example.cameras, example.label)
+    def findings(self, run: Run) -> Findings:
+        """How good novel views of held-out objects are, and how well cameras are found."""
+        return depth_views.find(run, self.viewpoints)

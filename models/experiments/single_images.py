@@ -6,11 +6,11 @@ from typing import Any, Literal, final
 
 import torch
 
-from render3d.datasets import ColoredSolidsSettings
-from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.datasets.base import DatasetSettings, ImageSettings
 from render3d.datasets.pictures.colored import SHADING
 from render3d.errors import ModelError
-from render3d.models.experiments.base import check_counts
+from render3d.models.base import Experiment, Findings, Run
+from render3d.models.experiments.checks import check_settings
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.likelihoods import GaussianLikelihood
 from render3d.models.parts.readers import GridReader, NoReader
@@ -18,6 +18,7 @@ from render3d.models.parts.sampled import SampledRendering, estimator_of
 from render3d.models.parts.sequential import Posterior, SequentialModel
 from render3d.models.parts.turn_search import TurnSearch
 from render3d.models.parts.writers import MeshWriter
+from render3d.models.study import single_images
 from render3d.renderers import OpenGL
 from render3d.renderers.registry import renderer_by_name
 
@@ -26,7 +27,7 @@ OrientationKind = Literal["searched", "of_state"]
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SingleImages:
+class SingleImages(Experiment):
     """Single pictures of solids, explained by a mesh, its colours and its orientation through a renderer.
 
     Attributes:
@@ -63,19 +64,8 @@ class SingleImages:
     glimpse: int = 16
 
     def __post_init__(self) -> None:
-        check_counts(self, "steps", "latents", "state", "hidden", "features", "glimpse")
-        if self.orientation not in ("searched", "of_state"):
-            raise ModelError(f"orientation must be 'searched' or 'of_state'; got {self.orientation!r}.")
+        check_settings(self)
         estimator_of(self.gradient, self.samples, self.noise)  # raises, if there is none
-
-    @property
-    def can_be_graphed(self) -> bool:
-        """No. Pictures are drawn by any back end, with numbers drawn on the way."""
-        return False
-
-    def examples(self, dataset: Examples) -> Examples:
-        """The pictures themselves."""
-        return dataset
 
     def batch(self, examples: Sequence[Any], device: torch.device | str = "cpu") -> Batch:
         """Pictures ``[N, 1, 3, H, W]``.
@@ -91,11 +81,10 @@ class SingleImages:
                 )
         return Batch(torch.stack([example.image for example in examples])[:, None].to(device))
 
-    def build(self, data: DataSettings, classes: int) -> SequentialModel:
+    def build(self, data: DatasetSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
-        if not isinstance(data, ColoredSolidsSettings):
-            raise ModelError(f"Single pictures are those of ColoredSolidsSettings; got {type(data).__name__}.")
-        shape, context = (1, 3, data.image_size, data.image_size), NoReader()
+        data, context = _of_images(data), NoReader()
+        shape = (1, 3, data.image_size, data.image_size)
         reader = GridReader(
             shape, self.state, images=True, size=self.hidden, features=self.features, glimpse=self.glimpse
         )
@@ -119,3 +108,13 @@ class SingleImages:
             projection=projection,
             likelihood=GaussianLikelihood(self.sigma),
         )
+
+    def findings(self, run: Run) -> Findings:
+        """Silhouettes from seen and unseen sides, colours and orientations."""
+        return single_images.find(run, _of_images(run.recipe.data))
+
+
+def _of_images(data: DatasetSettings) -> ImageSettings:
+    if not isinstance(data, ImageSettings):
+        raise ModelError(f"Single pictures are those of ImageSettings; got {type(data).__name__}.")
+    return data

@@ -2,23 +2,25 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, final
 
 import torch
 
 from render3d.cameras import Cameras
-from render3d.datasets import ColoredSolidsSettings, RandomCameras, VolumeDataset, WithViews
-from render3d.datasets.from_settings import DataSettings, Examples
+from render3d.datasets import DatasetSettings, Examples, RandomCameras, WithViews
+from render3d.datasets.base import size_of_volumes, volumes_of
 from render3d.errors import ModelError
-from render3d.models.experiments.base import check_counts
-from render3d.models.experiments.silhouettes import CameraKind, context_cameras, silhouettes
+from render3d.models.base import Experiment, Findings, Run
+from render3d.models.experiments.checks import check_settings
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.layers import TransformKind
 from render3d.models.parts.likelihoods import Bernoulli
 from render3d.models.parts.projections import Identity
 from render3d.models.parts.readers import ClassReader, GridReader, NoReader, Reader
 from render3d.models.parts.sequential import Posterior, SequentialModel
+from render3d.models.parts.silhouettes import CameraKind, context_cameras, silhouettes
 from render3d.models.parts.writers import CanvasWriter
+from render3d.models.study import class_conditional, view_conditional, volumes
 from render3d.renderers import MaxProjection
 
 ContextKind = Literal["none", "class", "views"]
@@ -26,7 +28,7 @@ ContextKind = Literal["none", "class", "views"]
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Volumes:
+class Volumes(Experiment):
     """Binary volumes as they are: identity projection, Bernoulli likelihood.
 
     Attributes:
@@ -64,12 +66,9 @@ class Volumes:
     transform: TransformKind = "scale_shift"
 
     def __post_init__(self) -> None:
-        check_counts(self, "steps", "state", "hidden", "features", "glimpse", "patch")
-        if self.latents < 0 or (self.latents == 0 and self.context == "none"):
-            raise ModelError(f"latents must be at least 1, or 0 with a context; got {self.latents}.")
-        for name, choices in (("context", get_args(ContextKind)), ("cameras", get_args(CameraKind))):
-            if getattr(self, name) not in choices:
-                raise ModelError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}.")
+        check_settings(self, may_be_zero=("latents",))
+        if self.latents == 0 and self.context == "none":
+            raise ModelError("latents must be at least 1, or 0 with a context; got 0.")
         if len(self.views) != 3 or min(self.views) < 1:
             raise ModelError(f"views must be (views, height, width), each at least 1; got {self.views}.")
 
@@ -82,9 +81,8 @@ class Volumes:
         """The volumes, with silhouettes where these are from cameras of their own."""
         if self.context != "views" or self.cameras == "fixed":
             return dataset
-        assert isinstance(dataset, VolumeDataset)
         count, height, width = self.views
-        return WithViews(dataset, RandomCameras(views=count, image_size=(height, width)), MaxProjection())
+        return WithViews(volumes_of(dataset), RandomCameras(views=count, image_size=(height, width)), MaxProjection())
 
     def batch(self, examples: Sequence[Any], device: torch.device | str = "cpu") -> Batch:
         """Volumes ``[N, 1, D, H, W]``, with labels ``[N]`` or silhouettes ``[N, views, 1, H, W]``."""
@@ -105,11 +103,9 @@ class Volumes:
         count, height, width = self.views
         return context_cameras(count, (height, width))
 
-    def build(self, data: DataSettings, classes: int) -> SequentialModel:
+    def build(self, data: DatasetSettings, classes: int) -> SequentialModel:
         """As `Experiment.build`."""
-        if isinstance(data, ColoredSolidsSettings):
-            raise ModelError("Pictures of solids are no volumes. Take the settings of a dataset of volumes.")
-        grid, context = (data.size,) * 3, self._context(classes)
+        grid, context = (size_of_volumes(data),) * 3, self._context(classes)
         return SequentialModel(
             steps=self.steps,
             latents=self.latents,
@@ -120,6 +116,33 @@ class Volumes:
             projection=Identity(),
             likelihood=Bernoulli(),
         )
+
+    def volume_size(self, data: DatasetSettings) -> int:
+        """As `Experiment.volume_size`."""
+        return size_of_volumes(data)
+
+    def baseline(self) -> "Volumes | None":
+        """Given views, the same without latents: a network that makes one volume of each context."""
+        if self.context != "views" or self.latents == 0:
+            return None
+        return dataclasses.replace(self, latents=0)
+
+    def varied(self, steps: int, views: int) -> "Volumes":
+        """As `Experiment.varied`, with silhouettes."""
+        sizes = (max(1, views), *self.views[1:])
+        return dataclasses.replace(self, steps=steps, context="views" if views else "none", views=sizes)
+
+    def findings(self, run: Run) -> Findings:
+        """Samples and reconstructions, and what comes of the context."""
+        found = volumes.find(run)
+        match self.context:
+            case "none":
+                return found
+            case "class":
+                return class_conditional.find(run).then(found)
+            case "views":
+                rig = self.context_cameras if self.cameras == "fixed" else None
+                return view_conditional.find(run, rig).then(found)
 
     def _posterior(self, grid: Sequence[int], context: int) -> Posterior:
         reader = GridReader((1, *grid), self.state, **self._reading)

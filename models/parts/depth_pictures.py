@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from render3d.cameras import Cameras
 from render3d.errors import ModelError
 from render3d.images import Rendering
-from render3d.renderers import LearnedProjection
 from render3d.renderers.base import Renderer
 from render3d.renderers.volumetric.warps import depth_range
 from render3d.scenes import Volume
@@ -25,24 +24,24 @@ class DepthPictures(nn.Module):
 
     Args:
         renderer: Of volumes, with ``alpha`` and ``depth``; if it is a module, its parameters are this one's.
+        learned: Whether it is a network such as `LearnedProjection`, which reads all channels of a canvas, and whose
+            depth is weighted by alpha already; others see the density alone.
 
     Raises:
         ModelError: It has no ``alpha`` or ``depth``.
     """
 
-    def __init__(self, renderer: Renderer) -> None:
+    def __init__(self, renderer: Renderer, *, learned: bool = False) -> None:
         super().__init__()
         able = renderer.capabilities
         if not {"alpha", "depth"} <= set(able.outputs):
             raise ModelError(f"Pictures of depth need alpha and depth; {able.name} has {', '.join(able.outputs)}.")
-        self.renderer = renderer
+        self.renderer, self.learned = renderer, learned
 
     def forward(self, volume: Volume, cameras: Cameras) -> Tensor:
         """Volumes ``[N]`` seen by cameras ``[N, views]`` or ``[views]``: ``[N, views, 1, H, W]``, 0-1."""
         rendering = self.renderer(volume, cameras, ("alpha", "depth"))
-        # A learned projection's depth is weighted by alpha already.
-        weighted = isinstance(self.renderer, LearnedProjection)
-        depth = rendering.depth if weighted else rendering.alpha * rendering.depth
+        depth = rendering.depth if self.learned else rendering.alpha * rendering.depth
         return _brightness(rendering.alpha, depth, volume.extent, cameras)
 
 

@@ -15,7 +15,6 @@ from render3d.models.parts.depth_pictures import DepthPictures
 from render3d.models.parts.likelihoods import GaussianLikelihood, Likelihood
 from render3d.models.parts.projections import volume_of
 from render3d.randomness import Key
-from render3d.renderers import EmissionAbsorption
 from render3d.scenes import Mesh, Volume
 
 _ANYTHING = GaussianLikelihood(0.5)  # what pictures of anything scatter like
@@ -100,12 +99,9 @@ class PosedViews(nn.Module):
 
     def draw(self, canvas: Tensor, cameras: Cameras) -> Tensor:
         """``[N, views, 1, H, W]``."""
-        pictures: Tensor = self.pictures(self._volume(canvas), cameras)
+        volume = volume_of(canvas) if self.pictures.learned else density_of(canvas)
+        pictures: Tensor = self.pictures(volume, cameras)
         return pictures
-
-    def _volume(self, canvas: Tensor) -> Volume:
-        learned = not isinstance(self.pictures.renderer, EmissionAbsorption)
-        return volume_of(canvas) if learned else density_of(canvas)
 
 
 def density_of(canvas: Tensor) -> Volume:

@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import Literal
 
-from render3d.datasets import CollectionVolumesSettings, MNIST3DSettings, PrimitivesSettings
-from render3d.datasets.from_settings import DataSettings
+from render3d.datasets import CollectionVolumesSettings, DatasetSettings, MNIST3DSettings, PrimitivesSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import DepthViews
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 
-DataKind = Literal["primitives", "mnist3d", "shapes"]
+DataKind = Literal["primitives", "mnist3d", "collection"]
 
-_DATA: dict[DataKind, DataSettings] = {
+_DATA: dict[DataKind, DatasetSettings] = {
     "primitives": PrimitivesSettings(
         solid_size=22, translation=0, rotations="vertical", train=2000, validation=100, test=200
     ),
     "mnist3d": MNIST3DSettings(),
-    "shapes": CollectionVolumesSettings(),
+    "collection": CollectionVolumesSettings(),
 }
 _VIEWS = DepthViews(vertical_fov_degrees=34)
 _TRAINING = TrainSettings(updates=750, batch_size=8, learning_rate=(4e-3, 4e-4), validation_examples=100)

@@ -1,8 +1,8 @@
 """Meshes from pictures."""
 
 from render3d.datasets import ColoredSolidsSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import SingleImages
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 
 _DATA, _EXPERIMENT = ColoredSolidsSettings(), SingleImages()
 # At first one mesh has to do for all pictures, so that it is their orientations that tell them apart.

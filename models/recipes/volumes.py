@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from render3d.datasets import CollectionVolumesSettings, MNIST3DSettings, NeckerSettings, PrimitivesSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 
 _TRAINING = TrainSettings()
 _SOLIDS, _DIGITS, _CUBES = Volumes(), Volumes(patch=16, glimpse=16), Volumes(patch=18, glimpse=18)
 
-_SHAPES, _FURNITURE = CollectionVolumesSettings(), Volumes(context="class", patch=16, glimpse=16)
+_OBJECTS, _FURNITURE = CollectionVolumesSettings(), Volumes(context="class", patch=16, glimpse=16)
 
 
 def primitives(*, experiment: Volumes = _SOLIDS, training: TrainSettings = _TRAINING) -> Recipe:
@@ -43,10 +43,10 @@ def necker(*, experiment: Volumes = _CUBES, training: TrainSettings = _TRAINING)
     return Recipe(data=NeckerSettings(), experiment=experiment, training=training)
 
 
-def shapes(
+def collection(
     *,
     path: Path,
-    data: CollectionVolumesSettings = _SHAPES,
+    data: CollectionVolumesSettings = _OBJECTS,
     experiment: Volumes = _FURNITURE,
     training: TrainSettings = _TRAINING,
 ) -> Recipe:
@@ -54,7 +54,7 @@ def shapes(
 
     Args:
         path: The folder of the collection.
-        data: Which shapes, and how they become volumes.
+        data: Which objects, and how they become volumes.
         experiment: What is modelled, given what, and by which model.
         training: How it is trained.
     """

@@ -7,13 +7,12 @@ from torch import Tensor
 
 from render3d import report
 from render3d.errors import TrainingError
+from render3d.models.base import Findings, Run
 from render3d.models.parts.batch import Batch
-from render3d.models.study.base import Findings
 from render3d.models.study.classifier import labelled, logits_of, train_classifier
 from render3d.models.study.likeness import Nearest, nearest_training
 from render3d.models.study.pictures import portraits
 from render3d.models.study.recognition import Recognition
-from render3d.models.training.run import Run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from render3d import report
+from render3d.models.base import Run
 from render3d.models.study.completion import complete, nearest, potential_scale_reduction, volume_iou
 from render3d.models.study.pictures import portraits
-from render3d.models.training.run import Run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 

@@ -1,20 +1,20 @@
 """Many views from pictures of depth: how good novel views of held-out objects are, and how well cameras are found."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from render3d import report
 from render3d.cameras import Cameras
-from render3d.datasets import Split, VolumeDataset
-from render3d.datasets.from_settings import dataset_from
-from render3d.models.experiments.depth_views import DepthExample, DepthPicturesOf, DepthViews
+from render3d.datasets import FixedThenRandom, Split
+from render3d.datasets.base import volumes_of
+from render3d.models.base import Findings, Run
 from render3d.models.parts.camera_search import CameraSearch
+from render3d.models.parts.depth_examples import DepthExample, DepthPicturesOf
 from render3d.models.parts.depth_pictures import DepthPictures
 from render3d.models.parts.posed_views import PosedViews
-from render3d.models.study.base import Findings
 from render3d.models.study.depth_scores import (
     DepthScores,
     analytic,
@@ -26,8 +26,7 @@ from render3d.models.study.depth_scores import (
     turned,
 )
 from render3d.models.training.evaluation import Estimate
-from render3d.models.training.run import Run
-from render3d.models.training.sources import BatchSource
+from render3d.models.training.sources import BatchSource, dataset_of
 from render3d.randomness import Key
 from render3d.renderers import EmissionAbsorption
 from render3d.scenes import Volume
@@ -70,25 +69,24 @@ class DepthStudy(NamedTuple):
     figures: dict[str, Any]
 
 
-def find(run: Run) -> Findings:
-    """Figures and pictures."""
-    found = study(run)
+def find(run: Run, viewpoints: FixedThenRandom) -> Findings:
+    """Figures and pictures of a run that learnt from these cameras."""
+    found = study(run, viewpoints)
     return Findings(found.figures, (_table(found.figures), *_pictures(run, found)))
 
 
 @torch.no_grad()
-def study(run: Run) -> DepthStudy:
+def study(run: Run, viewpoints: FixedThenRandom) -> DepthStudy:
     """Draw held-out objects from novel cameras, and find the cameras of their random views."""
-    experiment, projection = run.recipe.experiment, run.model.projection
-    assert isinstance(experiment, DepthViews) and isinstance(projection, PosedViews)
-    rig = experiment.viewpoints.rig
-    learnt_from, held_out = _objects(run, "train", _TO_FIT), _objects(run, "test", _OBJECTS)
+    projection, rig, given = cast(PosedViews, run.model.projection), viewpoints.rig, viewpoints.fixed
+    learnt_from, held_out = _objects(run, given, "train", _TO_FIT), _objects(run, given, "test", _OBJECTS)
     turn = 0.0  # where cameras are known, so is the frame
-    if experiment.cameras == "inferred":
+    if projection.search is not None:
         turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
     factor = best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
-    novel = _novel(run, held_out, turn, factor)
-    search = dataclasses.replace(experiment.search, pixels=experiment.image, halvings=3)  # finer than in training
+    novel = _novel(run, viewpoints, held_out, turn, factor)
+    pixels = viewpoints.random.image_size[0]
+    search = CameraSearch(places=viewpoints.random, pixels=pixels, halvings=3)  # finer than in training
     found = search.find(lambda cameras: projection.draw(held_out.canvas, cameras), held_out.views, None).cameras
     aligned = turned(found, -turn)
     figures = {
@@ -109,40 +107,28 @@ def study(run: Run) -> DepthStudy:
     return DepthStudy(held_out, novel, found, errors, figures)
 
 
-def _objects(run: Run, split: Split, count: int) -> DepthObjects:
-    experiment, model = run.recipe.experiment, run.model
-    assert isinstance(experiment, DepthViews)
-    source = BatchSource(run.recipe, split)
+def _objects(run: Run, given: int, split: Split, count: int) -> DepthObjects:
+    model, source = run.model, BatchSource(run.recipe, split)
     examples = [source.examples[index] for index in range(min(count, len(source)))]
     views = torch.stack([example.views for example in examples]).to(model.start.device)
     cameras = Cameras.stack([example.cameras for example in examples]).to(model.start.device)
-    context = experiment.batch(examples).context
+    context = run.recipe.experiment.batch(examples).context
     assert context is not None
     latents = model.noise(len(examples), Key(run.recipe.training.seed).fold_in(_OF_SAMPLES)).to(views)
     canvas = model.writer(model.imagine(latents, context.to(views)))
     assert isinstance(canvas, Tensor)
     labels = torch.tensor([example.label for example in examples])
-    given = experiment.given
-    dataset = _dataset(run, split)
+    dataset = dataset_of(run.recipe, split)
     occupancy = torch.cat([dataset[index].volume for index in range(len(examples))]).to(views)
     return DepthObjects(
         views[:, :given], views[:, given:], cameras[:, given:], labels, Volume.from_occupancy(occupancy), canvas
     )
 
 
-def _dataset(run: Run, split: Split) -> VolumeDataset:
-    recipe = run.recipe
-    dataset = dataset_from(recipe.data, split, recipe.path, seed=recipe.training.seed)
-    assert isinstance(dataset, VolumeDataset)
-    return dataset
-
-
-def _novel(run: Run, objects: DepthObjects, turn: float, factor: float) -> Novel:
-    experiment, projection = run.recipe.experiment, run.model.projection
-    assert isinstance(experiment, DepthViews) and isinstance(projection, PosedViews)
-    viewpoints = experiment.viewpoints
+def _novel(run: Run, viewpoints: FixedThenRandom, objects: DepthObjects, turn: float, factor: float) -> Novel:
+    projection, dataset = cast(PosedViews, run.model.projection), volumes_of(dataset_of(run.recipe, "test"))
     anywhere = dataclasses.replace(viewpoints.random, views=_NOVEL)
-    drawn = DepthPicturesOf(_dataset(run, "test"), anywhere, seed=_SEED_OF_NOVEL_CAMERAS)
+    drawn = DepthPicturesOf(dataset, anywhere, seed=_SEED_OF_NOVEL_CAMERAS)
     examples: list[DepthExample] = [drawn[index] for index in range(len(objects.given))]
     truth = torch.stack([example.views for example in examples]).to(objects.given)
     cameras = Cameras.stack([example.cameras for example in examples]).to(truth.device)
@@ -244,8 +230,7 @@ def _cell(estimate: dict[str, Any]) -> str:
 
 def _pictures(run: Run, found: DepthStudy) -> list[report.Html]:
     """A section for each of a few objects: what is given, the random views, and the novel ones."""
-    projection, objects, novel = run.model.projection, found.held_out, found.novel
-    assert isinstance(projection, PosedViews)
+    projection, objects, novel = cast(PosedViews, run.model.projection), found.held_out, found.novel
     again = projection.draw(objects.canvas[:_SHOWN], found.found[:_SHOWN]).detach()
     return [
         report.section(

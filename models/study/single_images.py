@@ -2,21 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from render3d import report
 from render3d.cameras import Cameras
-from render3d.datasets import ColoredSolids, ColoredSolidsSettings
+from render3d.datasets.base import ImageSettings, ImagesOfMeshes
 from render3d.datasets.pictures.colored import SHADING
 from render3d.metrics import silhouette_iou
+from render3d.models.base import Findings, Run
 from render3d.models.parts.sampled import SampledRendering
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.study.base import Findings
 from render3d.models.study.orientations import free_frames, orientation_errors
-from render3d.models.training.run import Run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 from render3d.renderers import OpenGL
@@ -49,21 +48,18 @@ class JudgedMeshes(NamedTuple):
     turns: Tensor
 
 
-def find(run: Run) -> Findings:
+def find(run: Run, data: ImageSettings) -> Findings:
     """Silhouettes from seen and unseen sides, colours and orientations, beside the best that are fixed."""
     train, test = (judge(run.model, BatchSource(run.recipe, split)) for split in ("train", "test"))
-    data = run.recipe.data
-    assert isinstance(data, ColoredSolidsSettings)
     figures = _shapes(train, test, data) | _orientations(train, test, run.classes)
-    sections = (_table(figures, run.classes), _pictures(test, data), _samples(run.model, data))
+    sections = (_table(figures, run.classes), _pictures(test, data, run.classes), _samples(run.model, data))
     return Findings(figures, sections)
 
 
 @torch.no_grad()
 def judge(model: SequentialModel, source: BatchSource) -> JudgedMeshes:
     """The first examples of a split, each explained by the mean of q(z given x)."""
-    dataset, projection = source.examples, model.projection
-    assert isinstance(dataset, ColoredSolids) and isinstance(projection, SampledRendering)
+    dataset, projection = cast(ImagesOfMeshes, source.examples), cast(SampledRendering, model.projection)
     numbers = range(min(_EXAMPLES, len(dataset)))
     batch = source.batch(numbers, model.start.device)
     states, _ = model.infer(batch, torch.zeros(len(numbers), model.steps, model.latents).to(model.start))
@@ -79,7 +75,7 @@ def judge(model: SequentialModel, source: BatchSource) -> JudgedMeshes:
     )
 
 
-def _shapes(train: JudgedMeshes, test: JudgedMeshes, data: ColoredSolidsSettings) -> dict[str, Any]:
+def _shapes(train: JudgedMeshes, test: JudgedMeshes, data: ImageSettings) -> dict[str, Any]:
     cameras = _judging(data)
     seen, learnt_from = OpenGL(SHADING)(test.meshes, cameras), OpenGL(SHADING)(train.solids, cameras).alpha
     true = OpenGL(SHADING)(test.solids, cameras).alpha
@@ -122,22 +118,16 @@ def _beside(found: Tensor, fixed: Tensor) -> dict[str, float]:
     return {"mean": float(found.mean()), "standard_error": error, "best_fixed": float(fixed.mean())}
 
 
-def _judging(data: ColoredSolidsSettings) -> Cameras:
+def _judging(data: ImageSettings) -> Cameras:
     """``[3]``: the camera of the pictures, one from the right, and one from above."""
     directions = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    return _cameras(data, directions, data.image_size)
+    return data.cameras_at(directions, data.image_size)
 
 
-def around(data: ColoredSolidsSettings, views: int, size: int) -> Cameras:
+def around(data: ImageSettings, views: int, size: int) -> Cameras:
     """``[views]``, round the upright axis from the camera of the pictures on."""
     angles = torch.arange(views) * (2 * math.pi / views)
-    return _cameras(data, torch.stack([angles.sin(), torch.zeros(views), angles.cos()], dim=-1), size)
-
-
-def _cameras(data: ColoredSolidsSettings, directions: Tensor, size: int) -> Cameras:
-    return Cameras.look_at(
-        directions * data.distance, vertical_fov_degrees=data.vertical_fov_degrees, image_size=(size, size)
-    )
+    return data.cameras_at(torch.stack([angles.sin(), torch.zeros(views), angles.cos()], dim=-1), size)
 
 
 _NAMES = {
@@ -170,7 +160,7 @@ def _table(figures: dict[str, Any], classes: Sequence[str]) -> report.Html:
     )
 
 
-def _pictures(test: JudgedMeshes, data: ColoredSolidsSettings) -> report.Html:
+def _pictures(test: JudgedMeshes, data: ImageSettings, classes: Sequence[str]) -> report.Html:
     solids, meshes, labels = test.solids[:_SHOWN], test.meshes[:_SHOWN], test.labels[:_SHOWN]
     cameras = around(data, 4, data.image_size)
     true, found = OpenGL(SHADING)(solids, cameras).rgb, OpenGL(SHADING)(meshes, cameras).rgb
@@ -184,7 +174,7 @@ def _pictures(test: JudgedMeshes, data: ColoredSolidsSettings) -> report.Html:
     round_about = around(data, _FRAMES, 96)
     both = [OpenGL(SHADING)(each, round_about).rgb for each in (solids[:6], meshes[:6])]  # [6, frames, 3, H, W]
     film = torch.cat([torch.cat(list(each), dim=-1) for each in both], dim=-2)
-    captions = [f"{ColoredSolids.classes[label]}" for label in labels.tolist()]
+    captions = [classes[label] for label in labels.tolist()]
     return report.section(
         "Reconstructions",
         report.paragraph(note),
@@ -194,9 +184,8 @@ def _pictures(test: JudgedMeshes, data: ColoredSolidsSettings) -> report.Html:
 
 
 @torch.no_grad()
-def _samples(model: SequentialModel, data: ColoredSolidsSettings) -> report.Html:
-    projection = model.projection
-    assert isinstance(projection, SampledRendering)
+def _samples(model: SequentialModel, data: ImageSettings) -> report.Html:
+    projection = cast(SampledRendering, model.projection)
     states = model.imagine(model.noise(_SHOWN, Key(0).fold_in(_OF_SAMPLES)).to(model.start))
     meshes = projection.orient(model.writer(states), states[:, -1], None, None).mesh.to("cpu")
     seen = OpenGL(SHADING)(meshes, around(data, 4, data.image_size)).rgb

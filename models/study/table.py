@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, final
 import torch
 
 from render3d.errors import TrainingError
-from render3d.models.experiments import Volumes
-from render3d.models.recipes.recipe import Recipe
+from render3d.models.base import Recipe
 from render3d.models.training.checkpoints import check_identity
 from render3d.models.training.evaluation import Estimate
 from render3d.models.training.folder import train_to_folder
@@ -23,10 +22,10 @@ METRICS = "metrics.json"
 PAPER: Mapping[str, Mapping[int, tuple[int, int, int, int]]] = {
     "primitives": {12: (501, 495, 468, 472), 24: (456, 460, 451, 459)},
     "mnist3d": {2: (594, 502, 483, 579), 6: (465, 445, 487, 434), 12: (411, 519, 410, 394)},
-    "shapes": {2: (1025, 927, 902, 964), 6: (884, 869, 914, 842), 12: (827, 889, 827, 815)},
+    "collection": {2: (1025, 927, 902, 964), 6: (884, 869, 914, 842), 12: (827, 889, 827, 815)},
 }
 """Negative bounds in nats by recipe and T, with 0, 1, 2 and 3 views, read off a figure of Rezende et al. (2016): about
-+-3 nats. Its shapes are those of ShapeNet."""
++-3 nats. Its collection is ShapeNet."""
 
 
 class TableCase(NamedTuple):
@@ -118,7 +117,7 @@ def fill(
     other, so that what is finished early can be compared.
 
     Args:
-        recipe: A model of volumes; its steps, context and seed are the table's.
+        recipe: Its steps, context and seed are the table's.
         out: Each run gets a folder in it, as ``render3d train`` writes it.
         cases: Columns and rows.
         seeds: At least two, for intervals.
@@ -127,14 +126,15 @@ def fill(
         evaluation_samples: K of the importance-weighted bound.
 
     Raises:
-        TrainingError: Less than two seeds, no model of volumes, a run in ``out`` by other settings, or as in `train`.
+        TrainingError: Less than two seeds, a run in ``out`` by other settings, or as in `train`.
+        ModelError: As `Experiment.varied`.
     """
     if len(set(seeds)) < 2:
         raise TrainingError(f"seeds must be at least two different ones, for intervals; got {list(seeds)}.")
     found: dict[TableCase, list[RunBound]] = {case: [] for case in cases}
-    for seed, case in itertools.product(seeds, cases):
+    runs = [(case, seed, _recipe_of(recipe, case, seed)) for seed, case in itertools.product(seeds, cases)]
+    for case, seed, chosen in runs:
         folder = out / f"{case.name}-seed{seed}"
-        chosen = _recipe_of(recipe, case, seed)
         if (folder / METRICS).exists():
             check_identity(folder, configuration_in(folder).facts(), chosen.facts())
         else:
@@ -152,16 +152,8 @@ def fill(
 
 
 def _recipe_of(recipe: Recipe, case: TableCase, seed: int) -> Recipe:
-    if not isinstance(recipe.experiment, Volumes):
-        raise TrainingError("The table is of models of volumes; choose a recipe of those.")
-    _, height, width = recipe.experiment.views
-    experiment = dataclasses.replace(
-        recipe.experiment,
-        steps=case.steps,
-        context="views" if case.views else "none",
-        views=(max(1, case.views), height, width),
-    )
-    return dataclasses.replace(recipe, experiment=experiment, training=dataclasses.replace(recipe.training, seed=seed))
+    experiment, training = recipe.experiment.varied(*case), dataclasses.replace(recipe.training, seed=seed)
+    return dataclasses.replace(recipe, experiment=experiment, training=training)
 
 
 def over_seeds(found: Sequence[RunBound], measure: str) -> Estimate:

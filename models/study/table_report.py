@@ -3,7 +3,7 @@
 from typing import Any
 
 from render3d import report
-from render3d.models.recipes.recipe import Recipe
+from render3d.models.base import Recipe
 from render3d.models.study.table import PAPER, Table, TableCase, differences, over_seeds
 from render3d.models.training.evaluation import CONFIDENCE, Estimate
 

@@ -9,14 +9,12 @@ from torch import Tensor
 
 from render3d import report
 from render3d.cameras import Cameras
-from render3d.models.experiments.silhouettes import other_cameras, silhouettes
-from render3d.models.experiments.volumes import Volumes
+from render3d.models.base import Findings, Run
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.study.base import Findings
+from render3d.models.parts.silhouettes import other_cameras, silhouettes
 from render3d.models.study.completion import volume_iou
 from render3d.models.study.pictures import seen_from
-from render3d.models.training.run import Run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 
@@ -72,9 +70,14 @@ class Seen(NamedTuple):
     cameras: Sequence[Cameras]
 
 
-def find(run: Run) -> Findings:
-    """Agreement with the context and variety elsewhere, beside a network without latents, where the run has one."""
-    seen = held_out(run, range(min(EXAMPLES, len(BatchSource(run.recipe, "test")))))
+def find(run: Run, rig: Cameras | None) -> Findings:
+    """Agreement with the context and variety elsewhere, beside a network without latents, where the run has one.
+
+    Args:
+        run: Of a model of volumes given silhouettes.
+        rig: ``[views]``: where all contexts were seen from; None: each example has cameras of its own.
+    """
+    seen = held_out(run, range(min(EXAMPLES, len(BatchSource(run.recipe, "test")))), rig)
     key = Key(run.recipe.training.seed).fold_in(_OF_SAMPLES)
     judged = {"samples": judge(seen, sample_context(run.model, seen.context, SAMPLES, key))}
     if run.baseline is not None:
@@ -89,15 +92,13 @@ def find(run: Run) -> Findings:
     return Findings({"view_conditional": figures}, (_table(judged, others), _gallery(run, seen, judged)))
 
 
-def held_out(run: Run, indices: Sequence[int]) -> Seen:
-    """Examples of the split test with their contexts."""
-    source, experiment = BatchSource(run.recipe, "test"), run.recipe.experiment
-    assert isinstance(experiment, Volumes)
+def held_out(run: Run, indices: Sequence[int], rig: Cameras | None) -> Seen:
+    """Examples of the split test with their contexts, seen from ``rig`` as in `find`."""
+    source = BatchSource(run.recipe, "test")
     batch = source.batch(indices)
     assert batch.context is not None
-    if experiment.cameras == "fixed":
-        return Seen(batch.x, batch.context, [experiment.context_cameras] * len(indices))
-    return Seen(batch.x, batch.context, [source.examples[index].cameras for index in indices])
+    cameras = [source.examples[index].cameras if rig is None else rig for index in indices]
+    return Seen(batch.x, batch.context, cameras)
 
 
 @torch.no_grad()

@@ -3,11 +3,10 @@
 import torch
 
 from render3d import report
+from render3d.models.base import Findings, Run
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.study.base import Findings
 from render3d.models.study.pictures import portraits, turntable
-from render3d.models.training.run import Run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 

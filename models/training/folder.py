@@ -9,16 +9,14 @@ from typing import Any
 
 from render3d.atomic import atomic_write
 from render3d.errors import TrainingError
+from render3d.models.base import Findings, Recipe, Run
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.recipes.recipe import Recipe
-from render3d.models.study.findings import Findings, findings
-from render3d.models.training.baselines import baseline_of
 from render3d.models.training.checkpoints import TrainingRecord
 from render3d.models.training.distributed import World
 from render3d.models.training.evaluation import Bound, bound
 from render3d.models.training.loop import CHECKPOINT, Progress, train
 from render3d.models.training.report import training_report
-from render3d.models.training.run import BASELINE, CONFIG, Run
+from render3d.models.training.run import BASELINE, CONFIG
 from render3d.models.training.sources import BatchSource
 from render3d.runs.provenance import provenance
 
@@ -49,8 +47,8 @@ def train_to_folder(
         device: Where to compute.
         evaluation_samples: K of the importance-weighted bound on test data. It is no part of the run: a finished one,
             resumed with another K, is only evaluated anew.
-        with_findings: Whether to look for more than bounds, as `findings` does, and to train what that is compared
-            with.
+        with_findings: Whether to look for more than bounds, as `Experiment.findings` does, and to train what that is
+            compared with.
 
     Returns:
         The bounds on the test split, the first 1,000 examples of it; None in all processes but the first.
@@ -63,7 +61,7 @@ def train_to_folder(
     first = World(device).is_first
     if first and not resume and not (out / CHECKPOINT).exists():
         out.mkdir(parents=True, exist_ok=True)
-        config = {"command": "train", "recipe": json.loads(recipe.to_json()), "made_with": provenance()}
+        config = {"command": "train", "recipe": recipe.to_json(), "made_with": provenance()}
         _write(out / CONFIG, json.dumps(config, indent=2))
     with _log(out / "tensorboard", first) as log:
 
@@ -81,7 +79,7 @@ def train_to_folder(
     source = BatchSource(recipe, "test")
     run = Run(recipe, trained.model, trained.records, source.classes, baseline)
     found = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples)
-    more = findings(run) if with_findings else Findings({}, ())
+    more = recipe.experiment.findings(run) if with_findings else Findings({}, ())
     _write(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2))
     _write(out / "report.html", training_report(run, found, more))
     return found
@@ -91,7 +89,7 @@ def _baseline(
     recipe: Recipe, out: Path, *, resume: bool, progress: Progress | None, device: str | None
 ) -> SequentialModel | None:
     """What the run is compared with, trained; the part of it that is there already is not done again."""
-    compared = baseline_of(recipe)
+    compared = recipe.baseline
     if compared is None:
         return None
     begun = resume and (out / CHECKPOINT).exists()

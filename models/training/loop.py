@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from render3d.errors import TrainingError, TransformError
+from render3d.models.base import Recipe
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.sequential import FreeEnergy, SequentialModel
-from render3d.models.recipes.recipe import Recipe
 from render3d.models.training.checkpoints import (
     Saved,
     TrainingRecord,

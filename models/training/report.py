@@ -1,24 +1,25 @@
 """The page that shows what a model has learnt."""
 
+import re
 from collections.abc import Sequence
 
 from render3d import report
-from render3d.models.study.base import Findings
+from render3d.models.base import Findings, Run
 from render3d.models.training.checkpoints import TrainingRecord
 from render3d.models.training.evaluation import CONFIDENCE, Bound
-from render3d.models.training.run import Run
 
 
 def training_report(run: Run, found: Bound, more: Findings) -> str:
     """A whole page."""
     facts, last = run.recipe.facts(), run.records[-1]
+    data, kind = (type(one).__name__ for one in (run.recipe.data, run.recipe.experiment))
     lead = (
-        f"{facts['dataset']}, T = {run.recipe.experiment.steps}: negative bound {found.by_samples[1]}, on "
+        f"{data.removesuffix('Settings')}, T = {run.recipe.experiment.steps}: negative bound {found.by_samples[1]}, on "
         f"{len(found.total)} {found.split} examples (KL {float(found.kl.mean()):.1f}), after {last.step} updates in "
         f"{last.seconds / 60:.0f} minutes."
     )
     return report.page(
-        f"A generative model of {facts['kind'].replace('_', ' ')}",
+        f"A generative model of {re.sub('(?<!^)(?=[A-Z])', ' ', kind).lower()}",
         lead,
         _bounds(found),
         *more.sections,

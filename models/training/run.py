@@ -2,37 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 from render3d.errors import TrainingError
+from render3d.models.base import Recipe, Run
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.recipes.recipe import Recipe
-from render3d.models.training.baselines import baseline_of
-from render3d.models.training.checkpoints import Saved, TrainingRecord, read_checkpoint, restore
+from render3d.models.training.checkpoints import Saved, read_checkpoint, restore
 from render3d.models.training.loop import CHECKPOINT
 from render3d.models.training.sources import model_of
 
 CONFIG = "config.json"
 BASELINE = "baseline"
 """The folder, in that of a run, of what it is compared with."""
-
-
-class Run(NamedTuple):
-    """A recipe, and what came of it.
-
-    Attributes:
-        recipe: Everything that decided it.
-        model: After training, in evaluation mode.
-        records: What training showed.
-        classes: The name of each label.
-        baseline: The model that it is compared with, likewise; None where there is none.
-    """
-
-    recipe: Recipe
-    model: SequentialModel
-    records: list[TrainingRecord]
-    classes: tuple[str, ...]
-    baseline: SequentialModel | None = None
 
 
 def load_run(folder: Path, device: str = "cpu") -> Run:
@@ -43,7 +23,7 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
     """
     recipe = configuration_in(folder)
     model, saved = _trained(recipe, folder, device)
-    compared = baseline_of(recipe)
+    compared = recipe.baseline
     baseline = None
     if compared is not None and (folder / BASELINE / CHECKPOINT).exists():
         baseline, _ = _trained(compared, folder / BASELINE, device)
@@ -63,7 +43,7 @@ def configuration_in(folder: Path) -> Recipe:
         config = json.loads(path.read_text(encoding="utf-8"))["recipe"]
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is damaged: {error}.") from error
-    return Recipe.from_json(json.dumps(config))
+    return Recipe.from_json(config)
 
 
 def _trained(recipe: Recipe, folder: Path, device: str) -> tuple[SequentialModel, Saved]:

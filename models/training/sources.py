@@ -8,11 +8,10 @@ import numpy as np
 import torch
 
 from render3d.datasets import Split
-from render3d.datasets.base import OF_ORDER
-from render3d.datasets.from_settings import Examples, dataset_from
+from render3d.datasets.base import OF_ORDER, Examples
+from render3d.models.base import Recipe
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.recipes.recipe import Recipe
 from render3d.randomness import Key
 
 
@@ -32,9 +31,8 @@ class BatchSource:
     examples: Examples = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        recipe = self.recipe
-        dataset = dataset_from(recipe.data, self.split, recipe.path, seed=recipe.training.seed)
-        object.__setattr__(self, "examples", recipe.experiment.examples(dataset))
+        dataset = dataset_of(self.recipe, self.split)
+        object.__setattr__(self, "examples", self.recipe.experiment.examples(dataset))
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -61,6 +59,11 @@ class BatchSource:
     def batch(self, indices: Sequence[int], device: torch.device | str = "cpu") -> Batch:
         """These examples, on ``device``."""
         return self.recipe.experiment.batch([self.examples[index] for index in indices], device)
+
+
+def dataset_of(recipe: Recipe, split: Split) -> Examples:
+    """The dataset of a recipe as it is, before its experiment makes anything of it."""
+    return recipe.data.dataset(split, recipe.path, seed=recipe.training.seed)
 
 
 def model_of(recipe: Recipe, classes: Sequence[str]) -> SequentialModel:

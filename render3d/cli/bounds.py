@@ -11,8 +11,8 @@ from rich.console import Console
 from render3d.atomic import write_json, write_text
 from render3d.cli.progress import TrainingBar
 from render3d.errors import TrainingError
-from render3d.models.recipes import recipe_by_name
-from render3d.models.recipes.recipe import Precision, Recipe
+from render3d.models.base import Precision, Recipe
+from render3d.models.recipes import RECIPES
 from render3d.models.study.table import PAPER, TableCase, fill
 from render3d.models.study.table_report import table_metrics, table_report
 from render3d.models.training.folder import EVALUATION_SAMPLES
@@ -40,7 +40,7 @@ def bounds(
     on: repeat the command to resume, or with more of anything to add to the table.
 
     Args:
-        recipe: primitives, mnist3d, shapes; or module:function.
+        recipe: primitives, mnist3d, collection; or module:function.
         out: The folder for the runs, metrics.json and report.html.
         steps: T of the models; by default those of the paper for this recipe.
         views: Numbers of silhouettes that models are conditioned on.
@@ -78,7 +78,7 @@ def bounds(
 
 
 def _recipe(name: str, path: Path | None) -> Recipe:
-    function = recipe_by_name(name)
+    function = RECIPES.load(name)
     try:
         return function() if path is None else function(path=path)
     except TypeError as error:

@@ -11,9 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from render3d.atomic import atomic_write
-from render3d.datasets import ColoredSolidsSettings
 from render3d.errors import ModelError, TrainingError
-from render3d.models.experiments import Volumes
 from render3d.models.study.completion_report import Completed, complete_held_out, completion_report
 from render3d.models.training.run import load_run
 
@@ -59,10 +57,7 @@ def complete(
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
-    data = trained.recipe.data
-    if isinstance(data, ColoredSolidsSettings) or not isinstance(trained.recipe.experiment, Volumes):
-        raise ModelError(f"{run} is a model of pictures, and what is completed are volumes. Take a run of volumes.")
-    observed = ~missing_part(missing, data.size)
+    observed = ~missing_part(missing, trained.volume_size)
     completed = complete_held_out(trained, count, observed, iterations, chains=chains, seed=seed, tolerance=tolerance)
     metrics = _metrics(completed, missing)
     out.mkdir(parents=True, exist_ok=True)

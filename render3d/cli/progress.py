@@ -5,7 +5,7 @@ from typing import final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from render3d.models.recipes.recipe import TrainSettings
+from render3d.models.base import TrainSettings
 from render3d.models.training.checkpoints import TrainingRecord
 
 

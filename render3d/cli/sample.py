@@ -12,10 +12,10 @@ from torch import Tensor
 from render3d import report
 from render3d.atomic import atomic_write
 from render3d.errors import ModelError, TrainingError, VolumeError
-from render3d.models.experiments import Volumes
+from render3d.models.base import Run
 from render3d.models.parts.batch import Batch
 from render3d.models.study.pictures import portraits, turntable
-from render3d.models.training.run import Run, load_run
+from render3d.models.training.run import load_run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 from render3d.scenes import Volume
@@ -50,8 +50,7 @@ def sample(
     if out.resolve() == run.resolve():
         raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
-    if not isinstance(trained.recipe.experiment, Volumes):
-        raise ModelError(f"{run} is no model of volumes; what it imagines is on its own page, {run / 'report.html'}.")
+    _ = trained.volume_size  # which anything but a model of volumes has not
     model = trained.model
     context = _context(trained, label, example)
     latents = model.noise(count, Key(seed)).to(model.start)

@@ -9,15 +9,14 @@ import tyro
 from rich.console import Console
 
 from render3d.cli.progress import TrainingBar
-from render3d.models.recipes import RECIPES, recipe_by_name
-from render3d.models.recipes.recipe import Recipe
+from render3d.models.recipes import RECIPES, Recipe
 from render3d.models.training.distributed import World
 from render3d.models.training.folder import EVALUATION_SAMPLES, train_to_folder
 
 _USAGE = """usage: render3d train RECIPE --out DIR [--help] ...
 
 Recipes: {recipes}; or module:function for one of your own, a function that returns a
-render3d.models.recipes.recipe.Recipe. Its keyword parameters are flags: render3d train {first} --help.
+render3d.models.recipes.Recipe. Its keyword parameters are flags: render3d train {first} --help.
 Several processes: torchrun --nproc-per-node N -m render3d train RECIPE --out DIR."""
 
 
@@ -26,7 +25,7 @@ def train(words: Sequence[str]) -> int:
     if not words or words[0].startswith("-"):
         print(_USAGE.format(recipes=", ".join(RECIPES), first=next(iter(RECIPES))))
         return 0 if words and words[0] in ("-h", "--help") else 2
-    function = recipe_by_name(words[0])
+    function = RECIPES.load(words[0])
 
     def run(
         *,

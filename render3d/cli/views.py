@@ -136,7 +136,8 @@ def _protocol(name: str, flags: Mapping[str, Any]) -> CameraProtocol:
     unknown = set(given) - {field.name for field in dataclasses.fields(kind)}
     if unknown:
         raise DatasetError(f"The cameras of {name} have no {', '.join(sorted(unknown))} to choose; leave it out.")
-    return kind(**given)
+    made: CameraProtocol = kind(**given)
+    return made
 
 
 def _radius(radius: float | None, keep_size: bool, cameras: CameraProtocol) -> float | None:

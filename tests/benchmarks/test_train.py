@@ -11,9 +11,9 @@ from torch.autograd.profiler_util import FunctionEvent
 from benchmarks import bench
 from benchmarks import train as bench_train
 from render3d.datasets import PrimitivesSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.parts.sequential import REGION as PROJECTION
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 from render3d.models.training.distributed import World
 from render3d.spatial import REGION as SPATIAL_TRANSFORMER
 
@@ -65,9 +65,8 @@ def test_shares_are_of_the_steps_of_a_run() -> None:
 
 
 def test_every_recipe_gets_a_row(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(bench_train, "TIMED", ("tiny",))
+    monkeypatch.setattr(bench_train, "TIMED", (f"{__name__}:tiny",))
     monkeypatch.setattr(bench_train, "PRECISIONS", ("float32",))
-    monkeypatch.setitem(bench_train.RECIPES, "tiny", tiny)
     monkeypatch.setattr(bench_train, "peak_memory", lambda action, *arguments: float(arguments[-1]))
     assert bench.bench("train", as_json=True, rounds=1) == 0
     (table,) = json.loads(capfd.readouterr().out)["tables"]

@@ -8,9 +8,9 @@ import pytest
 
 from render3d.cli import main
 from render3d.datasets import PrimitivesSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.experiments.volumes import ContextKind
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 from render3d.models.training.loop import train
 from render3d.scenes import Volume
 
@@ -24,7 +24,7 @@ def trained(folder: Path, context: ContextKind) -> Path:
     training = TrainSettings(updates=1, batch_size=6, validation_examples=6)
     recipe = Recipe(data=DATA, experiment=experiment, training=training)
     train(recipe, folder, device="cpu")
-    (folder / "config.json").write_text(json.dumps({"recipe": json.loads(recipe.to_json())}))
+    (folder / "config.json").write_text(json.dumps({"recipe": recipe.to_json()}))
     return folder
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from render3d.cli import main
 from render3d.datasets import PrimitivesSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 from render3d.scenes import Volume
 
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validation=12, test=12)

@@ -8,8 +8,8 @@ import pytest
 import single_images
 
 from render3d.datasets import ColoredSolidsSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import SingleImages
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 
 DATA = ColoredSolidsSettings(image_size=16, train=24, validation=6, test=12)
 

@@ -18,8 +18,22 @@ from render3d.view_sets.view_files import camera_transforms
 from render3d.view_sets.views import cameras_of, read_cameras
 
 
+class CameraProtocol(abc.ABC):
+    """Draws the cameras of an object from its random numbers: a frozen dataclass of settings.
+
+    Attributes:
+        name: What the command line calls it.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def __call__(self, generator: np.random.Generator) -> Cameras:
+        """Cameras ``[views]``."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _RoundTheOrigin(abc.ABC):
+class _RoundTheOrigin(CameraProtocol):
     """What cameras that look at the origin from one distance share.
 
     Attributes:
@@ -46,10 +60,6 @@ class _RoundTheOrigin(abc.ABC):
         check_at_least(1, views=self.views)
         check_range(0, math.inf, distance=(self.distance, self.distance))
         _ = self(np.random.default_rng(0))  # whatever no camera can be is refused here
-
-    @abc.abstractmethod
-    def __call__(self, generator: np.random.Generator) -> Cameras:
-        """Cameras ``[views]``."""
 
     def _lens(self) -> dict[str, Any]:
         names = ("vertical_fov_degrees", "image_size", "near", "far")
@@ -106,7 +116,7 @@ class Random(_RoundTheOrigin):
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class R2N2Cameras:
+class R2N2Cameras(CameraProtocol):
     """As the images of Choy et al., "3D-R2N2", ECCV 2016, were made: 137 x 137 pixels, random places.
 
     Azimuths are uniform in 0-360 degrees, elevations in 25-30, and distances in 0.65-1 of 1.75 scene units. The lens is
@@ -142,7 +152,7 @@ class R2N2Cameras:
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Given:
+class Given(CameraProtocol):
     """The same cameras for every object.
 
     Attributes:
@@ -177,7 +187,5 @@ class Given:
         return cameras_of(Path("transforms"), self.transforms)
 
 
-CameraProtocol = Orbit | Sphere | Random | R2N2Cameras | Given
-
-PROTOCOLS: dict[str, type[CameraProtocol]] = {kind.name: kind for kind in (Orbit, Sphere, Random, R2N2Cameras, Given)}
+PROTOCOLS: dict[str, type[Any]] = {kind.name: kind for kind in (Orbit, Sphere, Random, R2N2Cameras, Given)}
 """Each by its name."""

@@ -17,6 +17,7 @@ from render3d.datasets.view_sets.write.protocols import Given
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.images.files import read_image
 from render3d.runs.provenance import provenance
+from render3d.settings import CLASS
 
 if TYPE_CHECKING:
     from render3d.datasets.view_sets.write.run import Result
@@ -146,6 +147,7 @@ def _readable(settings: ViewsSettings) -> dict[str, object]:
     values = settings.to_json()
     protocol: dict[str, object] = values.pop("protocol")
     shading: dict[str, object] = values.pop("shading")
+    del protocol[CLASS]
     if isinstance(settings.protocol, Given):
         protocol["transforms"] = f"{len(settings.protocol.transforms['frames'])} cameras"
-    return {"protocol": protocol.pop("name")} | protocol | values | {f"shading: {k}": v for k, v in shading.items()}
+    return {"protocol": settings.protocol.name} | protocol | values | {f"shading: {k}": v for k, v in shading.items()}

@@ -22,11 +22,12 @@ from render3d.datasets.view_sets.write.failures import Failure, append_failure, 
 from render3d.datasets.view_sets.write.job import RenderObject
 from render3d.datasets.view_sets.write.memory import MemoryLog, WorkerMemory
 from render3d.datasets.view_sets.write.report import views_report
-from render3d.datasets.view_sets.write.settings import ViewsSettings, differences
+from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.datasets.view_sets.write.sources import MeshSource
 from render3d.datasets.view_sets.write.store import clean, discard, is_whole, locked, wait_for_disk
 from render3d.errors import DatasetError, GenerationError
 from render3d.runs.provenance import provenance
+from render3d.settings import differences
 
 CONFIG, MANIFEST = "config.json", "manifest.json"
 

@@ -3,16 +3,16 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any, Self, final, get_args
+from typing import Any, final, get_args
 
 from render3d.datasets.base import check_at_least, check_choice
 from render3d.datasets.collections.upright import Up
-from render3d.datasets.view_sets.write.protocols import PROTOCOLS, CameraProtocol, Sphere
+from render3d.datasets.view_sets.write.protocols import CameraProtocol, Sphere
 from render3d.errors import CapabilityError, DatasetError
 from render3d.renderers import Renderer, Shading
-from render3d.renderers.base import DirectionalLight
 from render3d.renderers.registry import check_trained, renderer_by_name
 from render3d.scenes import Mesh
+from render3d.settings import settings_from_json, settings_to_json
 
 OUTPUTS = ("rgb", "alpha", "depth", "normal", "face_index")
 
@@ -63,29 +63,17 @@ class ViewsSettings:
             check_at_least(1e-6, radius=self.radius)
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` makes the same from again, in the types of JSON."""
-        values: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return values | {"protocol": {"name": self.protocol.name, **values["protocol"]}}
+        """Return what `from_json` makes the same from again, in the types of JSON."""
+        return settings_to_json(self)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Those that `to_json` gave.
+    def from_json(cls, values: Mapping[str, Any]) -> "ViewsSettings":
+        """Read what `to_json` gave.
 
         Raises:
             DatasetError: It is something else, or of another version.
         """
-        try:
-            protocol, shading = dict(values["protocol"]), dict(values["shading"])
-            kind = PROTOCOLS[protocol.pop("name")]
-            lights = tuple(DirectionalLight(**_tuples(light)) for light in shading.pop("lights"))
-            rest = {name: value for name, value in values.items() if name not in ("protocol", "shading")}
-            return cls(
-                protocol=kind(**_tuples(protocol)),
-                shading=Shading(lights=lights, **_tuples(shading)),
-                **_tuples(rest),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DatasetError(f"These are not the settings of views, or of another version: {error}.") from error
+        return settings_from_json(cls, values, what="views", error=DatasetError)
 
     def make_renderer(self) -> Renderer:
         """A new renderer.
@@ -108,26 +96,3 @@ class ViewsSettings:
                 f"{', '.join(able.outputs)} of {', '.join(kind.__name__ for kind in able.scenes)}."
             )
         return renderer
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Where two settings, as JSON has them, differ: ``"protocol.views: 24, now 12"``."""
-    found = []
-    for name in dict.fromkeys([*old, *new]):
-        was, now = old.get(name), new.get(name)
-        if isinstance(was, Mapping) and isinstance(now, Mapping):
-            found += differences(was, now, f"{prefix}{name}.")
-        elif was != now:
-            found.append(f"{prefix}{name}: {was}, now {now}")
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, as they come back from a file."""
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -25,7 +25,7 @@ from render3d.datasets.volumes.poses import Pose, random_centre, random_rotation
 from render3d.datasets.volumes.solids import fill, in_wire_cube
 from render3d.errors import DatasetError, Render3DError
 
-Make = Callable[..., VolumeDataset]
+Make = Callable[..., VolumeDataset[Any]]
 DATASETS: dict[str, tuple[Make, type[Any], int]] = {
     "primitives": (Primitives, PrimitivesSettings, 30),
     "necker": (NeckerCubes, NeckerSettings, 40),
@@ -38,7 +38,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     return DATASETS[request.param][0]
 
 
-def volumes(dataset: VolumeDataset, indices: list[int]) -> torch.Tensor:
+def volumes(dataset: VolumeDataset[Any], indices: list[int]) -> torch.Tensor:
     return torch.stack([dataset[index].volume for index in indices])
 
 
@@ -113,7 +113,7 @@ def test_a_fingerprint_tells_every_choice(name: str) -> None:
     assert all(isinstance(value, str) for value in base.values())
 
 
-# A change of these means that data changed: raise the class's _revision, then note the new sums here.
+# A change of these means that data changed: raise the class's revision, then note the new sums here.
 KNOWN = {
     "primitives": "1062a292c2d1fca7",
     "necker": "084d947cb3c60231",

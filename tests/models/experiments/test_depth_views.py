@@ -15,6 +15,7 @@ from torch import Tensor
 import render3d as r3
 from render3d.datasets import FixedThenRandom, Primitives, PrimitivesSettings, RandomCameras, Split, VolumeDataset
 from render3d.errors import DatasetError, ModelError
+from render3d.models.base import TrainSettings
 from render3d.models.experiments import DepthViews
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.camera_search import CameraSearch
@@ -22,8 +23,7 @@ from render3d.models.parts.depth_pictures import DepthPictures, depth_of
 from render3d.models.parts.likelihoods import GaussianLikelihood
 from render3d.models.parts.posed_views import PosedViews
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.recipes import multiview
-from render3d.models.recipes.recipe import TrainSettings
+from render3d.models.recipes.depth import multiview
 from render3d.models.study.depth_scores import (
     analytic,
     best_density,
@@ -329,19 +329,15 @@ def test_findings_hold_every_comparison_and_pictures(tmp_path: Path) -> None:
 # What is refused
 
 
-class OneVoxelOrNone(VolumeDataset):
+class OneVoxelOrNone(VolumeDataset[PrimitivesSettings]):
     """Example 1 is empty."""
 
     classes = ("one",)
-    _revision = 1
 
     def __init__(self, split: Split) -> None:
-        super().__init__(split, PrimitivesSettings(size=6), 0)
+        super().__init__(split, PrimitivesSettings(size=6, train=2))
 
-    def __len__(self) -> int:
-        return 2
-
-    def _make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
+    def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         voxels = np.zeros((6, 6, 6), dtype=np.bool_)
         voxels[2:4, 2:4, 2:4] = index == 0
         return voxels, 0

@@ -19,13 +19,13 @@ from render3d.errors import ModelError
 from render3d.estimators import Gaussian as Noise
 from render3d.estimators import Pixels, multi_sample_bound
 from render3d.fitting.preconditioner import combinatorial_laplacian
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import SingleImages
 from render3d.models.parts.cell_search import CellSearch
 from render3d.models.parts.likelihoods import Bernoulli, ClampedBernoulli, GaussianLikelihood, Likelihood
 from render3d.models.parts.sampled import SampledRendering
 from render3d.models.parts.turn_search import TurnSearch, rotations_of
 from render3d.models.parts.writers import MeshWriter
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 from render3d.models.study.orientations import ANGLE_BY_CHANCE, angles, free_frames, orientation_errors
 from render3d.models.study.single_images import judge
 from render3d.models.training.folder import train_to_folder

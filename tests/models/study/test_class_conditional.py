@@ -16,15 +16,14 @@ from render3d.datasets.collections import open_collection
 from render3d.datasets.volumes.collection_volumes import cache_folder
 from render3d.datasets.volumes.voxel_cache import VoxelCache
 from render3d.errors import DatasetError, TrainingError
+from render3d.models.base import Recipe, Run, TrainSettings
 from render3d.models.experiments import Volumes
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 from render3d.models.study import class_conditional
 from render3d.models.study.classifier import labelled, logits_of, train_classifier
-from render3d.models.study.findings import findings
 from render3d.models.study.likeness import nearest_training
 from render3d.models.study.recognition import Recognition, Share
 from render3d.models.training.loop import train
-from render3d.models.training.run import Run, load_run
+from render3d.models.training.run import load_run
 from render3d.models.training.sources import BatchSource, model_of
 from render3d.randomness import Key
 from render3d.scenes import Mesh
@@ -187,7 +186,7 @@ def test_a_run_goes_on_only_with_its_classes_and_shapes(collection: Path, tmp_pa
         path=collection,
     )
     train(recipe, tmp_path / "run", device="cpu")
-    (tmp_path / "run" / "config.json").write_text(json.dumps({"recipe": json.loads(recipe.to_json())}))
+    (tmp_path / "run" / "config.json").write_text(json.dumps({"recipe": recipe.to_json()}))
     assert load_run(tmp_path / "run").classes == ("apple", "pear")
     others = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, class_names=("pear", "apple")))
     with pytest.raises(TrainingError, match=r'data.classes was \["apple", "pear"\] and is \["pear", "apple"\]'):
@@ -214,6 +213,6 @@ def test_a_collection_needs_a_folder() -> None:
 @pytest.mark.usefixtures("hasty")
 def test_a_run_given_classes_has_their_figures() -> None:
     run = Run(RECIPE, model_of(RECIPE, [""] * 6).eval(), [], BatchSource(RECIPE, "test").classes)
-    found = findings(run)
+    found = run.recipe.experiment.findings(run)
     assert list(found.figures) == ["class_conditional"]
     assert len(found.sections) == 4

@@ -10,8 +10,8 @@ from scipy import stats
 from render3d.cli.bounds import bounds
 from render3d.datasets import PrimitivesSettings
 from render3d.errors import TrainingError
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 from render3d.models.study import table as tables
 from render3d.models.study.table import PAPER, RunBound, TableCase, differences, over_seeds
 from render3d.models.study.table_report import table_metrics, table_report
@@ -21,6 +21,7 @@ DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validat
 MODEL = Volumes(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4, views=(1, 6, 7))
 
 
+TINY = f"{__name__}:tiny"
 TRAINING = TrainSettings(batch_size=4, learning_rate=(1e-3, 3e-4), validation_examples=6)
 
 
@@ -39,9 +40,8 @@ def found(total: float) -> RunBound:
 def test_the_table_is_filled_once_and_can_grow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("render3d.models.recipes.RECIPES", {"tiny": tiny})
     flags = {"out": tmp_path, "steps": (1, 2), "seeds": (0, 3), "updates": 2, "evaluation_samples": 2, "as_json": True}
-    assert bounds("tiny", views=(0,), **flags) == 0  # type: ignore[arg-type]
+    assert bounds(TINY, views=(0,), **flags) == 0  # type: ignore[arg-type]
     first = json.loads(capsys.readouterr().out)
     trained, original = list[Path](), tables.train_to_folder
 
@@ -50,7 +50,7 @@ def test_the_table_is_filled_once_and_can_grow(
         return original(recipe, out, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tables, "train_to_folder", noted)
-    assert bounds("tiny", views=(0, 2), **flags) == 0  # type: ignore[arg-type]
+    assert bounds(TINY, views=(0, 2), **flags) == 0  # type: ignore[arg-type]
     second = json.loads(capsys.readouterr().out)
     assert sorted(path.name for path in trained) == sorted(f"T{t}-views2-seed{s}" for t in (1, 2) for s in (0, 3))
     assert {name: second["bounds"][name] for name in first["bounds"]} == first["bounds"]
@@ -61,7 +61,7 @@ def test_the_table_is_filled_once_and_can_grow(
     assert second["bounds"]["T2-views2"]["total"]["seeds"][1] == metrics["test"]["negative_bound_nats"]
     assert "<html" in (tmp_path / "report.html").read_text()
     with pytest.raises(TrainingError, match="another run: training.updates was 2 and is 3"):
-        bounds("tiny", views=(0,), **(flags | {"updates": 3}))  # type: ignore[arg-type]
+        bounds(TINY, views=(0,), **(flags | {"updates": 3}))  # type: ignore[arg-type]
 
 
 def test_differences_are_paired_by_seed() -> None:
@@ -87,16 +87,15 @@ def test_the_page_has_the_papers_figure_beside_ours() -> None:
     assert str(PAPER["mnist3d"][12][3]) in page and "401.0" in page
 
 
-def test_what_makes_no_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("render3d.models.recipes.RECIPES", {"tiny": tiny, "of_files": of_files})
-    with pytest.raises(TrainingError, match="no row of 'tiny': say which T"):
-        bounds("tiny", out=tmp_path)
+def test_what_makes_no_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no row of '.*:tiny': say which T"):
+        bounds(TINY, out=tmp_path)
     with pytest.raises(TrainingError, match="at least two different ones, for intervals; got \\[1, 1\\]"):
-        bounds("tiny", out=tmp_path, steps=(1,), seeds=(1, 1), updates=1)
-    with pytest.raises(TrainingError, match="'tiny' cannot be made with --path: .*unexpected keyword"):
-        bounds("tiny", out=tmp_path, steps=(1,), path=tmp_path)
-    with pytest.raises(TrainingError, match="'of_files' cannot be made without --path: .*'path'"):
-        bounds("of_files", out=tmp_path, steps=(1,))
+        bounds(TINY, out=tmp_path, steps=(1,), seeds=(1, 1), updates=1)
+    with pytest.raises(TrainingError, match=":tiny' cannot be made with --path: .*unexpected keyword"):
+        bounds(TINY, out=tmp_path, steps=(1,), path=tmp_path)
+    with pytest.raises(TrainingError, match=":of_files' cannot be made without --path: .*'path'"):
+        bounds(f"{__name__}:of_files", out=tmp_path, steps=(1,))
     (tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(TrainingError, match="not of a run of this version"):
         RunBound.read(tmp_path / "metrics.json")

@@ -8,17 +8,16 @@ import torch
 
 from render3d.datasets import Primitives, PrimitivesSettings, VolumeExample, WithViews
 from render3d.errors import ModelError
+from render3d.models.base import Recipe, Run, TrainSettings
 from render3d.models.experiments import Volumes
-from render3d.models.experiments.silhouettes import context_cameras, other_cameras, silhouettes
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.recipes.recipe import Recipe, TrainSettings
+from render3d.models.parts.silhouettes import context_cameras, other_cameras, silhouettes
 from render3d.models.study import view_conditional
-from render3d.models.study.findings import findings
 from render3d.models.study.view_conditional import held_out, judge, pairwise_difference, sample_context
 from render3d.models.training.evaluation import bound
 from render3d.models.training.folder import train_to_folder
-from render3d.models.training.run import Run, load_run
+from render3d.models.training.run import load_run
 from render3d.models.training.sources import BatchSource, model_of
 from render3d.randomness import Key
 from render3d.renderers import MaxProjection
@@ -86,7 +85,7 @@ def test_differences_of_pairs_are_those_of_the_definition() -> None:
 
 
 def test_the_truth_agrees_with_its_context_and_another_example_less() -> None:
-    seen = held_out(untrained(), range(6))
+    seen = held_out(untrained(), range(6), MODEL.context_cameras)
     truth = judge(seen, torch.stack([seen.volumes, seen.volumes], dim=1))
     assert bool((truth.context_iou == 1).all()) and bool((truth.truth_iou == 1).all())
     assert not truth.diversity.any() and not truth.volume_diversity.any()
@@ -104,7 +103,7 @@ def test_the_truth_agrees_with_its_context_and_another_example_less() -> None:
 def test_samples_follow_their_context_and_its_noise() -> None:
     run = untrained()
     _opinionated(run.model)
-    context = held_out(run, range(3)).context
+    context = held_out(run, range(3), MODEL.context_cameras).context
     samples = sample_context(run.model, context, 4, Key(1))
     assert samples.shape == (3, 4, 1, SIZE, SIZE, SIZE) and set(samples.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(sample_context(run.model, context[:1], 4, Key(1))[0], samples[0])
@@ -141,7 +140,7 @@ def test_a_run_given_views_is_trained_beside_one_without_latents(tmp_path: Path)
     train_to_folder(RECIPE, tmp_path, device="cpu", evaluation_samples=1)
     run = load_run(tmp_path)
     assert run.baseline is not None and run.baseline.latents == 0
-    figures = findings(run).figures["view_conditional"]
+    figures = run.recipe.experiment.findings(run).figures["view_conditional"]
     plain = figures["without_latents"]
     assert plain["diversity_other_views"] == plain["diversity_volumes"] == plain["diversity_context_view"] == 0
     assert plain["truth_iou_mean"] == plain["truth_iou_best"]
@@ -157,19 +156,19 @@ def test_a_run_given_views_is_trained_beside_one_without_latents(tmp_path: Path)
 
 def test_cameras_that_are_drawn_for_each_example_are_those_that_samples_are_seen_from() -> None:
     run = untrained(dataclasses.replace(MODEL, cameras="random", views=(1, 10, 10)))
-    seen = held_out(run, range(4))
+    seen = held_out(run, range(4), None)
     truth = judge(seen, seen.volumes[:, None])
     assert bool((truth.context_iou == 1).all())
     assert len({tuple(cameras.position.flatten().tolist()) for cameras in seen.cameras}) == 4
-    assert view_conditional.find(run).figures["view_conditional"]["examples"] == 6
+    assert view_conditional.find(run, None).figures["view_conditional"]["examples"] == 6
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ModelError, match="latents must be at least 1, or 0 with a context; got 0"):
         Volumes(latents=0)
-    with pytest.raises(ModelError, match="latents must be at least 1, or 0 with a context; got -1"):
+    with pytest.raises(ModelError, match="latents must be at least 0; got -1"):
         Volumes(latents=-1, context="views")
-    with pytest.raises(ModelError, match="cameras must be one of fixed, random; got 'moving'"):
+    with pytest.raises(ModelError, match="cameras must be one of 'fixed', 'random'; got 'moving'"):
         Volumes(cameras="moving")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="context must be one of none, class, views; got 'view'"):
         Volumes(context="view")  # type: ignore[arg-type]

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from render3d.datasets import PrimitivesSettings
 from render3d.errors import ModelError
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.gaussians import DiagonalGaussian
 from render3d.models.parts.sequential import FreeEnergy, SequentialModel
-from render3d.models.recipes.recipe import Recipe, TrainSettings
 from render3d.models.training import evaluation
 from render3d.models.training.evaluation import Bound, Estimate, bound
 from render3d.models.training.sources import BatchSource, model_of

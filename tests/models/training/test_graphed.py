@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from render3d.datasets import PrimitivesSettings
+from render3d.models.base import Precision, Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.experiments.volumes import ContextKind
-from render3d.models.recipes.recipe import Precision, Recipe, TrainSettings
 from render3d.models.training.distributed import World
 from render3d.models.training.loop import TrainingRun, train
 

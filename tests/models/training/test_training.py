@@ -16,17 +16,16 @@ import torch
 
 from render3d.datasets import PrimitivesSettings
 from render3d.errors import TrainingError
-from render3d.models import training
+from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.gaussians import DiagonalGaussian
 from render3d.models.parts.writers import CanvasWriter
-from render3d.models.recipes import RECIPES, recipe_by_name
-from render3d.models.recipes.recipe import Recipe, TrainSettings
+from render3d.models.recipes import RECIPES
 from render3d.models.training.checkpoints import TrainingRecord, read_checkpoint
 from render3d.models.training.distributed import World
 from render3d.models.training.evaluation import bound
-from render3d.models.training.loop import CHECKPOINT, train
+from render3d.models.training.loop import CHECKPOINT, train, uninterrupted
 from render3d.models.training.sources import BatchSource, model_of
 from render3d.randomness import Key
 
@@ -246,7 +245,7 @@ def interrupts() -> Iterator[None]:
 @pytest.mark.usefixtures("interrupts")
 def test_ctrl_c_waits_until_what_belongs_together_is_done() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), training.uninterrupted():
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("all of it")
     assert done == ["all of it"]
@@ -255,30 +254,29 @@ def test_ctrl_c_waits_until_what_belongs_together_is_done() -> None:
 @pytest.mark.usefixtures("interrupts")
 def test_ctrl_c_is_ignored_where_it_was() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with training.uninterrupted():
+    with uninterrupted():
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_recipes_survive_json(name: str) -> None:
-    files = {"path": Path("models")} if name == "shapes" else {}
-    made = RECIPES[name](training=TrainSettings(seed=3, learning_rate=(0.01, 0.005)), **files)
-    assert Recipe.from_json(made.to_json()) == made
+    files = {"path": Path("models")} if name == "collection" else {}
+    made = RECIPES.load(name)(training=TrainSettings(seed=3, learning_rate=(0.01, 0.005)), **files)
+    assert Recipe.from_json(json.loads(json.dumps(made.to_json()))) == made
     assert made.training.seed == 3
 
 
 def test_recipes_are_found_by_name_or_told_what_was_meant() -> None:
-    assert recipe_by_name("primitives") is RECIPES["primitives"]
-    assert recipe_by_name("render3d.models.recipes:necker") is RECIPES["necker"]
+    assert RECIPES.load("render3d.models.recipes.volumes:necker") is RECIPES.load("necker")
     with pytest.raises(TrainingError, match="There is no recipe 'primitive'. Did you mean 'primitives'"):
-        recipe_by_name("primitive")
+        RECIPES.load("primitive")
     with pytest.raises(TrainingError, match="cannot be imported"):
-        recipe_by_name("no_such_module:recipe")
-    with pytest.raises(TrainingError, match="has no function 'cubes'"):
-        recipe_by_name("render3d.models.recipes:cubes")
-    with pytest.raises(TrainingError, match="not the configuration of a run"):
-        Recipe.from_json("{}")
+        RECIPES.load("no_such_module:recipe")
+    with pytest.raises(TrainingError, match="has no 'cubes' to be a recipe"):
+        RECIPES.load("render3d.models.recipes:cubes")
+    with pytest.raises(TrainingError, match="recipe lacks 'data' and lacks 'experiment' .* of another version"):
+        Recipe.from_json({})
 
 
 def test_products_in_bfloat16_change_the_free_energy_little_and_its_terms_stay_exact(tmp_path: Path) -> None:
@@ -300,7 +298,7 @@ def test_products_in_bfloat16_change_the_free_energy_little_and_its_terms_stay_e
 
 @pytest.mark.parametrize("name", ["multiview", "meshes"])
 def test_what_is_rendered_keeps_its_digits_in_bfloat16(name: str) -> None:
-    made = RECIPES[name](training=TrainSettings(batch_size=2))
+    made = RECIPES.load(name)(training=TrainSettings(batch_size=2))
     source = BatchSource(made, "test")
     model, batch = model_of(made, source.classes), source.batch(range(2))
     with torch.autocast("cpu", torch.bfloat16):

@@ -6,8 +6,9 @@ import pytest
 
 from render3d import Cameras, DirectionalLight, Shading
 from render3d.datasets.view_sets.write.protocols import Given, Orbit, R2N2Cameras, Random, Sphere
-from render3d.datasets.view_sets.write.settings import ViewsSettings, differences
+from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import CapabilityError, DatasetError
+from render3d.settings import differences
 
 PLAIN = ViewsSettings()
 
@@ -30,9 +31,19 @@ def test_settings_come_back_from_json(settings: ViewsSettings) -> None:
     assert ViewsSettings.from_json(written) == settings
 
 
-@pytest.mark.parametrize("change", [{"protocol": {"name": "spiral"}}, {"shading": None}, {"seed": -1}, {"colour": 3}])
-def test_what_is_no_settings_is_an_error(change: dict[str, object]) -> None:
-    with pytest.raises(DatasetError, match=r"not the settings of views|seed must be"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"protocol": {"class": "render3d:Mesh"}}, "must be a subclass of CameraProtocol"),
+        ({"protocol": {"views": 3}}, "views.protocol must name a dataclass, as 'class': 'module:Class'; got None"),
+        ({"shading": None}, "views.shading must be settings by name; got None"),
+        ({"shading": {**PLAIN.to_json()["shading"], "cull": "left"}}, "views.shading.cull must be .*; got 'left'"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"colour": 3}, "has 'colour', which ViewsSettings does not know"),
+    ],
+)
+def test_what_is_no_settings_is_an_error(change: dict[str, object], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
         ViewsSettings.from_json(PLAIN.to_json() | change)
 
 
