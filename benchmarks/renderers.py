@@ -14,8 +14,7 @@ from render3d.cameras import Cameras
 from render3d.comparison.costs import rate
 from render3d.errors import Render3DError
 from render3d.estimators import differentiable
-from render3d.renderers import Renderer
-from render3d.renderers.registry import renderer_by_name
+from render3d.renderers import Renderer, make_renderer
 from render3d.scenes import Mesh
 
 SUBDIVISIONS, SIZES, BATCHES = (3, 4, 5, 6), (64, 256, 512), (1, 16, 64)
@@ -27,7 +26,7 @@ _Call = Callable[[], object]
 
 def compare_renderers(names: Sequence[str], rounds: int) -> Results:
     """Images a second, forwards and with the way back, of the renderers of these names."""
-    timed = [_Timed(name, renderer_by_name(name), rounds) for name in names]
+    timed = [_Timed(name, make_renderer(name), rounds) for name in names]
     rows: list[dict[str, Cell]] = []
     for subdivisions, size, batch in itertools.product(SUBDIVISIONS, SIZES, BATCHES):
         row: dict[str, Cell] = {"faces": 20.0 * 4**subdivisions, "pixels": float(size), "images": float(batch)}

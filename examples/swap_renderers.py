@@ -25,7 +25,8 @@ from one_image.training import Settings, Trained, train
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from render3d.atomic import atomic_write, write_json, write_text
-from render3d.comparison.back_ends import RendererFacts, folder_name, labels_of, make_renderer
+from render3d.comparison.facts import RendererFacts, folder_name, labels_of
+from render3d.renderers import make_renderer
 from render3d.renderers.registry import names_in
 from render3d.report import provenance, standalone
 from render3d.report.pictures import image_of

@@ -1,6 +1,6 @@
 """What the nouns have in common: tensors that share leading batch dimensions.
 
-A noun is a frozen dataclass. Its ``_event_dims`` say, for each tensor field that has a batch, how many trailing
+A noun is a frozen dataclass. Its ``event_dims`` say, for each tensor field that has a batch, how many trailing
 dimensions belong to one element; what stands before them is the batch. Every other field is shared by the batch: all
 elements must agree on it.
 """
@@ -63,11 +63,17 @@ def cat_leading(tensors: Sequence[Tensor], event_dims: int, dim: int) -> Tensor:
 class Batched:
     """Mixin of the nouns: ``.to``, ``.detach``, indexing of the batch, ``cat``, ``stack`` and a ``repr`` of shapes."""
 
-    _event_dims: ClassVar[dict[str, int]]
+    event_dims: ClassVar[dict[str, int]]
 
     def _tensors(self) -> dict[str, Tensor]:
-        tensors = {name: getattr(self, name) for name in self._event_dims}
+        tensors = {name: getattr(self, name) for name in self.event_dims}
         return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor, those of nested nouns and shared ones included, in the order of the fields."""
+        found: list[Tensor] = []
+        self._map(lambda tensor: found.append(tensor) or tensor)  # type: ignore[func-returns-value]
+        return found
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Apply ``function`` to every tensor, those of nested nouns and shared ones included."""
@@ -84,7 +90,7 @@ class Batched:
     def leading_shape(self) -> torch.Size:
         """Every dimension before those of one element."""
         name, tensor = next(iter(self._tensors().items()))
-        return tensor.shape[: tensor.dim() - self._event_dims[name]]
+        return tensor.shape[: tensor.dim() - self.event_dims[name]]
 
     @property
     def device(self) -> torch.device:
@@ -106,7 +112,7 @@ class Batched:
 
     def __getitem__(self, index: Any) -> Self:
         """Index the leading dimensions; an integer, slice, ``None``, ``...``, mask or tuple of these, as in torch."""
-        changes = {name: index_leading(value, self._event_dims[name], index) for name, value in self._tensors().items()}
+        changes = {name: index_leading(value, self.event_dims[name], index) for name, value in self._tensors().items()}
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
     def elements(self) -> list[Self]:
@@ -135,9 +141,9 @@ class Batched:
         changes: dict[str, Any] = {}
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]
             values = [getattr(item, field.name) for item in items]
-            if field.name in cls._event_dims and all(isinstance(value, Tensor) for value in values):
+            if field.name in cls.event_dims and all(isinstance(value, Tensor) for value in values):
                 changes[field.name] = _join_tensors(
-                    values, cls._event_dims[field.name], join, f"{cls.__name__}.{field.name}"
+                    values, cls.event_dims[field.name], join, f"{cls.__name__}.{field.name}"
                 )
             elif not all(_same(values[0], value) for value in values[1:]):
                 raise ShapeError(

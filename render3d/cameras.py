@@ -67,7 +67,7 @@ class Cameras(Batched):
     cameras of leading shape ``[B, V]``, and B objects seen by one camera each are ``[B, 1]``.
     """
 
-    _event_dims: ClassVar[dict[str, int]] = {"world_to_camera": 2, "intrinsics": 2}
+    event_dims: ClassVar[dict[str, int]] = {"world_to_camera": 2, "intrinsics": 2}
 
     world_to_camera: Tensor
     intrinsics: Tensor

@@ -40,7 +40,7 @@ class Affine(Batched):
         ShapeError: A matrix of another shape.
     """
 
-    _event_dims: ClassVar[dict[str, int]] = {"matrix": 2}
+    event_dims: ClassVar[dict[str, int]] = {"matrix": 2}
 
     matrix: Tensor
 
@@ -102,7 +102,7 @@ class ScaleShift(Batched):
         DeviceError: The two live on different devices.
     """
 
-    _event_dims: ClassVar[dict[str, int]] = {"scale": 1, "shift": 1}
+    event_dims: ClassVar[dict[str, int]] = {"scale": 1, "shift": 1}
 
     scale: Tensor
     shift: Tensor

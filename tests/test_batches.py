@@ -17,7 +17,7 @@ from render3d.errors import DeviceError, ShapeError
 class Palette(Batched):
     """A shared noun inside another."""
 
-    _event_dims: ClassVar[dict[str, int]] = {"swatch": 1}
+    event_dims: ClassVar[dict[str, int]] = {"swatch": 1}
 
     swatch: Tensor
 
@@ -26,7 +26,7 @@ class Palette(Batched):
 class Cloud(Batched):
     """Points with optional weights, a shared tensor, a shared noun and a plain setting."""
 
-    _event_dims: ClassVar[dict[str, int]] = {"points": 2, "weights": 1}
+    event_dims: ClassVar[dict[str, int]] = {"points": 2, "weights": 1}
 
     points: Tensor
     weights: Tensor | None = None

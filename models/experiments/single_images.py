@@ -19,8 +19,7 @@ from render3d.models.parts.sequential import Posterior, SequentialModel
 from render3d.models.parts.turn_search import TurnSearch
 from render3d.models.parts.writers import MeshWriter
 from render3d.models.study import single_images
-from render3d.renderers import OpenGL
-from render3d.renderers.registry import renderer_by_name
+from render3d.renderers import OpenGL, make_renderer
 
 OrientationKind = Literal["searched", "of_state"]
 
@@ -32,7 +31,7 @@ class SingleImages(Experiment):
 
     Attributes:
         renderer: What renders the meshes, in the light of the pictures: a name as of
-            `render3d.renderers.registry.renderer_by_name`.
+            `render3d.renderers.make_renderer`.
         gradient: Estimates the gradient through it: local_credit, leave_one_out or another estimator, module:Name for
             one of your own, vimco, or none; see `SampledRendering`.
         orientation: ``"searched"`` for, as a latent variable of its own (`TurnSearch`), or a function ``"of_state"``.
@@ -89,7 +88,7 @@ class SingleImages(Experiment):
             shape, self.state, images=True, size=self.hidden, features=self.features, glimpse=self.glimpse
         )
         projection = SampledRendering(
-            renderer_by_name(self.renderer, SHADING),
+            make_renderer(self.renderer, SHADING),
             data.camera,
             self.state,
             gradient=self.gradient,

@@ -1,7 +1,8 @@
-"""``render3d compare``: the same scene, or the same fit, by several back ends."""
+"""``render3d compare``: the same scene, or the same fit, by several renderers."""
 
 import contextlib
 import functools
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,16 +22,16 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from render3d.cli.fit import Scene, check_flags, scene_of, split
-from render3d.comparison import FitTask, SceneSettings, Step, compare_fits, compare_scene, labels_of, names_for
+from render3d.comparison import FitTask, SceneSettings, Step, compare_fits, compare_scene, labels_of
 from render3d.errors import ComparisonError, FitError
 from render3d.fitting import FitSettings, VolumeFitSettings
 from render3d.renderers.registry import names_in
-from render3d.scenes import Mesh, Volume
-from render3d.scenes.files.meshes import READ as MESHES
-from render3d.scenes.files.volumes import FORMATS as VOLUMES
+from render3d.renderers.table import ready_renderers
+from render3d.scenes import Mesh
+from render3d.scenes.files.opening import SUFFIXES, open_scene
+from render3d.scenes.kind import SCENES
 from render3d.view_sets.views import TRANSFORMS, read_views
 
-_KINDS: dict[Scene, type[Mesh] | type[Volume]] = {"mesh": Mesh, "volume": Volume}
 _SETTINGS: dict[Scene, FitSettings | VolumeFitSettings] = {"mesh": FitSettings(), "volume": VolumeFitSettings()}
 _SCENE_SETTINGS = SceneSettings()
 _PROG = "render3d compare"
@@ -42,7 +43,7 @@ def compare_by_words(words: Sequence[str]) -> int:
         return _help(0 if words else 2)
     if words[0].startswith("-"):
         raise ComparisonError(f"The first word is a mesh, a volume or views; got {words[0]}. Put flags after it.")
-    if _is_scene(Path(words[0])):
+    if _names_a_class(words) or _is_scene(Path(words[0])):
         return tyro.cli(scene, prog=f"{_PROG} {words[0]}", args=words)
     return tyro.cli(_fits_of(words), prog=f"{_PROG} {words[0]}", args=words)
 
@@ -52,24 +53,26 @@ def scene(
     /,
     *,
     out: Path,
+    kind: Annotated[str | None, tyro.conf.arg(name="scene")] = None,
     renderers: str | None = None,
     resume: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     settings: Annotated[SceneSettings, tyro.conf.arg(name="")] = _SCENE_SETTINGS,
 ) -> int:
-    """Render one scene through several back ends, and show how far they are apart.
+    """Render one scene through several renderers, and show how far they are apart.
 
     Args:
-        path: A mesh, or a volume.
+        path: A mesh, or a volume; or a file that the class of --scene loads.
         out: The folder for the results.
+        kind: The kind of scene: mesh, volume, or module:Class for one of your own. (default: by the suffix)
         renderers: Names with commas between; module:Class for one of your own. The others are compared with the first.
-            By default all back ends of the package that render such a scene; those that are not installed are told of.
-        resume: Keep what the back ends in OUT have finished.
+            By default all renderers of the package for such a scene; those that are not installed are listed.
+        resume: Keep what the renderers in OUT have finished.
         as_json: Print the figures as JSON instead of a table.
         settings: How the scene is seen.
     """
-    found = Volume.load(path) if path.suffix.lower() in VOLUMES else Mesh.load(path)
-    names = _names(renderers, type(found))
+    found = open_scene(path, kind)
+    names = _names(renderers, SCENES.short_name_of(type(found)))
     console = Console(stderr=as_json)
 
     def tell(name: str) -> None:
@@ -106,14 +109,14 @@ def fits(
         FitSettings | VolumeFitSettings, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands
     ] = _SETTINGS["mesh"],
 ) -> int:
-    """Run one fit through several back ends, and show what comes of each.
+    """Run one fit through several renderers, and show what comes of each.
 
     Args:
         path: A transforms.json, or the folder that holds one.
         out: The folder for the results; the fits are in folders of their own in it.
         scene: What is fitted. Each has flags of its own: --scene volume --help shows those of volumes.
         renderers: Names with commas between; module:Class for one of your own. The first one judges the fits of all,
-            beside each its own. By default all back ends of the package; those that are not installed are told of.
+            beside each its own. By default all renderers of the package; those that are not installed are listed.
         template: A mesh file to deform instead of a sphere.
         hold_out: Views that are kept for measuring; by default one in five.
         truth: The mesh that the views show, where it is known, in the world of the cameras: fits are measured by their
@@ -134,7 +137,7 @@ def fits(
     )
     console = Console(stderr=as_json)
     with _ProgressBars(settings.steps, console) as bars:
-        measures = compare_fits(out, task, _names(renderers, _KINDS[scene]), resume=resume, progress=bars.advance)
+        measures = compare_fits(out, task, _names(renderers, scene), resume=resume, progress=bars.advance)
     by = "judged_training_iou" if held_out is None else "judged_held_out_iou"
     shown = {
         f"IoU by {measures['reference']}": (by, ".4f"),
@@ -150,15 +153,22 @@ def fits(
 def _is_scene(path: Path) -> bool:
     """Whether it is a mesh or a volume, or else views; by its name, so that nothing need be there yet."""
     suffix = path.suffix.lower()
-    if suffix in (*MESHES, *VOLUMES):
+    if suffix in SUFFIXES:
         return True
     if path.is_dir() or suffix == ".json":
         return False
     there = "" if path.exists() else ", which is not there"
     raise ComparisonError(
-        f"The first word is a mesh ({', '.join(MESHES)}), a volume ({', '.join(VOLUMES)}), or views to fit (a "
-        f"{TRANSFORMS}, or the folder that holds one); got {path}{there}."
+        f"The first word is a mesh or a volume ({', '.join(SUFFIXES)}), views to fit (a {TRANSFORMS}, or the folder "
+        f"that holds one), or a file that the class of --scene module:Class loads; got {path}{there}."
     )
+
+
+def _names_a_class(words: Sequence[str]) -> bool:
+    """Whether ``--scene`` names a kind of scene from elsewhere."""
+    given = [word.partition("=")[2] for word in words if word.startswith("--scene=")]
+    given += [value for word, value in itertools.pairwise(words) if word == "--scene"]
+    return any(":" in value for value in given)
 
 
 def _fits_of(words: Sequence[str]) -> Callable[..., int]:
@@ -176,8 +186,8 @@ def _help(status: int) -> int:
     return status
 
 
-def _names(given: str | None, kind: type) -> tuple[str, ...]:
-    return names_for(kind) if given is None else names_in(given)
+def _names(given: str | None, kind: str) -> tuple[str, ...]:
+    return ready_renderers(kind) if given is None else names_in(given)
 
 
 class _ProgressBars:
@@ -208,8 +218,8 @@ class _ProgressBars:
 
 
 def _print(measures: dict[str, Any], shown: dict[str, tuple[str, str]], out: Path, as_json: bool) -> int:
-    """Show the figures, and return the exit status: 1 if fewer than two back ends worked."""
-    rows = measures["back_ends"]
+    """Show the figures, and return the exit status: 1 if fewer than two renderers worked."""
+    rows = measures["renderers"]
     status = 0 if sum(row["failure"] is None for row in rows.values()) > 1 else 1
     if as_json:
         print(json.dumps(measures))
@@ -228,7 +238,7 @@ def _print(measures: dict[str, Any], shown: dict[str, tuple[str, str]], out: Pat
             console.print(f"{name} did not take part: {row['failure']}", highlight=False, markup=False)
     console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
     if status:
-        Console(stderr=True).print("Fewer than two back ends worked: nothing was compared.")
+        Console(stderr=True).print("Fewer than two renderers worked: nothing was compared.")
     return status
 
 

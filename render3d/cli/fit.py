@@ -15,8 +15,7 @@ from rich.table import Table
 
 from render3d.errors import FitError
 from render3d.fitting import FitRecord, FitSettings, Measure, VolumeFitSettings, fit_to_folder, fit_volume_to_folder
-from render3d.renderers import Renderer
-from render3d.renderers.registry import check_trained, renderer_by_name
+from render3d.renderers import make_renderer
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet, read_views
 
@@ -70,7 +69,7 @@ def fit(
         raise ValueError(f"settings of a {scene} must be {_SETTINGS[scene].__name__}; got {type(settings).__name__}.")
     if template and scene == "volume":
         raise FitError("--template is a mesh to deform, and --scene volume has none. Leave it out.")
-    through = _renderer(renderer)
+    through = make_renderer(renderer)
     posed = read_views(views)
     training, held_out = split(posed, hold_out)
     console = Console(stderr=as_json)
@@ -117,12 +116,6 @@ def check_flags(words: Sequence[str], scene: Scene) -> None:
                 f"{flag} is a flag of --scene {other}; got --scene {scene}. render3d fit --scene {scene} --help lists "
                 "its flags."
             )
-
-
-def _renderer(name: str) -> Renderer:
-    made = renderer_by_name(name)
-    check_trained(made, name)
-    return made
 
 
 def split(views: ViewSet, hold_out: int | None) -> tuple[ViewSet, ViewSet | None]:

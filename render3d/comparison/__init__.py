@@ -1,8 +1,7 @@
-"""Comparison: the same scene, or the same fit, by several back ends."""
+"""Comparison: the same scene, or the same fit, by several renderers."""
 
-from render3d.comparison.back_ends import RendererFacts as RendererFacts
-from render3d.comparison.back_ends import labels_of as labels_of
-from render3d.comparison.back_ends import names_for as names_for
+from render3d.comparison.facts import RendererFacts as RendererFacts
+from render3d.comparison.facts import labels_of as labels_of
 from render3d.comparison.fits import FitTask as FitTask
 from render3d.comparison.fits import Step as Step
 from render3d.comparison.fits import compare_fits as compare_fits

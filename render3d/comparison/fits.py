@@ -1,4 +1,4 @@
-"""The same fit through several back ends."""
+"""The same fit through several renderers."""
 
 import dataclasses
 import functools
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from render3d.atomic import write_json, write_text
-from render3d.comparison.back_ends import make_renderer
 from render3d.comparison.fits_report import Fitted, fits_report
 from render3d.comparison.trials import memory_of
 from render3d.comparison.turns import Figures, Turn, begin, check_names, stopped_message, summary, take_turns
@@ -28,7 +27,7 @@ from render3d.fitting.identity import fingerprint, fingerprint_of_views
 from render3d.fitting.settings import Settings
 from render3d.fitting.targets import check_targets
 from render3d.metrics import chamfer_distance
-from render3d.renderers.base import Renderer
+from render3d.renderers import Renderer, make_renderer
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
@@ -41,7 +40,7 @@ _DEFAULTS = FitSettings()
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FitTask:
-    """What every back end is to fit.
+    """What every renderer is to fit.
 
     Attributes:
         views: Silhouettes and cameras.
@@ -64,7 +63,7 @@ class FitTask:
 
 
 class Step(NamedTuple):
-    """How far the fit through one back end is."""
+    """How far the fit through one renderer is."""
 
     name: str
     record: FitRecord
@@ -78,15 +77,15 @@ def compare_fits(
     resume: bool = False,
     progress: Callable[[Step], None] | None = None,
 ) -> dict[str, Any]:
-    """Run the same fit through several back ends, and write what came of each to a folder.
+    """Run the same fit through several renderers, and write what came of each to a folder.
 
-    There will be ``config.json``, ``metrics.json``, ``report.html``, and for each back end a folder as `fit_to_folder`
-    writes it, or `fit_volume_to_folder`. A back end that fails is told of, and the others go on.
+    There will be ``config.json``, ``metrics.json``, ``report.html``, and for each renderer a folder as `fit_to_folder`
+    writes it, or `fit_volume_to_folder`. A renderer that fails is told of, and the others go on.
 
     Args:
         out: A folder; made if it is not there.
         task: What is fitted.
-        names: Of two renderers at least, as `render3d.renderers.registry.renderer_by_name` takes them. Each fit is
+        names: Of two renderers at least, as `render3d.renderers.make_renderer` takes them. Each fit is
             measured by its own renderer, and all by the first that worked: one that is wrong may well agree with
             itself.
         resume: Go on with the fits that were stopped, keep those that had finished, and run those that are not there.

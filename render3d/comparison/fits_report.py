@@ -1,4 +1,4 @@
-"""The page that shows one fit through several back ends."""
+"""The page that shows one fit through several renderers."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from render3d import report
-from render3d.comparison.report_parts import back_ends_part, named
+from render3d.comparison.report_parts import named, renderers_part
 from render3d.comparison.turns import Figures, Turn
 from render3d.fitting.fit_report import readable, turntable_part
 from render3d.fitting.folder import seen
@@ -49,19 +49,19 @@ def fits_report(
 
     Args:
         task: What was fitted.
-        turns: What came of each back end.
+        turns: What came of each renderer.
         fitted: The fits that worked, by label.
         figures: What was measured of them, by label.
         judge: The renderer that measures all of them, and shows them; None if none worked.
     """
     pictures = [_turntables_part(fitted, judge), _views_part(task, fitted, judge)] if judge else []
     return report.page(
-        f"One fit of a {task.kind} through {named(len(fitted), 'back end')}",
+        f"One fit of a {task.kind} through {named(len(fitted), 'renderer')}",
         _lead(task, figures),
         _figures_part(task, turns, figures, fitted),
         *([_curves_part(task, fitted)] if fitted else []),
         *pictures,
-        back_ends_part(turns),
+        renderers_part(turns),
         *([_links_part(turns)] if fitted else []),
         report.section(
             "How it was made",
@@ -77,7 +77,7 @@ def _measured(task: "FitTask") -> tuple[str, str]:
 
 def _lead(task: "FitTask", figures: Mapping[str, Figures]) -> str:
     if not figures:
-        return "No back end worked."
+        return "No renderer worked."
     kind, views = _measured(task)
     found = ", ".join(
         f"{name} {each[f'judged_{kind}']:.4f} in {each['seconds']:.0f} s" for name, each in figures.items()
@@ -119,7 +119,7 @@ def _figures_part(
 
 
 def _baselines_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> list[report.Html]:
-    """What needs no fit, as the first back end that worked measured it."""
+    """What needs no fit, as the first renderer that worked measured it."""
     judge, first = next(iter(fitted.items()))
     kind, views = _measured(task)
     rows = {

@@ -1,4 +1,4 @@
-"""The page that shows one scene by several back ends."""
+"""The page that shows one scene by several renderers."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +10,10 @@ from torch import Tensor
 from render3d import report
 from render3d.color import srgb_to_linear
 from render3d.comparison.differences import AMPLIFIED, color_difference, depth_difference, normal_difference
-from render3d.comparison.report_parts import back_ends_part, named
+from render3d.comparison.report_parts import named, renderers_part
 from render3d.comparison.turns import Figures, Turn
 from render3d.images import Rendering
-from render3d.scenes import Mesh, Volume
+from render3d.scenes import SceneKind
 
 if TYPE_CHECKING:
     from render3d.comparison.scenes import SceneSettings
@@ -37,7 +37,7 @@ _ANGLES = report.Scale(low=0, high=10, unit="degrees")
 
 
 def scene_report(
-    scene: Mesh | Volume,
+    scene: SceneKind,
     settings: "SceneSettings",
     turns: Sequence[Turn],
     renderings: Mapping[str, Rendering],
@@ -48,16 +48,17 @@ def scene_report(
     Args:
         scene: What was rendered.
         settings: How.
-        turns: What came of each back end.
+        turns: What came of each renderer.
         renderings: Of those that worked, by label; the first is what the others are compared with.
         differences: What `figures_of` gives of them.
     """
-    name = scene.source.name if isinstance(scene, Mesh) and scene.source else f"A {type(scene).__name__.lower()}"
+    source = getattr(scene, "source", None)
+    name = source.name if source else f"A {type(scene).__name__.lower()}"
     return report.page(
-        f"{name} by {named(len(renderings), 'back end')}",
+        f"{name} by {named(len(renderings), 'renderer')}",
         _lead(renderings, differences),
         _figures_part(turns, differences),
-        back_ends_part(turns),
+        renderers_part(turns),
         *_views_part(renderings),
         report.section(
             "How it was made",
@@ -68,7 +69,7 @@ def scene_report(
 
 def _lead(renderings: Mapping[str, Rendering], differences: Mapping[str, Figures]) -> str:
     if not renderings:
-        return "No back end worked."
+        return "No renderer worked."
     reference = next(iter(renderings))
     if not differences:
         return f"Only {reference} worked: there is nothing to compare it with."
@@ -91,7 +92,7 @@ def _figures_part(turns: Sequence[Turn], differences: Mapping[str, Figures]) -> 
         if turn.worked
     }
     note = (
-        "Over all views. Pixels differ where one back end covers more than half of them and the other does not; their "
+        "Over all views. Pixels differ where one renderer covers more than half of them and the other does not; their "
         "share is that of the reference's boundary pixels. Depth (relative), normals and colour are compared inside, a "
         "pixel away from edges; of normals, and of colour (linear light, the channel that differs most), it is the "
         "99th percentile. Images a second are those of the best round, warm, colours and coverage. Memory is what a "
@@ -101,7 +102,7 @@ def _figures_part(turns: Sequence[Turn], differences: Mapping[str, Figures]) -> 
 
 
 def _views_part(renderings: Mapping[str, Rendering]) -> list[report.Html]:
-    """Each view by all back ends; if there are many, those that differ most."""
+    """Each view by all renderers; if there are many, those that differ most."""
     if not renderings:
         return []
     first = next(iter(renderings.values()))
@@ -156,7 +157,7 @@ def _view_part(index: int, renderings: Mapping[str, Rendering]) -> report.Html:
 
 
 def _tells_more(renderings: Mapping[str, Rendering]) -> bool:
-    """Whether coverage is more than yes or no, which its difference shows, or all that a back end makes."""
+    """Whether coverage is more than yes or no, which its difference shows, or all that a renderer makes."""
     return any(
         "rgb" not in one.outputs or bool(((one.alpha > 0) & (one.alpha < 1)).any()) for one in renderings.values()
     )
@@ -179,10 +180,7 @@ def _normals(rendering: Rendering) -> Tensor:
     return srgb_to_linear((rendering.normal + 1) / 2).where(rendering.alpha > 0.5, 1.0)
 
 
-def _readable(settings: "SceneSettings", scene: Mesh | Volume) -> dict[str, object]:
+def _readable(settings: "SceneSettings", scene: SceneKind) -> dict[str, object]:
     height, width = settings.image_size
-    size = (
-        f"{len(scene.faces):,} faces" if isinstance(scene, Mesh) else " x ".join(map(str, scene.resolution)) + " voxels"
-    )
     values = dataclasses.asdict(settings) | {"image_size": f"{height} x {width}"}
-    return {"scene": f"{size}, in the unit sphere"} | {name.replace("_", " "): v for name, v in values.items()}
+    return {"scene": f"{scene.size}, in the unit sphere"} | {name.replace("_", " "): v for name, v in values.items()}

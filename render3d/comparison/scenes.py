@@ -1,4 +1,4 @@
-"""The same scene by several back ends."""
+"""The same scene by several renderers."""
 
 import dataclasses
 import functools
@@ -13,7 +13,6 @@ from safetensors.torch import save as encode
 
 from render3d.atomic import atomic_write, write_json, write_text
 from render3d.cameras import Cameras
-from render3d.comparison.back_ends import make_renderer
 from render3d.comparison.costs import rate
 from render3d.comparison.differences import figures_of
 from render3d.comparison.scene_report import scene_report
@@ -22,10 +21,9 @@ from render3d.comparison.turns import Figures, begin, check_names, stopped_messa
 from render3d.errors import CapabilityError, ComparisonError
 from render3d.fitting.identity import fingerprint
 from render3d.images import Rendering
-from render3d.renderers.base import Renderer
-from render3d.report.turntables import in_unit_sphere
-from render3d.report.volumes import lit
-from render3d.scenes import Mesh, Volume
+from render3d.renderers import Renderer, make_renderer
+from render3d.report.volumes import shown
+from render3d.scenes import SceneKind
 
 OUTPUTS = ("rgb", "alpha", "depth", "normal")
 _RENDERING = "rendering.safetensors"
@@ -78,27 +76,27 @@ _DEFAULTS = SceneSettings()
 
 def compare_scene(
     out: Path,
-    scene: Mesh | Volume,
+    scene: SceneKind,
     names: Sequence[str],
     settings: SceneSettings = _DEFAULTS,
     *,
     resume: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Render a scene through several back ends, and write what differs to a folder.
+    """Render a scene through several renderers, and write what differs to a folder.
 
-    There will be ``config.json``, ``metrics.json``, ``report.html``, and for each back end a folder with its images,
-    as files and, unrounded, as ``rendering.safetensors``. A back end that fails is told of, and the others go on.
+    There will be ``config.json``, ``metrics.json``, ``report.html``, and for each renderer a folder with its images,
+    as files and, unrounded, as ``rendering.safetensors``. A renderer that fails is told of, and the others go on.
 
     Args:
         out: A folder; made if it is not there.
-        scene: One mesh or volume, no batch. It is moved and scaled into the unit sphere. A volume without colours is
+        scene: One scene of any kind, no batch. It is moved and scaled into the unit sphere. A volume without colours is
             `lit`, so that there is something to see.
-        names: Of two renderers at least, as `render3d.renderers.registry.renderer_by_name` takes them. The others are
+        names: Of two renderers at least, as `render3d.renderers.make_renderer` takes them. The others are
             compared with the first that works.
         settings: Everything else.
-        resume: Keep what the back ends in ``out`` have finished. Without it, a folder with results is an error.
-        progress: Called with the name of each back end whose turn it is.
+        resume: Keep what the renderers in ``out`` have finished. Without it, a folder with results is an error.
+        progress: Called with the name of each renderer whose turn it is.
 
     Returns:
         What ``metrics.json`` holds; see `summary`.
@@ -111,11 +109,8 @@ def compare_scene(
     """
     check_names(names)
     if scene.batch_shape:
-        raise ComparisonError(f"scene must be one mesh or volume; got a batch of shape {list(scene.batch_shape)}.")
-    scene = scene.detach()
-    if isinstance(scene, Volume) and scene.channels == 1:
-        scene = lit(scene)
-    scene, cameras = in_unit_sphere(scene, settings.cameras())
+        raise ComparisonError(f"scene must be one, and no batch; got a batch of shape {list(scene.batch_shape)}.")
+    scene, cameras = shown(scene.detach()).in_unit_sphere(settings.cameras())
     begin(out, _identity(scene, settings), names, resume)
     work = functools.partial(_work, scene=scene, cameras=cameras, rounds=settings.rounds)
     turns, stopped = take_turns(out, names, work, progress)
@@ -129,7 +124,7 @@ def compare_scene(
     return found
 
 
-def _work(renderer: Renderer, name: str, folder: Path, scene: Mesh | Volume, cameras: Cameras, rounds: int) -> Figures:
+def _work(renderer: Renderer, name: str, folder: Path, scene: SceneKind, cameras: Cameras, rounds: int) -> Figures:
     outputs = tuple(output for output in OUTPUTS if output in renderer.capabilities.outputs)
     if "alpha" not in outputs:
         raise CapabilityError(f"{renderer.capabilities.name} makes no alpha, without which nothing can be compared.")
@@ -143,13 +138,13 @@ def _work(renderer: Renderer, name: str, folder: Path, scene: Mesh | Volume, cam
     return {"images_per_second": max(rates), "peak_mib": memory}
 
 
-def _render(name: str, scene: Mesh | Volume, cameras: Cameras, outputs: tuple[str, ...]) -> None:
+def _render(name: str, scene: SceneKind, cameras: Cameras, outputs: tuple[str, ...]) -> None:
     with torch.no_grad():
         make_renderer(name)(scene, cameras, outputs)
 
 
 def _check(rendering: Rendering, cameras: Cameras, outputs: tuple[str, ...]) -> None:
-    """Raise `ComparisonError` for images that cannot be compared, which a renderer of nobody knows whom may return."""
+    """Raise `ComparisonError` for images that cannot be compared, which a renderer from elsewhere may return."""
     for output in outputs:
         image = rendering.as_dict().get(output)
         if image is None:
@@ -170,15 +165,9 @@ def _save(rendering: Rendering, folder: Path) -> None:
         stream.write(encode({name: image.contiguous() for name, image in rendering.as_dict().items()}))
 
 
-def _identity(scene: Mesh | Volume, settings: SceneSettings) -> Mapping[str, str]:
-    if isinstance(scene, Mesh):
-        texture = scene.texture
-        colors = (scene.colors, scene.face_colors, *((texture.image, texture.uv) if texture else ()))
-        tensors = (scene.vertices, scene.faces, *(each for each in colors if each is not None))
-    else:
-        tensors = (scene.values,)
+def _identity(scene: SceneKind, settings: SceneSettings) -> Mapping[str, str]:
     return {
         "kind": type(scene).__name__.lower(),
-        "scene": fingerprint(*tensors),
+        "scene": fingerprint(*scene.tensors()),
         **{f"settings.{name}": str(value) for name, value in dataclasses.asdict(settings).items()},
     }

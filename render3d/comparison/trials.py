@@ -1,4 +1,4 @@
-"""A first try of a back end in a process of its own: whether that lives, and how much memory it needs."""
+"""A first try of a renderer in a process of its own: whether that lives, and how much memory it needs."""
 
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool

@@ -1,4 +1,4 @@
-"""Each back end has its turn, and what one does to itself does nothing to the others."""
+"""Each renderer has its turn, and what one does to itself does nothing to the others."""
 
 import dataclasses
 import json
@@ -7,30 +7,30 @@ from pathlib import Path
 from typing import Any, final
 
 from render3d.atomic import write_json
-from render3d.comparison.back_ends import RendererFacts, folder_name, labels_of, make_renderer
+from render3d.comparison.facts import RendererFacts, folder_name, labels_of
 from render3d.errors import ComparisonError, Render3DError
 from render3d.fitting.identity import changes_between
-from render3d.renderers.base import Renderer
+from render3d.renderers import Renderer, make_renderer
 from render3d.runs.provenance import provenance
 
 CONFIG = "config.json"
-_DONE = "back_end.json"  # comes last: where it is, the turn was finished
+_DONE = "facts.json"  # comes last: where it is, the turn was finished
 
 Figures = Mapping[str, float | None]
 Work = Callable[[Renderer, str, Path], Figures]
-"""What a back end is to do, given it, its name and a folder of its own that may not be there yet."""
+"""What a renderer is to do, given it, its name and a folder of its own that may not be there yet."""
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What came of one back end.
+    """What came of one renderer.
 
     Attributes:
         name: What it was asked for by.
         label: What it is called on pages.
         folder: Its own.
-        back_end: What stands behind it; None if it failed.
+        facts: What stands behind it; None if it failed.
         figures: What was measured while it worked.
         failure: Why there is nothing, or None if all went well.
     """
@@ -38,7 +38,7 @@ class Turn:
     name: str
     label: str
     folder: Path
-    back_end: RendererFacts | None = None
+    facts: RendererFacts | None = None
     figures: Figures = dataclasses.field(default_factory=dict)
     failure: str | None = None
 
@@ -101,12 +101,12 @@ def _check_identity(path: Path, identity: Mapping[str, str]) -> None:
 def take_turns(
     out: Path, names: Sequence[str], work: Work, progress: Callable[[str], None] | None = None
 ) -> tuple[list[Turn], bool]:
-    """Let each back end work, unless it has finished before, and say whether ctrl-C stopped that.
+    """Let each renderer work, unless it has finished before, and say whether ctrl-C stopped that.
 
-    Whatever a back end raises is why it failed; the others go on.
+    Whatever a renderer raises is why it failed; the others go on.
 
     Args:
-        out: Where the folders of the back ends are.
+        out: Where the folders of the renderers are.
         names: Of the renderers.
         work: What each is to do.
         progress: Called with the name of each whose turn it is.
@@ -128,17 +128,17 @@ def take_turns(
 
 
 def _worked(turn: Turn, work: Work) -> Turn:
-    """What comes of letting a back end work."""
+    """What comes of letting a renderer work."""
     try:
         renderer = make_renderer(turn.name)
         figures = work(renderer, turn.name, turn.folder)
-        back_end = RendererFacts.of(turn.name, renderer)
+        facts = RendererFacts.of(turn.name, renderer)
         turn.folder.mkdir(parents=True, exist_ok=True)
-        write_json(turn.folder / _DONE, {"back_end": dataclasses.asdict(back_end), "figures": dict(figures)})
+        write_json(turn.folder / _DONE, {"facts": dataclasses.asdict(facts), "figures": dict(figures)})
     except Exception as error:  # of libraries and of classes that nobody here has seen
         kind = "" if isinstance(error, Render3DError) else f"{type(error).__name__}: "
         return dataclasses.replace(turn, failure=kind + " ".join(str(error).split()))
-    return dataclasses.replace(turn, back_end=back_end, figures=figures)
+    return dataclasses.replace(turn, facts=facts, figures=figures)
 
 
 def _finished(turn: Turn) -> Turn | None:
@@ -149,9 +149,9 @@ def _finished(turn: Turn) -> Turn | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         kept: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in content["back_end"].items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in content["facts"].items()
         }
-        return dataclasses.replace(turn, back_end=RendererFacts(**kept), figures=content["figures"])
+        return dataclasses.replace(turn, facts=RendererFacts(**kept), figures=content["figures"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ComparisonError(f"{path} is damaged ({error}). Remove {turn.folder} to run {turn.name} again.") from error
 
@@ -159,24 +159,22 @@ def _finished(turn: Turn) -> Turn | None:
 def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> dict[str, Any]:
     """What ``metrics.json`` holds.
 
-    ``reference`` is the name of the first back end that worked, or None, and ``back_ends`` holds all of them by name:
+    ``reference`` is the name of the first renderer that worked, or None, and ``renderers`` holds all of them by name:
     ``failure``, None or why there is nothing else; the attributes of `RendererFacts`; what was measured while it
     worked, and ``compared``, by its label, afterwards.
     """
     rows: dict[str, dict[str, Any]] = {}
     for turn in turns:
         rows[turn.name] = {"failure": turn.failure}
-        if turn.back_end:
-            rows[turn.name] |= (
-                dataclasses.asdict(turn.back_end) | dict(turn.figures) | dict(compared.get(turn.label, {}))
-            )
-    return {"reference": next((turn.name for turn in turns if turn.worked), None), "back_ends": rows}
+        if turn.facts:
+            rows[turn.name] |= dataclasses.asdict(turn.facts) | dict(turn.figures) | dict(compared.get(turn.label, {}))
+    return {"reference": next((turn.name for turn in turns if turn.worked), None), "renderers": rows}
 
 
 def stopped_message(turns: Sequence[Turn], out: Path) -> str:
     """What ctrl-C leaves, and how to go on."""
     finished = [turn.name for turn in turns if turn.worked]
     return (
-        f"stopped; {', '.join(finished) or 'no back end'} had finished, and {out / 'report.html'} shows that. Go on by "
+        f"stopped; {', '.join(finished) or 'no renderer'} had finished, and {out / 'report.html'} shows that. Go on by "
         "the same command with --resume."
     )

@@ -16,7 +16,7 @@ from render3d.estimators.noisy import Noisy
 from render3d.images import Rendering
 from render3d.precision import without_autocast
 from render3d.randomness import Key, as_key
-from render3d.renderers.base import GradientKind, Renderer, Shading, check_values
+from render3d.renderers.base import GradientKind, Renderer, Shading
 from render3d.renderers.deferred_shading import DeferredShading
 from render3d.scenes import Mesh, Scene
 
@@ -129,8 +129,8 @@ def render_views(
     if expected != came:
         raise ShapeError(
             f"{renderer.capabilities.name} returned images of [*batch, views, H, W] = {list(came)}; expected "
-            f"{list(expected)}: the batch that scene and cameras broadcast to, samples first. render_one_by_one does "
-            "it for a back end that draws one mesh at a time."
+            f"{list(expected)}: the batch that scene and cameras broadcast to, samples first. RendersOneByOne does "
+            "it for a renderer that draws one mesh at a time."
         )
     return seen
 
@@ -142,7 +142,7 @@ def check_scene(scene: Scene) -> Mesh:
             f"Estimators take one Mesh, whose batch shares a topology; got a {type(scene).__name__}. Call once for "
             "each mesh of a list; renderers of volumes have gradients of their own."
         )
-    check_values(scene)
+    scene.check_values()
     return scene
 
 

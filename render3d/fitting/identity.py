@@ -38,11 +38,12 @@ def changes_between(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]
 
 def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
     found = {"renderer": renderer.capabilities.name}
-    for prefix, holder in (("renderer", renderer), ("shading", getattr(renderer, "shading", None))):
-        for name in _OF_SILHOUETTES:
-            value = getattr(holder, name, None)
-            if isinstance(value, int | float | str):  # 1 and 1.0 are the same
-                found[f"{prefix}.{name}"] = value if isinstance(value, str) else f"{value:g}"
+    holder = getattr(renderer, "shading", renderer)
+    prefix = "renderer" if holder is renderer else "shading"
+    for name in _OF_SILHOUETTES:
+        value = getattr(holder, name, None)
+        if isinstance(value, int | float | str):  # 1 and 1.0 are the same
+            found[f"{prefix}.{name}"] = value if isinstance(value, str) else f"{value:g}"
     if isinstance(renderer, nn.Module):
         found["renderer.parameters"] = fingerprint(*renderer.state_dict().values())
     return found

@@ -16,7 +16,7 @@ from render3d.fitting.loop import check_renderer
 from render3d.fitting.settings import PoseSettings
 from render3d.images import Rendering
 from render3d.randomness import Key, standard_normal
-from render3d.renderers.base import EmptyViewWarning, Renderer, check_values
+from render3d.renderers.base import EmptyViewWarning, Renderer
 from render3d.scenes import Mesh
 
 _DEFAULTS = PoseSettings()
@@ -142,7 +142,7 @@ class _Search:
                 f"A pose is that of one Mesh, whose batch shares a topology; got a {type(mesh).__name__}. Call once "
                 "for each mesh of a list."
             )
-        check_values(mesh)
+        mesh.check_values()
         check_same_device(mesh=mesh.vertices, cameras=cameras.world_to_camera, target=_images(target)[0])
         self.mesh, self.renderer, self.settings = mesh.detach(), renderer, settings
         self.batch = broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("mesh", "cameras"))

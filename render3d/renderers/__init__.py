@@ -1,7 +1,7 @@
-"""Renderers: one seam, one file or folder a back end, each imported when first used."""
+"""Renderers: one seam, one file or folder a renderer, each imported when first used."""
 
 import importlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from render3d.renderers.base import Capabilities as Capabilities
 from render3d.renderers.base import DirectionalLight as DirectionalLight
@@ -9,7 +9,10 @@ from render3d.renderers.base import EmptyViewWarning as EmptyViewWarning
 from render3d.renderers.base import Renderer as Renderer
 from render3d.renderers.base import Shading as Shading
 from render3d.renderers.deferred_shading import DeferredShading as DeferredShading
-from render3d.scenes import Mesh, Volume
+from render3d.renderers.registry import make_renderer as make_renderer
+from render3d.renderers.table import KNOWN
+from render3d.renderers.table import renderers_of_scene as renderers_of_scene
+from render3d.renderers.table import renderers_with_output as renderers_with_output
 
 if TYPE_CHECKING:
     from render3d.renderers.kaolin import Kaolin as Kaolin
@@ -25,45 +28,24 @@ if TYPE_CHECKING:
     from render3d.renderers.volumetric import MaxProjection as MaxProjection
     from render3d.renderers.volumetric.pytorch3d_volumes import PyTorch3DVolumes as PyTorch3DVolumes
 
+_HOMES = {title: line.module for title, line in KNOWN.items()}
+_HOMES |= {"SoftEdges": "pytorch3d", "SoftMask": "kaolin"}  # what renderers are made with
 
-class _BackEnd(NamedTuple):
-    """Where a back end lives, and what must be known of it before it is imported."""
-
-    module: str
-    scene: type
-    outputs: tuple[str, ...]
-
-
-_ALL = ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")
-
-_BACK_ENDS = {
-    "OpenGL": _BackEnd("opengl", Mesh, _ALL),
-    "Pyrender": _BackEnd("pyrender", Mesh, ("rgb", "alpha", "depth")),
-    "Kaolin": _BackEnd("kaolin", Mesh, _ALL),
-    "Nvdiffrast": _BackEnd("nvdiffrast", Mesh, _ALL),
-    "PyTorch3D": _BackEnd("pytorch3d", Mesh, _ALL),
-    "Mitsuba": _BackEnd("mitsuba", Mesh, _ALL),
-    "EmissionAbsorption": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
-    "MaxProjection": _BackEnd("volumetric", Volume, ("alpha",)),
-    "LearnedProjection": _BackEnd("volumetric", Volume, ("rgb", "alpha", "depth")),
-    "PyTorch3DVolumes": _BackEnd("volumetric.pytorch3d_volumes", Volume, ("rgb", "alpha", "depth")),
-}
-
-_SETTINGS = {"SoftEdges": "pytorch3d", "SoftMask": "kaolin"}  # what back ends are made with, and the module
+__all__ = [  # noqa: PLE0604  # names are strings, some of them from the table
+    *_HOMES,
+    "Capabilities",
+    "DeferredShading",
+    "DirectionalLight",
+    "EmptyViewWarning",
+    "Renderer",
+    "Shading",
+    "make_renderer",
+    "renderers_of_scene",
+    "renderers_with_output",
+]
 
 
 def __getattr__(name: str) -> Any:
-    modules = {name: back_end.module for name, back_end in _BACK_ENDS.items()} | _SETTINGS
-    if name in modules:
-        return getattr(importlib.import_module(f"render3d.renderers.{modules[name]}"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"render3d.renderers.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'render3d.renderers' has no attribute {name!r}")
-
-
-def renderers_with_output(output: str) -> list[str]:
-    """The names of the back ends that make ``output``."""
-    return [name for name, back_end in _BACK_ENDS.items() if output in back_end.outputs]
-
-
-def renderers_of_scene(kind: type) -> list[str]:
-    """The names of the back ends that render scenes of this kind, `Mesh` or `Volume`."""
-    return [name for name, back_end in _BACK_ENDS.items() if back_end.scene is kind]

@@ -1,10 +1,9 @@
 """The seam: what a renderer is, and what it can do."""
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Sequence
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
@@ -12,15 +11,15 @@ from torch import Generator, Tensor
 from render3d.batches import broadcast_shapes, check_same_device
 from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY as NEUTRAL_GREY
-from render3d.errors import CapabilityError, GradientError, MeshError, ShapeError
+from render3d.errors import CapabilityError, GradientError, ShapeError
 from render3d.images import CHANNELS, Rendering, to_float
 from render3d.randomness import Key
 from render3d.renderers.shading import Color as Color
 from render3d.renderers.shading import DirectionalLight as DirectionalLight
 from render3d.renderers.shading import Shading as Shading
 from render3d.renderers.shading import check_square as check_square
-from render3d.scenes import Mesh, Scene, Volume
-from render3d.scenes.volume import check_volume
+from render3d.renderers.table import renderers_of_scene, renderers_with_output
+from render3d.scenes import Mesh, Scene, SceneKind
 
 GradientKind = Literal["colors", "lights", "interior", "silhouette", "pose"]
 FULL_GRADIENTS: frozenset[GradientKind] = frozenset(get_args(GradientKind))
@@ -41,7 +40,7 @@ class Capabilities:
         batched: Whether a batch is one job for it rather than a loop.
         device: Where it works: ``"cpu"``, ``"cuda"``, ``"opengl"``.
         licence: SPDX name of what stands behind it.
-        scenes: The scene types it renders.
+        scenes: The kinds of scenes it renders.
         reach: How many rings of faces round a vertex change their colours when it moves: 1 for flat or no shading, 2
             for normals that neighbours share. None, where any pixel may change (shadows, reflections) or nothing is
             known.
@@ -53,7 +52,7 @@ class Capabilities:
     batched: bool
     device: str
     licence: str
-    scenes: tuple[type, ...] = (Mesh,)
+    scenes: tuple[type[SceneKind], ...] = (Mesh,)
     reach: int | None = None
 
     def reach_of(self, outputs: Sequence[str]) -> int | None:
@@ -102,32 +101,47 @@ def check_call(capabilities: Capabilities, scene: Scene, cameras: Cameras, outpu
 
     Raises:
         CapabilityError: A scene or output this renderer does not do.
-        ShapeError: Batches that do not broadcast, or an empty list of meshes.
+        ShapeError: Batches that do not broadcast, or a list that is empty or holds batches.
         DeviceError: Scene and cameras on different devices.
-        MeshError: No faces, indices out of range, or vertices that are not finite.
-        VolumeError: Values that are not finite, or a negative density.
         GradientError: An input requires a gradient that, as ``capabilities`` says, would not come, or not through all
             of ``outputs``.
+        Render3DError: As `SceneKind.check_values` of the scene, such as `MeshError` or `VolumeError`.
     """
     _check_outputs(capabilities, outputs)
-    _check_scene(capabilities, scene)
-    if isinstance(scene, Volume):
-        check_same_device(scene=scene.values, cameras=cameras.world_to_camera)
-        check_volume(scene)
-        return broadcast_shapes(scene.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
-    meshes = mesh_list(scene)
-    if torch.is_grad_enabled():
-        _check_gradients(capabilities, meshes, cameras, outputs)
-    for mesh in meshes:
-        check_same_device(scene=mesh.vertices, cameras=cameras.world_to_camera)
-        check_values(mesh)
-    if isinstance(scene, Mesh):
-        batch = scene.batch_shape
-    else:
-        batch = torch.Size([len(meshes)])
-        if any(mesh.batch_shape for mesh in meshes):
-            raise ShapeError("A list of meshes is one batch dimension: each must have no batch of its own.")
-    return broadcast_shapes(batch, cameras.batch_shape, names=("scene", "cameras"))
+    scenes = scene_list(scene)
+    _check_scenes(capabilities, scenes)
+    for item in scenes:
+        if torch.is_grad_enabled():
+            _check_gradients(capabilities, item, cameras, outputs)
+        check_same_device(scene=next(iter(item.inputs().values()))[0], cameras=cameras.world_to_camera)
+        item.check_values()
+    return broadcast_shapes(shape_of_batch(scene), cameras.batch_shape, names=("scene", "cameras"))
+
+
+def scene_list(scene: Scene) -> list[SceneKind]:
+    """Return the scenes of a list, or a scene alone as a list."""
+    scenes: list[Any] = list(scene) if isinstance(scene, Sequence) else [scene]
+    if not scenes:
+        raise ShapeError("scene is an empty list; it must hold at least one scene.")
+    return scenes
+
+
+def mesh_list(scene: Scene) -> list[Mesh]:
+    """Return the meshes of a scene of meshes: itself, or those of a list."""
+    return [item for item in scene_list(scene) if isinstance(item, Mesh)]
+
+
+def shape_of_batch(scene: Scene) -> torch.Size:
+    """Return the batch shape of a scene; the scenes of a list are one batch dimension.
+
+    Raises:
+        ShapeError: A list that holds a batch.
+    """
+    if isinstance(scene, SceneKind):
+        return scene.batch_shape
+    if any(item.batch_shape for item in scene):
+        raise ShapeError("A list of scenes is one batch dimension: each must have no batch of its own.")
+    return torch.Size([len(scene)])
 
 
 def _check_outputs(capabilities: Capabilities, outputs: Sequence[str]) -> None:
@@ -137,75 +151,38 @@ def _check_outputs(capabilities: Capabilities, outputs: Sequence[str]) -> None:
         if name not in CHANNELS:
             raise CapabilityError(f"outputs may hold {', '.join(CHANNELS)}; got {name!r}.")
         if name not in capabilities.outputs:
-            from render3d.renderers import renderers_with_output
-
             others = ", ".join(renderers_with_output(name))
             raise CapabilityError(f"{capabilities.name} has no output {name!r}. These have: {others}.")
 
 
-def _check_scene(capabilities: Capabilities, scene: Scene) -> None:
-    items = list(scene) if isinstance(scene, list | tuple) else [scene]
-    if all(isinstance(item, capabilities.scenes) for item in items):
+def _check_scenes(capabilities: Capabilities, scenes: Sequence[SceneKind]) -> None:
+    kind = next((type(scene) for scene in scenes if not isinstance(scene, capabilities.scenes)), None)
+    if kind is None:
         return
-    from render3d.renderers import renderers_of_scene
-
-    kind = type(items[0])
-    ways = {Mesh: "Volume.from_mesh(mesh)", Volume: "volume.to_mesh()"}
-    kinds = " or ".join(kind.__name__ for kind in capabilities.scenes)
-    message = f"{capabilities.name} renders {kinds}; got {kind.__name__}."
-    if kind in ways:
-        message += f" These render it: {', '.join(renderers_of_scene(kind))}. Or convert it: {ways[kind]}."
+    rendered = " or ".join(kind.__name__ for kind in capabilities.scenes)
+    message = f"{capabilities.name} renders {rendered}; got {kind.__name__}."
+    if issubclass(kind, SceneKind) and (others := renderers_of_scene(kind)):
+        message += f" These render it: {', '.join(others)}."
+        message += f" Or convert it: {kind.conversion}." if kind.conversion else ""
     raise CapabilityError(message)
 
 
-def mesh_list(scene: Scene) -> list[Mesh]:
-    """The meshes of a scene of meshes: itself, or those of a list."""
-    assert not isinstance(scene, Volume)  # `check_call` has refused it
-    meshes = list(scene) if isinstance(scene, list | tuple) else [scene]
-    if not meshes:
-        raise ShapeError("scene is an empty list; it must hold at least one mesh.")
-    return meshes
-
-
-def check_values(mesh: Mesh) -> None:
-    """Raise `MeshError` for a mesh that no image could be made of."""
-    where = f" in {mesh.source}" if mesh.source else ""
-    if mesh.faces.shape[0] == 0:
-        raise MeshError(f"The mesh{where} has no faces: there is nothing to render.")
-    low, high = (int(bound) for bound in torch.aminmax(mesh.faces))
-    if low < 0 or high >= mesh.vertices.shape[-2]:
-        raise MeshError(
-            f"faces must index {mesh.vertices.shape[-2]} vertices{where}; got indices from {low} to {high}. "
-            "mesh.repair() drops such faces."
-        )
-    # A sum is finite only if all its terms are, and is several times cheaper than testing each.
-    if not math.isfinite(float(mesh.vertices.detach().sum(dtype=torch.float64))):
-        raise MeshError(
-            f"vertices must be finite; got NaN or infinite values{where}. mesh.check() tells where, mesh.repair() "
-            "drops the faces that use them."
-        )
-
-
-def _check_gradients(capabilities: Capabilities, meshes: list[Mesh], cameras: Cameras, outputs: Sequence[str]) -> None:
-    """Raise `GradientError` if autograd waits for a gradient that would not come: never a silent zero."""
+def _check_gradients(capabilities: Capabilities, scene: SceneKind, cameras: Cameras, outputs: Sequence[str]) -> None:
+    """Raise `GradientError` if an input requires a gradient that would not come: never a silent zero."""
     given = capabilities.gradients
     moves = ("silhouette",) if "alpha" in outputs else ("silhouette", "interior")
     shapes = not given.isdisjoint(moves)
-    poses = shapes and "pose" in given
-    for mesh in meshes:
-        texture = mesh.texture.image if mesh.texture else None
-        colors = {"colors": mesh.colors, "face_colors": mesh.face_colors, "texture.image": texture}
-        inputs = {"vertices": (mesh.vertices, shapes)}
-        inputs |= {name: (getattr(cameras, name), poses) for name in ("world_to_camera", "intrinsics")}
-        inputs |= {name: (tensor, "colors" in given) for name, tensor in colors.items() if tensor is not None}
-        waiting = [name for name, (tensor, comes) in inputs.items() if tensor.requires_grad and not comes]
-        if waiting:
-            where = " through alpha: its edges are hard" if given and "alpha" in outputs else ""
-            raise GradientError(
-                f"{' and '.join(waiting)} require a gradient, and {capabilities.name} gives none by itself{where}. "
-                f"Wrap it: render3d.{'estimators.Smoothed' if given else 'differentiable'}(renderer); or render under "
-                "torch.no_grad()."
-            )
+    comes = {"shape": shapes, "colors": "colors" in given}
+    inputs = {name: (tensor, comes[role]) for name, (tensor, role) in scene.inputs().items()}
+    inputs |= {name: (getattr(cameras, name), shapes and "pose" in given) for name in ("world_to_camera", "intrinsics")}
+    lacking = [name for name, (tensor, can) in inputs.items() if tensor.requires_grad and not can]
+    if lacking:
+        where = " through alpha: its edges are hard" if given and "alpha" in outputs else ""
+        raise GradientError(
+            f"{' and '.join(lacking)} require a gradient, and {capabilities.name} gives none by itself{where}. "
+            f"Wrap it: render3d.{'estimators.Smoothed' if given else 'differentiable'}(renderer); or render under "
+            "torch.no_grad()."
+        )
 
 
 def average_samples(image: Tensor, oversampling: int) -> Tensor:

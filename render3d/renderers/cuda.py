@@ -1,4 +1,4 @@
-"""What back ends that work on CUDA only refuse, and in which order."""
+"""What renderers that work on CUDA only refuse, and in which order."""
 
 from types import ModuleType
 

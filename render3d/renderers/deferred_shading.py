@@ -114,8 +114,7 @@ class DeferredShading:
         return Visible(images, surface, self.shading)
 
     def _check_gradients(self, scene: Scene, cameras: Cameras) -> None:
-        meshes = list(scene) if isinstance(scene, list | tuple) else [scene]
-        waiting = ["vertices"] if any(isinstance(mesh, Mesh) and mesh.vertices.requires_grad for mesh in meshes) else []
+        waiting = ["vertices"] if any(mesh.vertices.requires_grad for mesh in mesh_list(scene)) else []
         waiting += [name for name in ("world_to_camera", "intrinsics") if getattr(cameras, name).requires_grad]
         if waiting:
             raise GradientError(

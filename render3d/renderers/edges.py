@@ -6,7 +6,7 @@ A pixel's colour is a mean over its area. Where an edge crosses it and moves, ar
 
 (Li et al., "Differentiable Monte Carlo ray tracing through edge sampling", 2018, equation 5; in the plane of the
 image.) It is summed over points spread evenly along the projected edges, so nothing is random. All that is needed of a
-back end is to say what is seen through any point of the image.
+renderer is to say what is seen through any point of the image.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Kaolin behind the seam: its rasteriser and the soft silhouettes of DIB-R, with the shading of every other back end.
+"""Kaolin behind the seam: its rasteriser and the soft silhouettes of DIB-R, with the shading of every other renderer.
 
 Written from Kaolin 0.18.0 and tested on a stand-in; unchecked on a GPU so far.
 """
@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError
-from render3d.images import CHANNELS, Rendering
+from render3d.images import CHANNELS
 from render3d.optional import KAOLIN
-from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.cuda import load_for_cuda
 from render3d.renderers.deferred import deferred, weights_at_pixels
-from render3d.renderers.drawing import render_batch
-from render3d.scenes import Mesh, Scene
+from render3d.renderers.drawing import RendersBatches, TakesShading
+from render3d.scenes import Mesh
 
 
 @final
@@ -54,7 +53,7 @@ _DEFAULT_SOFT = SoftMask()
 
 
 @final
-class Kaolin:
+class Kaolin(TakesShading, RendersBatches):
     """A differentiable mesh renderer on Kaolin (DIB-R): CUDA only, all meshes and views of a batch at once.
 
     **Unchecked on a GPU so far.**
@@ -81,7 +80,7 @@ class Kaolin:
     """
 
     def __init__(self, shading: Shading | None = None, soft: SoftMask | None = _DEFAULT_SOFT) -> None:
-        self.shading = shading or Shading()
+        super().__init__(shading)
         self.soft = soft
 
     @property
@@ -96,18 +95,8 @@ class Kaolin:
             licence="Apache-2.0",
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_batch(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, meshes: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+    def draw(self, meshes: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersBatches.draw`."""
         ops = load_for_cuda(KAOLIN, meshes.device).render.mesh
         screen = _on_screen(meshes, cameras, self.shading)
         found = _rasterize(ops, screen, cameras.image_size)

@@ -1,4 +1,4 @@
-"""nvdiffrast behind the seam: its rasteriser and its antialiasing, with the shading of every other back end.
+"""nvdiffrast behind the seam: its rasteriser and its antialiasing, with the shading of every other renderer.
 
 Written from nvdiffrast 0.4.0 and tested on a stand-in; unchecked on a GPU so far.
 """
@@ -9,32 +9,31 @@ from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.functional import pad
 
 from render3d.cameras import Cameras
 from render3d.conventions import to_nvdiffrast
-from render3d.images import CHANNELS, Rendering
+from render3d.images import CHANNELS
 from render3d.optional import NVDIFFRAST
-from render3d.randomness import Key
-from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.cuda import load_for_cuda
 from render3d.renderers.deferred import deferred
-from render3d.renderers.drawing import render_batch
-from render3d.scenes import Mesh, Scene
+from render3d.renderers.drawing import RendersBatches, TakesShading
+from render3d.scenes import Mesh
 
 _EXACT_IN_FLOAT = 2**24
 _LARGE_NUMBERS = 0x4A800000  # what nvdiffrast adds to larger numbers, whose bits it then stores (csrc/common/common.h)
 
 
 @final
-class Nvdiffrast:
+class Nvdiffrast(TakesShading, RendersBatches):
     """A differentiable mesh renderer on nvdiffrast: CUDA only, all meshes and views of a batch at once.
 
     **Unchecked on a GPU so far.** nvdiffrast's licence allows research and evaluation only, and no commercial use.
 
     What each pixel shows, and where on it, is nvdiffrast's; colours, depths and normals are made of that in torch, as
-    for every back end. Then nvdiffrast's antialiasing blends ``rgb`` and ``alpha`` across silhouettes with background
+    for every renderer. Then nvdiffrast's antialiasing blends ``rgb`` and ``alpha`` across silhouettes with background
     and with other surfaces, by the share of the pixel that the edge cuts off: pixels on an edge are fractions with one
     sample a pixel, too. That is what carries gradients of edges. The other images are sharp.
 
@@ -56,9 +55,6 @@ class Nvdiffrast:
     Source: Laine et al., "Modular Primitives for High-Performance Differentiable Rendering", ACM TOG 39(6), 2020.
     """
 
-    def __init__(self, shading: Shading | None = None) -> None:
-        self.shading = shading or Shading()
-
     @property
     def capabilities(self) -> Capabilities:
         """All images of a mesh and all gradients, on CUDA."""
@@ -71,18 +67,8 @@ class Nvdiffrast:
             licence="LicenseRef-NSCL",  # its own name for it: Nvidia Source Code License (1-Way Commercial)
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_batch(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, meshes: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+    def draw(self, meshes: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersBatches.draw`."""
         ops = load_for_cuda(NVDIFFRAST, meshes.device).torch
         rasters = list(self._rasters(ops, meshes, cameras))
         face_index = torch.cat([raster.face_index() for raster in rasters])
@@ -95,9 +81,6 @@ class Nvdiffrast:
             smooth = _antialias(rasters, sharp).reshape(shape)
             images |= {"rgb": smooth[..., :3, :, :], "alpha": smooth[..., -1:, :, :]}
         return {name: images[name] for name in outputs}
-
-    def __repr__(self) -> str:
-        return f"Nvdiffrast({self.shading})"
 
     def _rasters(self, ops: Any, meshes: Mesh, cameras: Cameras) -> Iterator["_Raster"]:
         """What the ``[*batch, views]`` pictures show: in one job, or one for each picture if faces are culled.

@@ -16,14 +16,12 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.conventions import opengl_depth, to_opengl
 from render3d.errors import GraphicsError
-from render3d.images import Rendering
 from render3d.optional import PYRENDER
-from render3d.randomness import Key
 from render3d.renderers.base import (
     NEUTRAL_GREY,
     Capabilities,
@@ -31,9 +29,9 @@ from render3d.renderers.base import (
     Shading,
     warn_if_software,
 )
-from render3d.renderers.drawing import render_one_by_one
+from render3d.renderers.drawing import RendersOneByOne, TakesShading
 from render3d.renderers.sharing import SharesContext, check_process
-from render3d.scenes import Mesh, Scene
+from render3d.scenes import Mesh
 
 Array = npt.NDArray[Any]
 
@@ -63,7 +61,7 @@ def load() -> Any:
 
 
 @final
-class Pyrender(SharesContext):
+class Pyrender(TakesShading, SharesContext, RendersOneByOne):
     """A mesh renderer on pyrender: headless, one image at a time, without a gradient of its own.
 
     It is here for those who have scenes in it, and as a second opinion on `OpenGL`, which is many times faster.
@@ -80,9 +78,6 @@ class Pyrender(SharesContext):
     `render3d.differentiable`.
     """
 
-    def __init__(self, shading: Shading | None = None) -> None:
-        self.shading = shading or Shading()
-
     @property
     def capabilities(self) -> Capabilities:
         """Colours, coverage and depth of a mesh, without gradients."""
@@ -95,19 +90,9 @@ class Pyrender(SharesContext):
             reach=self.shading.reach,
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
+    def draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersOneByOne.draw`."""
         warn_if_software(self.gl_renderer, cameras.device)
-        return render_one_by_one(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         shading = self.shading.in_numbers("Pyrender")
         mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")
         poses, projections, _ = to_opengl(cameras)[:3]
@@ -131,9 +116,6 @@ class Pyrender(SharesContext):
     def gl_renderer(self) -> str:
         """Which OpenGL answers: ``GL_RENDERER``."""
         return self._use().gl_renderer
-
-    def __repr__(self) -> str:
-        return f"Pyrender({self.shading})"
 
 
 @final

@@ -1,4 +1,4 @@
-"""PyTorch3D behind the seam: its rasteriser and its soft edges, with the shading that all back ends have."""
+"""PyTorch3D behind the seam: its rasteriser and its soft edges, with the shading that all renderers have."""
 
 import dataclasses
 import math
@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.conventions import to_pytorch3d
-from render3d.images import CHANNELS, Rendering
+from render3d.images import CHANNELS
 from render3d.optional import PYTORCH3D
-from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.deferred import deferred
-from render3d.renderers.drawing import render_batch
-from render3d.scenes import Mesh, Scene
+from render3d.renderers.drawing import RendersBatches, TakesShading
+from render3d.scenes import Mesh
 
 _LEAST = 1e-4  # the probability at which a face ends, as in PyTorch3D's own examples
 
@@ -55,7 +54,7 @@ _SOFT = SoftEdges()
 
 
 @final
-class PyTorch3D:
+class PyTorch3D(TakesShading, RendersBatches):
     """A mesh renderer on PyTorch3D's rasteriser, on the CPU or on CUDA, wherever the scene lives.
 
     PyTorch3D tells which faces a pixel shows and where on them; images are made of that by the common `Shading`.
@@ -75,7 +74,7 @@ class PyTorch3D:
     """
 
     def __init__(self, shading: Shading | None = None, soft: SoftEdges | None = _SOFT) -> None:
-        self.shading = shading or Shading()
+        super().__init__(shading)
         self.soft = soft
 
     @property
@@ -91,18 +90,8 @@ class PyTorch3D:
             reach=None if self.soft else self.shading.reach,
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_batch(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+    def draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersBatches.draw`."""
         PYTORCH3D.load()
         blurred = [name for name in outputs if name in ("rgb", "alpha")] if self.soft else []
         images = {}

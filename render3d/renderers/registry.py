@@ -1,16 +1,19 @@
-"""Renderers by name, for command lines."""
+"""Renderers by name: found, made with their shading, and ready to render."""
 
-import importlib
 import inspect
+from collections.abc import Callable
 
-from render3d import renderers
 from render3d.errors import CapabilityError
+from render3d.registry import Registry
 from render3d.renderers.base import Renderer, Shading
+from render3d.renderers.table import KNOWN
 
-
-def known_renderers() -> dict[str, str]:
-    """The class of each back end of the package, by the name a command line takes."""
-    return {name.lower(): name for name in renderers.renderers_with_output("alpha")}
+RENDERERS: Registry[type] = Registry(
+    "renderer",
+    {title.lower(): f"render3d.renderers.{line.module}:{title}" for title, line in KNOWN.items()},
+    error=CapabilityError,
+)
+"""All renderers of the package, by the names that command lines take."""
 
 
 def names_in(words: str) -> tuple[str, ...]:
@@ -18,54 +21,42 @@ def names_in(words: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in words.split(",") if name.strip())
 
 
-def renderer_by_name(name: str, shading: Shading | None = None) -> Renderer:
-    """Make a renderer with its default settings.
+def make_renderer(name: str, shading: Shading | None = None) -> Renderer:
+    """Make a renderer that is ready to render.
 
     Args:
-        name: A back end of the package in any case, such as ``"opengl"``; or ``"module:Class"`` for one of your own,
-            a class that is called without arguments. The module is imported, and so its code is run.
-        shading: Given to it as its first argument; None: it is left out.
+        name: A renderer of the package in any case, such as ``"opengl"``; or ``"module:Class"`` for one of your own,
+            whose module is imported, and so its code is run.
+        shading: Passed to the class if it has an argument of this name. None: its own default.
 
     Raises:
-        CapabilityError: No such back end, module or class, or what it makes is not a `Renderer`.
+        CapabilityError: No renderer has this name; it is not a class whose objects are renderers; it needs other
+            arguments; a shading that is not the default, and no argument for it; or a network that is not trained.
     """
-    module_name, colon, class_name = name.partition(":")
-    if not colon:
-        known = known_renderers()
-        if name.lower() not in known:
-            raise CapabilityError(
-                f"There is no renderer {name!r}. Known: {', '.join(known)}; or module:Class for one of your own."
-            )
-        return _make(getattr(renderers, known[name.lower()]), name, shading)
+    for title, line in KNOWN.items():
+        if line.untrained and name.lower() == title.lower():
+            raise CapabilityError(f"{name} {line.untrained}")
+    kind = RENDERERS.load(name)
+    if not (inspect.isclass(kind) and issubclass(kind, Callable)):  # type: ignore[arg-type]  # an abstract class to Python
+        raise _no_renderer(name)
+    given = {}
     try:
-        module = importlib.import_module(module_name)
-    except (ImportError, TypeError, ValueError) as error:  # the latter two for no name, or a relative one
+        if shading is not None and "shading" in inspect.signature(kind).parameters:
+            given = {"shading": shading}
+        elif shading not in (None, Shading()):
+            raise CapabilityError(f"The renderer {name!r} takes no shading; leave the shading as it is.")
+        made = kind(**given)
+    except (TypeError, ValueError) as error:
         raise CapabilityError(
-            f"The renderer {name!r} is in a module that cannot be imported: {error}. It must be installed, or lie in a "
-            "folder on PYTHONPATH."
+            f"The renderer {name!r} cannot be made with {' and '.join(given) or 'no arguments'}: {error}."
         ) from error
-    if not inspect.isclass(getattr(module, class_name, None)):
-        raise CapabilityError(f"The module {module_name!r} has no class {class_name!r} to be a renderer.")
-    return _make(getattr(module, class_name), name, shading)
-
-
-def check_trained(renderer: Renderer, name: str) -> None:
-    """Raise `CapabilityError` for a network of the package by its name: a new one, which has not learnt anything."""
-    if isinstance(renderer, renderers.LearnedProjection) and ":" not in name:
-        raise CapabilityError(
-            f"{name} would be a new network, which makes noise. Take emissionabsorption, or module:Class, a class of "
-            "yours that loads a trained one."
-        )
-
-
-def _make(kind: type, name: str, shading: Shading | None) -> Renderer:
-    try:
-        made = kind() if shading is None else kind(shading)
-    except TypeError as error:
-        given = "without arguments" if shading is None else "with a shading as its only argument"
-        raise CapabilityError(f"The renderer {name!r} cannot be made {given}: {error}.") from error
     if not isinstance(made, Renderer):
-        raise CapabilityError(
-            f"{name!r} is not a renderer: it must have `capabilities` and be called with (scene, cameras, outputs)."
-        )
+        raise _no_renderer(name)
     return made
+
+
+def _no_renderer(name: str) -> CapabilityError:
+    return CapabilityError(
+        f"{name!r} is not a renderer: it must be a class with `capabilities` whose objects are called with (scene, "
+        "cameras, outputs)."
+    )

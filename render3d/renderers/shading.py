@@ -77,7 +77,7 @@ _DEFAULT_LIGHTS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Shading(_Compared):
-    """How surfaces become colours: the same object for every back end, so that a swap changes one argument.
+    """How surfaces become colours: the same object for every renderer, so that a swap changes one argument.
 
     A surface of reflectance ``c`` and unit normal ``n`` has the colour
     ``c * (ambient + sum_i color_i * max(0, n . l_i))`` (Lambert). Surfaces are two-sided: ``n`` is reversed on faces
@@ -130,7 +130,7 @@ class Shading(_Compared):
         return [name for name, value in self._values() if isinstance(value, Tensor) and value.requires_grad]
 
     def in_numbers(self, renderer: str) -> "Shading":
-        """The same without tensors, for a back end that autograd does not see.
+        """The same without tensors, for a renderer that autograd does not see.
 
         Args:
             renderer: What users call it.

@@ -1,6 +1,7 @@
 """Pictures of volumes."""
 
 import dataclasses
+import functools
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from render3d.color import NEUTRAL_GREY
 from render3d.errors import VolumeError
 from render3d.renderers.base import Shading
 from render3d.renderers.deferred import light
-from render3d.scenes import Volume
+from render3d.scenes import SceneKind, Volume
 
 
 def slices(volume: Volume, count: int = 9) -> Tensor:
@@ -69,6 +70,17 @@ def lit(volume: Volume, shading: Shading | None = None) -> Volume:
     colors = torch.tensor(NEUTRAL_GREY).to(normals)[:, None, None, None] if volume.colors is None else volume.colors
     shone = colors * light(normals[None].flatten(-2), shading or Shading()).reshape(normals.shape)
     return dataclasses.replace(volume, values=torch.cat([volume.density, shone]))
+
+
+@functools.singledispatch
+def shown(scene: SceneKind) -> SceneKind:
+    """Return a scene in colours that show its shape: a volume without colours `lit`, and all others as they are."""
+    return scene
+
+
+@shown.register
+def _(scene: Volume) -> Volume:
+    return lit(scene) if scene.channels == 1 else scene
 
 
 def _inner(axis: int) -> tuple[slice, ...]:

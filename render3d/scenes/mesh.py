@@ -1,6 +1,8 @@
 """Triangle meshes of one topology over a batch."""
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, final
 
@@ -8,8 +10,10 @@ import torch
 from torch import Tensor
 
 from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d.cameras import Cameras
 from render3d.errors import MeshError, ShapeError
 from render3d.precision import exact, without_autocast
+from render3d.scenes.kind import Role, SceneKind
 
 if TYPE_CHECKING:
     from render3d.scenes.repair import MeshProblems
@@ -26,7 +30,7 @@ class Texture(Batched):
             right one, as in OBJ files.
     """
 
-    _event_dims: ClassVar[dict[str, int]] = {"image": 3, "uv": 2}
+    event_dims: ClassVar[dict[str, int]] = {"image": 3, "uv": 2}
 
     image: Tensor
     uv: Tensor
@@ -41,7 +45,7 @@ class Texture(Batched):
 
 @final
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Mesh(Batched):
+class Mesh(SceneKind):
     """A batch of triangle meshes that share their faces, of leading shape ``[*batch]``.
 
     Attributes:
@@ -65,7 +69,8 @@ class Mesh(Batched):
         MeshError: More than one kind of colour, or faces that are not integers.
     """
 
-    _event_dims: ClassVar[dict[str, int]] = {"vertices": 2, "colors": 2, "face_colors": 2, "to_source": 2}
+    conversion: ClassVar[str] = "Volume.from_mesh(mesh)"
+    event_dims: ClassVar[dict[str, int]] = {"vertices": 2, "colors": 2, "face_colors": 2, "to_source": 2}
 
     vertices: Tensor
     faces: Tensor
@@ -106,11 +111,6 @@ class Mesh(Batched):
         ):
             if tensor is not None and tensor.shape[-2] != count:
                 raise ShapeError(f"{name} must have one row for each of {count}; got shape {list(tensor.shape)}.")
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """The leading dimensions."""
-        return self.leading_shape
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None) -> Self:
@@ -162,6 +162,42 @@ class Mesh(Batched):
         from render3d.scenes.repair import problems_of
 
         return problems_of(self)
+
+    def check_values(self) -> None:
+        """Raise `MeshError` for a mesh without faces, with indices out of range, or vertices that are not finite."""
+        where = f" in {self.source}" if self.source else ""
+        if self.faces.shape[0] == 0:
+            raise MeshError(f"The mesh{where} has no faces: there is nothing to render.")
+        low, high = (int(bound) for bound in torch.aminmax(self.faces))
+        if low < 0 or high >= self.vertices.shape[-2]:
+            raise MeshError(
+                f"faces must index {self.vertices.shape[-2]} vertices{where}; got indices from {low} to {high}. "
+                "mesh.repair() drops such faces."
+            )
+        # A sum is finite only if all its terms are, and is several times cheaper than testing each.
+        if not math.isfinite(float(self.vertices.detach().sum(dtype=torch.float64))):
+            raise MeshError(
+                f"vertices must be finite; got NaN or infinite values{where}. mesh.check() tells where, mesh.repair() "
+                "drops the faces that use them."
+            )
+
+    def inputs(self) -> Mapping[str, tuple[Tensor, Role]]:
+        """Return the vertices, which decide the shape, and what holds the colours."""
+        texture = self.texture.image if self.texture else None
+        colors = {"colors": self.colors, "face_colors": self.face_colors, "texture.image": texture}
+        given: dict[str, tuple[Tensor, Role]] = {
+            k: (value, "colors") for k, value in colors.items() if value is not None
+        }
+        return {"vertices": (self.vertices, "shape"), **given}
+
+    def in_unit_sphere(self, cameras: Cameras) -> tuple[Self, Cameras]:
+        """Return this mesh, `normalized`, and the cameras as they are."""
+        return self.normalized(), cameras
+
+    @property
+    def size(self) -> str:
+        """The number of faces."""
+        return f"{len(self.faces):,} faces"
 
     def repair(self) -> Self:
         """This mesh without what `report` found, as far as that can be mended.

@@ -2,15 +2,17 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 import torch
 from torch import Tensor
 
-from render3d.batches import Batched, broadcast_shapes, check_same_device, check_shape
+from render3d.batches import broadcast_shapes, check_same_device, check_shape
+from render3d.cameras import Cameras
 from render3d.errors import ShapeError, VolumeError
+from render3d.scenes.kind import Role, SceneKind
 
 if TYPE_CHECKING:
     from render3d.scenes.mesh import Mesh
@@ -30,10 +32,13 @@ _LINKS: dict[Link, Callable[[Tensor], Tensor]] = {
 # An occupancy of one would need an infinite density. This much is opaque in eight bits, and leaves a gradient.
 _MOST_OPAQUE = 1 - 2.0**-14
 
+# As a share of the largest occupancy: what is thinner does not push the rest out of the middle of a picture.
+_FAINT = 0.05
+
 
 @final
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Volume(Batched):
+class Volume(SceneKind):
     """A batch of grids that fill the cube ``[-extent, extent]^3`` of the world, of leading shape ``[*batch]``.
 
     Between the centres of voxels, values are interpolated linearly; beyond the outermost centres they fall to zero
@@ -55,7 +60,8 @@ class Volume(Batched):
         VolumeError: Values that are not floating point, or an extent that is not positive and finite.
     """
 
-    _event_dims: ClassVar[dict[str, int]] = {"values": 4, "to_source": 2}
+    conversion: ClassVar[str] = "volume.to_mesh()"
+    event_dims: ClassVar[dict[str, int]] = {"values": 4, "to_source": 2}
 
     values: Tensor
     extent: float = 1.0
@@ -198,11 +204,6 @@ class Volume(Batched):
     # Facts
 
     @property
-    def batch_shape(self) -> torch.Size:
-        """The leading dimensions."""
-        return self.leading_shape
-
-    @property
     def channels(self) -> int:
         """The number of channels: 1 is density alone, 4 density and colour."""
         return self.values.shape[-4]
@@ -233,6 +234,52 @@ class Volume(Batched):
         """``[*batch, 1, D, H, W]``: the share of the light that crossing a voxel takes, 0-1. Differentiable."""
         return -torch.expm1(-self.density * self.voxel_side)
 
+    @property
+    def size(self) -> str:
+        """Voxels along (z, y, x), in words."""
+        return " x ".join(map(str, self.resolution)) + " voxels"
+
+    def check_values(self) -> None:
+        """Raise `VolumeError` for values that are not finite, or a density below zero."""
+        low, high = torch.aminmax(self.values.detach())  # NaN, if there is one, is both
+        if not (math.isfinite(float(low)) and math.isfinite(float(high))):
+            raise VolumeError("values of the volume must be finite; got NaN or infinite values.")
+        # The lowest value is negative if any density is; colours may be.
+        least = float(low) if self.channels == 1 or low >= 0 else float(self.density.detach().amin())
+        if least < 0:
+            raise VolumeError(f"density must not be negative; got {least:.3g}. Logits: Volume.from_logits(logits).")
+
+    def inputs(self) -> Mapping[str, tuple[Tensor, Role]]:
+        """Return the values: their density decides the shape."""
+        return {"values": (self.values, "shape")}
+
+    def in_unit_sphere(self, cameras: Cameras) -> tuple[Self, Cameras]:
+        """Scale this volume, and move the cameras, so that what is not nearly empty lies in the unit sphere.
+
+        Raises:
+            VolumeError: A batch.
+        """
+        center, radius = self._ball()
+        values = torch.cat([self.density * radius, self.values[1:]])
+        back = torch.eye(4).to(cameras.world_to_camera)
+        back[:3, 3] = -center / radius
+        moved = dataclasses.replace(cameras, world_to_camera=cameras.world_to_camera @ back)
+        return dataclasses.replace(self, values=values, extent=self.extent / radius), moved
+
+    def _ball(self) -> tuple[Tensor, float]:
+        """A centre [3] and a radius within which the volume is; those of the cube if it is empty."""
+        if self.batch_shape:
+            raise VolumeError(f"One volume fits the unit sphere; got a batch of shape {list(self.batch_shape)}.")
+        occupancy = self.occupancy[0]
+        places = (occupancy > _FAINT * occupancy.max()).nonzero()
+        if len(places) == 0:
+            return torch.zeros(3, device=self.device), math.sqrt(3) * self.extent
+        sides = 2 * self.extent / torch.tensor(self.resolution, device=self.device)
+        centers = (places + 0.5) * sides - self.extent
+        middle = (centers.amin(0) + centers.amax(0)) / 2
+        # A voxel reaches as far as the centres of its neighbours: in between, values are interpolated.
+        return middle.flip(0), float(((centers - middle).abs() + sides).norm(dim=-1).max())
+
     def to_mesh(self, level: float = 0.5) -> "Mesh":
         """The surface where occupancy crosses ``level``, by marching cubes; closed, facing outwards.
 
@@ -251,15 +298,3 @@ class Volume(Batched):
 
 def _voxel_side(resolution: tuple[int, ...] | torch.Size, extent: float) -> float:
     return float(2 * extent / math.prod(resolution) ** (1 / 3))
-
-
-def check_volume(volume: Volume) -> None:
-    """Raise `VolumeError` for densities of which no picture could be made."""
-    values = volume.values.detach()
-    low, high = torch.aminmax(values)  # NaN, if there is one, is both
-    if not (math.isfinite(float(low)) and math.isfinite(float(high))):
-        raise VolumeError("values of the volume must be finite; got NaN or infinite values.")
-    # The lowest value is negative if any density is; colours may be.
-    least = float(low) if volume.channels == 1 or low >= 0 else float(volume.density.detach().amin())
-    if least < 0:
-        raise VolumeError(f"density must not be negative; got {least:.3g}. Logits: Volume.from_logits(logits).")

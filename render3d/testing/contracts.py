@@ -5,7 +5,9 @@ class TestMine(RendererContract):
         return Mine(shading)
 """
 
+import abc
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
@@ -13,10 +15,10 @@ import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
-from render3d.errors import CapabilityError, DeviceError, GradientError, MeshError, ShapeError
+from render3d.errors import CapabilityError, DeviceError, GradientError, MeshError, Render3DError, ShapeError
 from render3d.images import CHANNELS, Rendering
 from render3d.renderers.base import DirectionalLight, EmptyViewWarning, Renderer, Shading
-from render3d.scenes import Mesh, Texture
+from render3d.scenes import Mesh, SceneKind, Texture
 from render3d.testing.parity import compare
 from render3d.testing.reference import NumpyRenderer
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
@@ -25,8 +27,124 @@ Projection = Literal["perspective", "orthographic"]
 PROJECTIONS: tuple[Projection, ...] = ("perspective", "orthographic")
 
 
-class RendererContract:
-    """Tests of a mesh renderer: it agrees with `NumpyRenderer`, and with the seam.
+class SeamContract(abc.ABC):
+    """Tests of a renderer of any kind of scene: it keeps the seam. The scenes come from methods, to be overridden."""
+
+    @abc.abstractmethod
+    def make_renderer(self, shading: Shading) -> Renderer:
+        """Make the renderer under test; one that takes no shading leaves it out."""
+
+    @abc.abstractmethod
+    def scenes(self) -> Sequence[SceneKind]:
+        """Return different scenes, each in the unit sphere and without a batch; they need not be of one size."""
+
+    @abc.abstractmethod
+    def batch(self) -> SceneKind:
+        """Return a batch ``[2]`` of different scenes in the unit sphere."""
+
+    @abc.abstractmethod
+    def broken(self) -> Sequence[tuple[SceneKind, type[Render3DError], str]]:
+        """Return scenes that no image can be made of, each with the error and what its message matches."""
+
+    def outputs(self) -> tuple[str, ...]:
+        """Return those of the renderer."""
+        return self.make_renderer(Shading()).capabilities.outputs
+
+    def test_it_is_a_renderer(self) -> None:
+        renderer = self.make_renderer(Shading())
+        assert isinstance(renderer, Renderer)
+        assert {"alpha"} <= set(renderer.capabilities.outputs) <= set(CHANNELS)
+
+    def test_batches_broadcast_and_views_come_last(self) -> None:
+        """[2, 1] scenes seen by [3, 2] cameras: every image is that of its scene and its camera."""
+        cameras = Cameras.sphere(6, 3.0, image_size=(12, 20))
+        cameras = Cameras.stack([cameras[:2], cameras[2:4], cameras[4:]])
+        scenes = self.batch()[:, None]
+        renderer = self.make_renderer(Shading())
+        images = renderer(scenes, cameras, self.outputs())
+        assert images.leading_shape == (2, 3, 2)
+        for k in range(2):
+            for b in range(3):
+                _assert_same(images[k, b], renderer(scenes[k, 0], cameras[b], self.outputs()))
+
+    def test_a_list_is_a_batch(self) -> None:
+        cameras, scenes = uneven_cameras("perspective")[:2], self.scenes()
+        renderer = self.make_renderer(Shading())
+        images = renderer(scenes, cameras)
+        assert images.leading_shape == (len(scenes), 2)
+        for number, scene in enumerate(scenes):
+            _assert_same(images[number], renderer(scene, cameras))
+
+    def test_autocast_changes_no_picture(self) -> None:
+        """Networks are trained inside autocast: eight bits are too few for where something is seen."""
+        scene, cameras = self.scenes()[0], uneven_cameras("perspective")
+        renderer = self.make_renderer(Shading())
+        expected = renderer(scene, cameras, self.outputs())
+        with torch.autocast("cpu", torch.bfloat16), torch.autocast("cuda", torch.bfloat16, torch.cuda.is_available()):
+            _assert_same(renderer(scene, cameras, self.outputs()), expected)
+
+    def test_images_are_those_asked_for_and_of_their_types(self) -> None:
+        cameras, scene = uneven_cameras("perspective"), self.scenes()[0]
+        for name in self.outputs():
+            images = self.make_renderer(Shading())(scene, cameras, (name,))
+            assert images.outputs == (name,)
+            assert images.as_dict()[name].shape == (4, CHANNELS[name], 96, 160)
+            assert images.as_dict()[name].dtype == (torch.int64 if name == "face_index" else torch.float32)
+            assert not images.as_dict()[name].requires_grad
+
+    def test_twice_the_same(self) -> None:
+        renderer, cameras, scene = self.make_renderer(Shading()), uneven_cameras("perspective"), self.scenes()[0]
+        _assert_same(renderer(scene, cameras), renderer(scene, cameras))
+
+    def test_a_view_without_pixels_warns(self) -> None:
+        cameras = uneven_cameras("perspective")
+        away = cameras.world_to_camera.clone()
+        away[..., 0, 3] += 50
+        with pytest.warns(EmptyViewWarning, match="A view covers no pixel"):
+            self.make_renderer(Shading())(self.scenes()[0], dataclasses.replace(cameras, world_to_camera=away))
+
+    def test_gradients_are_given_or_refused(self) -> None:
+        """Of each input of the scene, in each image; never a silent zero."""
+        renderer, cameras, scene = self.make_renderer(Shading()), uneven_cameras("perspective"), self.scenes()[0]
+        able = renderer.capabilities.gradients
+        for name, (tensor, role) in scene.inputs().items():
+            needed = {"colors"} if role == "colors" else {"silhouette"}
+            unknown = dataclasses.replace(scene, **{name: tensor.clone().requires_grad_()})  # type: ignore[type-var]
+            image = "rgb" if role == "colors" else "alpha"
+            if needed <= able:
+                assert renderer(unknown, cameras, (image,)).as_dict()[image].requires_grad
+                continue
+            with pytest.raises(GradientError, match=f"{name} require a gradient, and .* gives none by itself"):
+                renderer(unknown, cameras)
+            with torch.no_grad():
+                renderer(unknown, cameras)
+
+    def test_bad_calls_are_named(self) -> None:
+        renderer, cameras, scene = self.make_renderer(Shading()), uneven_cameras("perspective"), self.scenes()[0]
+        lacking = sorted(set(CHANNELS) - set(self.outputs()))
+        for output in lacking:
+            with pytest.raises(CapabilityError, match=f"has no output '{output}'. These have: .*OpenGL"):
+                renderer(scene, cameras, (output,))
+        with pytest.raises(CapabilityError, match="outputs may hold"):
+            renderer(scene, cameras, ("mask",))
+        wrong: Any = cameras.intrinsics
+        with pytest.raises(CapabilityError, match=f"renders .*{type(scene).__name__}.*; got Tensor"):
+            renderer(wrong, cameras)
+        with pytest.raises(ShapeError, match="scene is an empty list"):
+            renderer([], cameras)
+        with pytest.raises(ShapeError, match="each must have no batch of its own"):
+            renderer([self.batch()], cameras)
+        with pytest.raises(ShapeError, match="do not broadcast"):
+            renderer(self.batch(), Cameras.stack([cameras] * 3))
+        with pytest.raises(DeviceError, match="got scene on meta, cameras on cpu"):
+            renderer(scene.to("meta"), cameras)
+        for broken, error, message in self.broken():
+            with pytest.raises(error, match=message):
+                renderer(broken, cameras)
+
+
+class RendererContract(SeamContract):
+    """Tests of a mesh renderer: it keeps the seam, and agrees with `NumpyRenderer`.
 
     Attributes:
         differing: Pixels whose coverage may differ, as a share of the boundary; all must lie within a pixel of an edge.
@@ -44,13 +162,24 @@ class RendererContract:
     other_face = 0.01
     barycentric = 5e-3
 
-    def make_renderer(self, shading: Shading) -> Renderer:
-        """The renderer under test; to be overridden."""
-        raise NotImplementedError
+    def scenes(self) -> Sequence[SceneKind]:
+        """Return meshes of different topologies and colours."""
+        return [asymmetric_mesh(), _colored("texture"), Mesh.icosphere(1), _colored("faces")]
 
-    def outputs(self) -> tuple[str, ...]:
-        """Those of the renderer."""
-        return self.make_renderer(Shading()).capabilities.outputs
+    def batch(self) -> SceneKind:
+        """Return a mesh of two sizes."""
+        mesh = asymmetric_mesh()
+        return mesh.with_vertices(torch.stack([mesh.vertices, mesh.vertices * 0.7]))
+
+    def broken(self) -> Sequence[tuple[SceneKind, type[Render3DError], str]]:
+        """Return meshes without faces, with vertices that are not finite, and with faces of vertices that are not."""
+        mesh = asymmetric_mesh()
+        outside = Mesh(mesh.vertices, torch.cat([mesh.faces, torch.tensor([[0, 1, 99]])]))
+        return [
+            (Mesh(mesh.vertices, mesh.faces[:0]), MeshError, "has no faces"),
+            (mesh.with_vertices(mesh.vertices * torch.nan), MeshError, "vertices must be finite"),
+            (outside, MeshError, "faces must index 24 vertices; got indices from 0 to 99"),
+        ]
 
     def assert_agreement(self, mesh: Mesh, cameras: Cameras, shading: Shading | None = None) -> None:
         """The renderer and the reference show the same."""
@@ -117,53 +246,17 @@ class RendererContract:
         assert float((found.rgb - expected.rgb).abs().mean()) < 1e-3
         assert set((found.alpha * 4).flatten().tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
 
-    # The seam
+    # What only surfaces have
 
-    def test_it_is_a_renderer(self) -> None:
-        renderer = self.make_renderer(Shading())
-        assert isinstance(renderer, Renderer)
-        assert {"alpha", "depth"} <= set(renderer.capabilities.outputs) <= set(CHANNELS)
+    def test_it_makes_depth(self) -> None:
+        assert "depth" in self.outputs()
 
-    def test_batches_broadcast_and_views_come_last(self) -> None:
-        """[2, 1] meshes seen by [3, 2] cameras: every image is that of its mesh and its camera."""
-        cameras = Cameras.sphere(6, 3.0, image_size=(12, 20))
-        cameras = Cameras.stack([cameras[:2], cameras[2:4], cameras[4:]])
-        mesh = asymmetric_mesh()
-        meshes = mesh.with_vertices(torch.stack([mesh.vertices, mesh.vertices * 0.7])[:, None])
-        renderer = self.make_renderer(Shading())
-        images = renderer(meshes, cameras, self.outputs())
-        assert images.leading_shape == (2, 3, 2)
-        for k in range(2):
-            for b in range(3):
-                _assert_same(images[k, b], renderer(meshes[k, 0], cameras[b], self.outputs()))
-
-    def test_a_list_of_meshes_is_a_batch(self) -> None:
-        cameras = uneven_cameras("perspective")[:2]
-        scene = [_colored("texture"), Mesh.icosphere(1), _colored("faces")]
-        renderer = self.make_renderer(Shading())
-        images = renderer(scene, cameras)
-        assert images.leading_shape == (3, 2)
-        for number, mesh in enumerate(scene):
-            _assert_same(images[number], renderer(mesh, cameras))
-
-    def test_autocast_and_half_precision_change_no_picture(self) -> None:
-        """Networks are trained inside autocast: eight bits are too few for where a vertex is seen."""
+    def test_half_precision_changes_no_picture(self) -> None:
         mesh, cameras = asymmetric_mesh(), uneven_cameras("perspective")
-        mesh = mesh.with_vertices(mesh.vertices.bfloat16().float())
+        half = mesh.with_vertices(mesh.vertices.bfloat16())
         renderer = self.make_renderer(Shading())
-        expected = renderer(mesh, cameras, self.outputs())
-        with torch.autocast("cpu", torch.bfloat16), torch.autocast("cuda", torch.bfloat16, torch.cuda.is_available()):
-            _assert_same(renderer(mesh, cameras, self.outputs()), expected)
-        _assert_same(renderer(mesh.with_vertices(mesh.vertices.bfloat16()), cameras, self.outputs()), expected)
-
-    def test_images_are_those_asked_for_and_of_their_types(self) -> None:
-        cameras = uneven_cameras("perspective")
-        for name in self.outputs():
-            images = self.make_renderer(Shading())(asymmetric_mesh(), cameras, (name,))
-            assert images.outputs == (name,)
-            assert images.as_dict()[name].shape == (4, CHANNELS[name], 96, 160)
-            assert images.as_dict()[name].dtype == (torch.int64 if name == "face_index" else torch.float32)
-            assert not images.as_dict()[name].requires_grad
+        expected = renderer(mesh.with_vertices(half.vertices.float()), cameras, self.outputs())
+        _assert_same(renderer(half, cameras, self.outputs()), expected)
 
     def test_where_nothing_is(self) -> None:
         shading = Shading(background=(0.25, 0.5, 2.0))
@@ -193,49 +286,6 @@ class RendererContract:
         ):
             renderer(asymmetric_mesh(), cameras)
 
-    def test_twice_the_same(self) -> None:
-        renderer, cameras = self.make_renderer(Shading()), uneven_cameras("perspective")
-        _assert_same(renderer(asymmetric_mesh(), cameras), renderer(asymmetric_mesh(), cameras))
-
-    def test_a_view_without_pixels_warns(self) -> None:
-        away = asymmetric_mesh().with_vertices(asymmetric_mesh().vertices + 50)
-        with pytest.warns(EmptyViewWarning, match="A view covers no pixel"):
-            self.make_renderer(Shading())(away, uneven_cameras("perspective"))
-
-    def test_gradients_are_given_or_refused(self) -> None:
-        mesh = asymmetric_mesh()
-        waiting = mesh.with_vertices(mesh.vertices.clone().requires_grad_())
-        renderer, cameras = self.make_renderer(Shading()), uneven_cameras("perspective")
-        if "silhouette" in renderer.capabilities.gradients:
-            assert renderer(waiting, cameras, ("alpha",)).alpha.requires_grad
-            return
-        with pytest.raises(GradientError, match="vertices require a gradient, and .* gives none by itself"):
-            renderer(waiting, cameras)
-        with torch.no_grad():
-            renderer(waiting, cameras)
-
-    def test_bad_calls_are_named(self) -> None:
-        renderer, cameras, mesh = self.make_renderer(Shading()), uneven_cameras("perspective"), asymmetric_mesh()
-        lacking = sorted(set(CHANNELS) - set(self.outputs()))
-        for output in lacking:
-            with pytest.raises(CapabilityError, match=f"has no output '{output}'. These have: .*OpenGL"):
-                renderer(mesh, cameras, (output,))
-        with pytest.raises(CapabilityError, match="outputs may hold"):
-            renderer(mesh, cameras, ("mask",))
-        wrong: Any = mesh.vertices
-        with pytest.raises(CapabilityError, match="renders Mesh; got Tensor"):
-            renderer(wrong, cameras)
-        with pytest.raises(ShapeError, match="do not broadcast"):
-            renderer(Mesh.stack([mesh, mesh]), Cameras.stack([cameras] * 3))
-        with pytest.raises(DeviceError, match="got scene on meta, cameras on cpu"):
-            renderer(mesh.to("meta"), cameras)
-        with pytest.raises(MeshError, match="has no faces"):
-            renderer(Mesh(mesh.vertices, mesh.faces[:0]), cameras)
-        with pytest.raises(MeshError, match="vertices must be finite"):
-            renderer(mesh.with_vertices(mesh.vertices * torch.nan), cameras)
-        with pytest.raises(MeshError, match="faces must index 24 vertices; got indices from 0 to 99"):
-            renderer(Mesh(mesh.vertices, torch.cat([mesh.faces, torch.tensor([[0, 1, 99]])])), cameras)
-
 
 def _colored(coloring: str) -> Mesh:
     """The asymmetric mesh with one kind of colour; the texture has an odd width and is repeated."""
@@ -250,7 +300,7 @@ def _colored(coloring: str) -> Mesh:
 
 
 def _assert_same(first: Rendering, second: Rendering) -> None:
-    """Equal but for the rounding that depends on where in a larger picture a back end draws."""
+    """Equal but for the rounding that depends on where in a larger picture a renderer draws."""
     for name, image in first.as_dict().items():
         other: Tensor = second.as_dict()[name]
         apart = (image.double() - other.double()).abs() > 2e-3

@@ -9,7 +9,7 @@ from torch import Generator
 from render3d.cameras import Cameras
 from render3d.images import Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import Capabilities, Renderer
+from render3d.renderers.base import Capabilities, Renderer, scene_list
 from render3d.scenes import Scene
 
 
@@ -42,11 +42,11 @@ class OnDevice:
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. The images must come back on ``device``."""
-        items = list(scene) if isinstance(scene, list | tuple) else [scene]
+        items = scene_list(scene)
         if any(getattr(item, "device", None) != cameras.device for item in items) or cameras.device.type != "cpu":
             return self.renderer(scene, cameras, outputs, generator=generator)
         moved = [item.to(self.device) for item in items]
-        there: Any = moved if isinstance(scene, list | tuple) else moved[0]
+        there: Any = moved if isinstance(scene, Sequence) else moved[0]
         rendering = self.renderer(there, cameras.to(self.device), outputs, generator=generator)
         assert rendering.device == moved[0].device, f"images came back on {rendering.device}"
         return rendering.to("cpu")

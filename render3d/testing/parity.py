@@ -1,4 +1,4 @@
-"""How far two back ends agree on the same scene."""
+"""How far two renderers agree on the same scene."""
 
 import dataclasses
 import math

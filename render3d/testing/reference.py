@@ -1,6 +1,5 @@
-"""A complete back end in NumPy: slow, exact, and what the others are tested against."""
+"""A complete renderer in NumPy: slow, exact, and what the others are tested against."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,28 +7,30 @@ import numpy as np
 import torch
 
 from render3d.cameras import Cameras
-from render3d.images import CHANNELS, Rendering
-from render3d.renderers.base import Capabilities, Shading
+from render3d.images import CHANNELS
+from render3d.renderers.base import Capabilities
 from render3d.renderers.deferred import deferred
-from render3d.renderers.drawing import render_one_by_one
-from render3d.scenes import Mesh, Scene
+from render3d.renderers.drawing import RendersOneByOne, TakesShading
+from render3d.scenes import Mesh
 
 
-class NumpyRenderer:
+class NumpyRenderer(TakesShading, RendersOneByOne):
     """Looks through every pixel at every face and keeps the nearest, in float64. Not differentiable."""
 
-    def __init__(self, shading: Shading | None = None) -> None:
-        self.shading = shading or Shading()
-        able = Capabilities(name="NumPy", outputs=tuple(CHANNELS), batched=False, device="cpu", licence="MIT")
-        self.capabilities = dataclasses.replace(able, reach=self.shading.reach)
+    @property
+    def capabilities(self) -> Capabilities:
+        """Every image of a mesh, without gradients."""
+        return Capabilities(
+            name="NumPy",
+            outputs=tuple(CHANNELS),
+            batched=False,
+            device="cpu",
+            licence="MIT",
+            reach=self.shading.reach,
+        )
 
-    def __call__(
-        self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Any = None
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`."""
-        return render_one_by_one(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, torch.Tensor]:
+    def draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, torch.Tensor]:
+        """As `RendersOneByOne.draw`."""
         shading = self.shading.in_numbers("NumPy")
         mesh, cameras = mesh.detach().to("cpu"), cameras.detach().to("cpu")
         looks = [self._look(mesh, cameras[view]) for view in range(cameras.views)]

@@ -59,17 +59,17 @@ def test_a_mesh_is_compared(egg: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_json_is_all_that_is_printed(egg: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(egg, "--out", egg.parent / "out", "--json", *SMALL) == 0  # all back ends of meshes
-    rows = json.loads(capsys.readouterr().out)["back_ends"]
+    assert run(egg, "--out", egg.parent / "out", "--json", *SMALL) == 0  # all renderers of meshes
+    rows = json.loads(capsys.readouterr().out)["renderers"]
     assert {"opengl", "pyrender"} <= set(rows)
     assert not {"emissionabsorption", "maxprojection", "learnedprojection"} & set(rows)
     assert rows["pyrender"]["iou"] > 0.99
 
 
-def test_a_volume_is_compared_by_the_back_ends_of_volumes(egg: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_volume_is_compared_by_the_renderers_of_volumes(egg: Path, capsys: pytest.CaptureFixture[str]) -> None:
     r3.Volume.from_mesh(r3.Mesh.load(egg), 12).save(egg.with_suffix(".npz"))
     assert run(egg.with_suffix(".npz"), "--out", egg.parent / "out", "--json", *SMALL) == 0
-    rows = json.loads(capsys.readouterr().out)["back_ends"]
+    rows = json.loads(capsys.readouterr().out)["renderers"]
     assert {"emissionabsorption", "maxprojection"} <= set(rows)
     assert "opengl" not in rows
 
@@ -84,7 +84,7 @@ def test_views_are_fitted(views: Path, egg: Path, capsys: pytest.CaptureFixture[
     assert (out / "pyrender" / "mesh.glb").is_file()
     assert run(views, *flags, *QUICK, "--resume", "--json") == 0
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["back_ends"]["opengl"]["chamfer"] > 0
+    assert json.loads(captured.out)["renderers"]["opengl"]["chamfer"] > 0
     assert "━" not in captured.err  # nothing was left to do
 
 
@@ -101,7 +101,7 @@ def test_fewer_than_two_that_work_fail_and_are_told(
     assert run(egg, "--renderers", renderers, "--out", egg.parent / "out", *SMALL) == 1
     captured = capsys.readouterr()
     assert "nobody did not take part" in captured.out
-    assert "Fewer than two back ends worked: nothing was compared." in captured.err
+    assert "Fewer than two renderers worked: nothing was compared." in captured.err
     assert (egg.parent / "out" / "report.html").is_file()
 
 

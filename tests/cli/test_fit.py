@@ -173,7 +173,7 @@ def test_ctrl_c_loses_nothing(views: Path, capsys: pytest.CaptureFixture[str], m
     whole, stopped = views.parent / "whole", views.parent / "stopped"
     assert run(views, "--out", whole, *QUICK) == 0
     impatient = Impatient()
-    monkeypatch.setattr(fit, "renderer_by_name", lambda name: impatient)
+    monkeypatch.setattr(fit, "make_renderer", lambda name: impatient)
     assert run(views, "--out", stopped, *QUICK) == 130
     message = " ".join(capsys.readouterr().err.split())
     assert "stopped after step 1 of 6; nothing is lost. Go on by the same command with --resume." in message

@@ -1,4 +1,4 @@
-"""One fit through several back ends: each fit is the one that would have been made alone."""
+"""One fit through several renderers: each fit is the one that would have been made alone."""
 
 import dataclasses
 import importlib
@@ -52,14 +52,14 @@ def files(folder: Path) -> dict[Path, int]:
 
 
 def test_each_fit_is_the_one_that_would_have_been_made_alone(task, tmp_path, read_metrics):
-    found = compare_fits(tmp_path / "out", task, ["opengl", "pyrender"])["back_ends"]
+    found = compare_fits(tmp_path / "out", task, ["opengl", "pyrender"])["renderers"]
     for name, renderer in (("opengl", OpenGL()), ("pyrender", r3.renderers.Pyrender())):
         alone = fit(task.views, None, renderer, QUICK, held_out=task.held_out)
         assert torch.equal(r3.Mesh.load(tmp_path / "out" / name / "mesh.obj").vertices, alone.mesh.vertices)
         assert found[name]["held_out_iou"] == pytest.approx(alone.held_out_iou, abs=1e-6)
     assert found["pyrender"]["judged_held_out_iou"] == pytest.approx(found["pyrender"]["held_out_iou"], abs=0.02)
     assert 0 < found["opengl"]["chamfer"] < 1
-    assert read_metrics(tmp_path / "out")["back_ends"]["opengl"]["seconds"] == found["opengl"]["seconds"] > 0
+    assert read_metrics(tmp_path / "out")["renderers"]["opengl"]["seconds"] == found["opengl"]["seconds"] > 0
 
 
 def test_a_renderer_that_is_wrong_agrees_with_itself_and_not_with_the_first(task, tmp_path, faulty):
@@ -69,7 +69,7 @@ def test_a_renderer_that_is_wrong_agrees_with_itself_and_not_with_the_first(task
     found = compare_fits(
         tmp_path / "out", dataclasses.replace(task, template=small, settings=settings), ["opengl", wrong]
     )
-    rows = found["back_ends"]
+    rows = found["renderers"]
     assert rows[wrong]["held_out_iou"] > 0.95
     assert rows[wrong]["judged_held_out_iou"] == pytest.approx(0.8**2, abs=0.1)
     assert rows["opengl"]["held_out_iou"] == rows["opengl"]["judged_held_out_iou"]
@@ -77,7 +77,7 @@ def test_a_renderer_that_is_wrong_agrees_with_itself_and_not_with_the_first(task
 
 def test_seconds_are_those_at_which_a_level_was_first_reached(task, tmp_path, read_metrics):
     levels = [f"seconds_to_{level:g}" for level in LEVELS]
-    found = compare_fits(tmp_path / "out", task, ["opengl", "pyrender"])["back_ends"]["opengl"]
+    found = compare_fits(tmp_path / "out", task, ["opengl", "pyrender"])["renderers"]["opengl"]
     history = read_metrics(tmp_path / "out" / "opengl")["history"]
     for name, level in zip(levels, LEVELS, strict=True):
         reached = [record["seconds"] for record in history if record["held_out_iou"] >= level]
@@ -106,13 +106,13 @@ def test_a_failure_is_told_and_the_others_go_on(task, tmp_path, faulty, read_pag
     names = [f"{faulty}:Raises", "opengl", "maxprojection", f"{faulty}:Plain"]
     found = compare_fits(tmp_path / "out", task, names)
     assert found["reference"] == "opengl"
-    assert found["back_ends"][names[0]]["failure"] == "RuntimeError: out of <b>cheese</b>"
-    assert found["back_ends"]["maxprojection"]["failure"].startswith(
+    assert found["renderers"][names[0]]["failure"] == "RuntimeError: out of <b>cheese</b>"
+    assert found["renderers"]["maxprojection"]["failure"].startswith(
         "A mesh is to be fitted, and MaxProjection renders"
     )
-    assert found["back_ends"][names[3]]["held_out_iou"] == found["back_ends"]["opengl"]["held_out_iou"]
+    assert found["renderers"][names[3]]["held_out_iou"] == found["renderers"]["opengl"]["held_out_iou"]
     page = read_page(tmp_path / "out")
-    assert page.text("h1") == ["One fit of a mesh through 2 back ends"]
+    assert page.text("h1") == ["One fit of a mesh through 2 renderers"]
     assert any("out of <b>cheese</b>" in text for text in page.text("td"))
 
 
@@ -130,7 +130,7 @@ def test_the_page_shows_all_fits_and_links_to_theirs(task, tmp_path, faulty, rea
 
 def test_without_held_out_views_training_views_judge(task, tmp_path, faulty, read_page):
     alone = FitTask(views=task.views, settings=QUICK)
-    found = compare_fits(tmp_path / "out", alone, ["opengl", f"{faulty}:Plain"])["back_ends"]["opengl"]
+    found = compare_fits(tmp_path / "out", alone, ["opengl", f"{faulty}:Plain"])["renderers"]["opengl"]
     assert (found["held_out_iou"], found["judged_held_out_iou"], found["chamfer"]) == (None, None, None)
     assert found["judged_training_iou"] > 0
     assert "Training views" in read_page(tmp_path / "out").text("h2")
@@ -144,7 +144,7 @@ def test_nothing_is_fitted_twice(task, tmp_path, faulty):
     found = compare_fits(out, task, [*names, "pyrender"], resume=True, progress=steps.append)
     assert {step.name for step in steps} == {"pyrender"}
     assert files(out / "opengl") | files(out / f"{faulty}_Plain") == before
-    assert found["back_ends"]["pyrender"]["failure"] is None
+    assert found["renderers"]["pyrender"]["failure"] is None
 
 
 def test_a_stopped_fit_goes_on_to_the_same_mesh(task, tmp_path, faulty, read_metrics):
@@ -158,7 +158,7 @@ def test_a_stopped_fit_goes_on_to_the_same_mesh(task, tmp_path, faulty, read_met
 
     with pytest.raises(KeyboardInterrupt, match=r"stopped; opengl had finished, .* by the same command with --resume"):
         compare_fits(stopped, task, names, progress=stop)
-    assert read_metrics(stopped)["back_ends"][names[1]]["failure"] == "stopped before it had finished"
+    assert read_metrics(stopped)["renderers"][names[1]]["failure"] == "stopped before it had finished"
     steps: list[int] = []
     compare_fits(stopped, task, names, resume=True, progress=lambda step: steps.append(step.record.step))
     assert steps == [4, 5, 6]
@@ -185,7 +185,7 @@ def test_views_that_say_nothing_are_refused_before_anything_is_written(task, tmp
 def test_volumes_are_fitted_as_well(task, tmp_path, read_page):
     settings = VolumeFitSettings(steps=8, resolution=16, levels=2, evaluate_every=4)
     names = ["emissionabsorption", "maxprojection", "opengl"]
-    found = compare_fits(tmp_path / "out", dataclasses.replace(task, settings=settings), names)["back_ends"]
+    found = compare_fits(tmp_path / "out", dataclasses.replace(task, settings=settings), names)["renderers"]
     assert found["opengl"]["failure"].startswith("A volume is to be fitted, and OpenGL renders Mesh.")
     for name in names[:2]:
         assert found[name]["judged_held_out_iou"] > 0.3
@@ -193,4 +193,4 @@ def test_volumes_are_fitted_as_well(task, tmp_path, read_page):
     assert found["emissionabsorption"]["judged_held_out_iou"] == pytest.approx(
         found["emissionabsorption"]["held_out_iou"]
     )
-    assert read_page(tmp_path / "out").text("h1") == ["One fit of a volume through 2 back ends"]
+    assert read_page(tmp_path / "out").text("h1") == ["One fit of a volume through 2 renderers"]

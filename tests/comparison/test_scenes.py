@@ -1,4 +1,4 @@
-"""One scene by several back ends: what is wrong with one of them shows in its numbers, and stops no other."""
+"""One scene by several renderers: what is wrong with one of them shows in its numbers, and stops no other."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import render3d as r3
 from render3d.comparison import SceneSettings, compare_scene, labels_of
-from render3d.comparison.back_ends import folder_name
+from render3d.comparison.facts import folder_name
 from render3d.data import bunny, chicken
 from render3d.errors import ComparisonError
 from render3d.renderers import OpenGL
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 def against_opengl(out: Path, scene: r3.Mesh, name: str, settings: SceneSettings = QUICK) -> dict:
-    return compare_scene(out, scene, ["opengl", name], settings)["back_ends"][name]
+    return compare_scene(out, scene, ["opengl", name], settings)["renderers"][name]
 
 
 @pytest.mark.parametrize("mesh", [bunny, chicken])
@@ -38,7 +38,7 @@ def test_opengl_and_pyrender_agree_on_real_meshes(mesh, tmp_path, read_metrics):
     assert (found["licence"], found["gradients"], found["library"][:9]) == ("MIT", (), "pyrender ")
     written = read_metrics(tmp_path / "out")
     assert written["reference"] == "opengl"
-    assert written["back_ends"]["pyrender"]["iou"] == found["iou"]
+    assert written["renderers"]["pyrender"]["iou"] == found["iou"]
 
 
 def test_a_renderer_that_is_right_differs_in_nothing(tmp_path, faulty):
@@ -98,9 +98,9 @@ def test_soft_coverage_is_told_by_its_half_and_shown(tmp_path, faulty, read_page
 
 
 @pytest.mark.parametrize("order", [("opengl", "Plain"), ("Plain", "opengl")])
-def test_what_a_back_end_does_not_make_is_left_open(tmp_path, faulty, order, read_page):
+def test_what_a_renderer_does_not_make_is_left_open(tmp_path, faulty, order, read_page):
     names = [name if name == "opengl" else f"{faulty}:{name}" for name in order]
-    found = compare_scene(tmp_path / "out", bunny(), names, QUICK)["back_ends"][names[1]]
+    found = compare_scene(tmp_path / "out", bunny(), names, QUICK)["renderers"][names[1]]
     assert (found["depth_largest"], found["normal_degrees"]) == (None, None)
     assert (found["iou"], found["rgb"]) == (1.0, 0.0)
     labels = read_page(tmp_path / "out").text("b")
@@ -122,9 +122,9 @@ def test_what_a_back_end_does_not_make_is_left_open(tmp_path, faulty, order, rea
 def test_a_failure_is_told_and_the_others_go_on(tmp_path, faulty, egg, fault, message, read_page):
     names = [f"{faulty}:{fault}", "opengl", f"{faulty}:Good"]
     found = compare_scene(tmp_path / "out", egg, names, QUICK)
-    assert message in found["back_ends"][names[0]]["failure"]
+    assert message in found["renderers"][names[0]]["failure"]
     assert found["reference"] == "opengl"  # the first that worked
-    assert found["back_ends"][names[2]]["iou"] == 1
+    assert found["renderers"][names[2]]["iou"] == 1
     page = read_page(tmp_path / "out")
     assert any(message in text for text in page.text("td"))
     assert not (tmp_path / "out" / f"{faulty}_{fault}").exists()
@@ -134,7 +134,7 @@ def test_a_crash_costs_one_row(tmp_path, faulty, egg, monkeypatch):
     from render3d.comparison import scenes, trials
 
     monkeypatch.setattr(scenes, "memory_of", trials.memory_of)
-    found = compare_scene(tmp_path / "out", egg, [f"{faulty}:Crashes", f"{faulty}:Good"], QUICK)["back_ends"]
+    found = compare_scene(tmp_path / "out", egg, [f"{faulty}:Crashes", f"{faulty}:Good"], QUICK)["renderers"]
     assert "The process in which it was tried ended without an answer" in found[f"{faulty}:Crashes"]["failure"]
     assert 1 < found[f"{faulty}:Good"]["peak_mib"] < 2000
 
@@ -152,7 +152,7 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_is_told(tmp_path, fault
     names = ["opengl", f"{faulty}:Shifted", f"{faulty}:Raises"]
     compare_scene(tmp_path / "out", egg, names, QUICK)
     page = read_page(tmp_path / "out")
-    assert page.text("h1") == ["A mesh by 2 back ends"]
+    assert page.text("h1") == ["A mesh by 2 renderers"]
     assert page.links == []
     alts = [image["alt"] for image in page.images]
     assert len(alts) == len(set(alts)) * 2  # two views
@@ -194,7 +194,7 @@ def test_the_cameras_see_the_whole_unit_sphere_and_not_much_more(size, fov):
 def test_volumes_are_compared_as_well(tmp_path, egg, read_page):
     volume = r3.Volume.from_mesh(egg, 16)
     names = ["emissionabsorption", "maxprojection", "opengl", "learnedprojection"]
-    found = compare_scene(tmp_path / "out", volume, names, QUICK)["back_ends"]
+    found = compare_scene(tmp_path / "out", volume, names, QUICK)["renderers"]
     assert found["maxprojection"]["iou"] > 0.9
     assert found["maxprojection"]["rgb"] is None
     assert found["maxprojection"]["gradients"] == ("interior", "pose", "silhouette")
@@ -220,17 +220,17 @@ def test_what_is_finished_is_not_rendered_again(tmp_path, faulty, egg):
     assert module.Good.calls == calls > 0
     assert (out / "opengl" / "rendering.safetensors").stat().st_mtime_ns == before
     assert tried == [f"{faulty}:Raises", "pyrender"]  # what failed is tried again, what is new is added
-    assert found["back_ends"]["pyrender"]["failure"] is None
+    assert found["renderers"]["pyrender"]["failure"] is None
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path, faulty, egg, read_page, read_metrics):
     out, names = tmp_path / "out", ["opengl", f"{faulty}:Good", f"{faulty}:Stops"]
     with pytest.raises(KeyboardInterrupt, match=f"stopped; opengl, {faulty}:Good had finished, .* with --resume"):
         compare_scene(out, egg, names, SceneSettings(views=2, image_size=(16, 16), rounds=3))
-    assert read_metrics(out)["back_ends"][names[2]]["failure"] == "stopped before it had finished"
-    assert read_page(out).text("h1") == ["A mesh by 2 back ends"]
+    assert read_metrics(out)["renderers"][names[2]]["failure"] == "stopped before it had finished"
+    assert read_page(out).text("h1") == ["A mesh by 2 renderers"]
     found = compare_scene(out, egg, names, SceneSettings(views=2, image_size=(16, 16), rounds=3), resume=True)
-    assert all(row["failure"] is None for row in found["back_ends"].values())
+    assert all(row["failure"] is None for row in found["renderers"].values())
 
 
 def test_results_are_not_overwritten_nor_mixed(tmp_path, faulty, egg):

@@ -188,11 +188,11 @@ def test_what_a_pixel_shows_moves(projection: Any, output: str) -> None:
         )
         return moved, exact.retract((t * twist)[None])
 
-    image = Mitsuba(shading)._draw(*scene(t), (output,))[output].double()
+    image = Mitsuba(shading).draw(*scene(t), (output,))[output].double()
     found = torch.stack(  # forward mode by two passes of reverse mode: the slope of every pixel
         [torch.autograd.grad(image.flatten()[k], t, retain_graph=True)[0] for k in range(0, image.numel(), 97)]
     )
-    ends = [NumpyRenderer(shading)._draw(*scene(torch.tensor(s * step)), outputs) for s in (-1, 1)]
+    ends = [NumpyRenderer(shading).draw(*scene(torch.tensor(s * step)), outputs) for s in (-1, 1)]
     same = (ends[0]["face_index"] == ends[1]["face_index"]).expand_as(image).flatten()[::97]
     expected = ((ends[1][output] - ends[0][output]) / (2 * step)).flatten()[::97]
     apart = (found - expected).abs()[same] > 0.01 * expected.abs().max()

@@ -8,8 +8,7 @@ import pytest
 from render3d import Cameras, Mesh, Volume
 from render3d.errors import CapabilityError, RendererError
 from render3d.optional import PYTORCH3D
-from render3d.renderers import PyTorch3D, PyTorch3DVolumes, SoftEdges
-from render3d.renderers.registry import renderer_by_name
+from render3d.renderers import PyTorch3D, PyTorch3DVolumes, SoftEdges, make_renderer
 
 
 def test_they_can_be_made_and_asked_without_the_library() -> None:
@@ -17,8 +16,8 @@ def test_they_can_be_made_and_asked_without_the_library() -> None:
     assert "silhouette" in soft.capabilities.gradients
     assert hard.capabilities.gradients == {"colors", "lights", "interior", "pose"}
     assert hard.capabilities.licence == "BSD-3-Clause"
-    assert isinstance(renderer_by_name("pytorch3d"), PyTorch3D)
-    assert renderer_by_name("pytorch3dvolumes").capabilities.scenes == (Volume,)
+    assert isinstance(make_renderer("pytorch3d"), PyTorch3D)
+    assert make_renderer("pytorch3dvolumes").capabilities.scenes == (Volume,)
 
 
 @pytest.mark.skipif(PYTORCH3D.is_installed, reason="PyTorch3D is installed")

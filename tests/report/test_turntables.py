@@ -68,7 +68,7 @@ def test_a_turntable_has_no_gradient_and_is_an_animation() -> None:
 
 
 def test_what_has_no_turntable() -> None:
-    with pytest.raises(VolumeError, match=r"A turntable is that of one volume; got a batch of shape \[1\]"):
+    with pytest.raises(VolumeError, match=r"One volume fits the unit sphere; got a batch of shape \[1\]"):
         turntable(corner_block()[None], views=2, size=8)
     with pytest.raises(CapabilityError, match="OpenGL renders Mesh; got Volume"):
         turntable(corner_block(), OpenGL(), views=2, size=8)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import render3d
 from render3d import Volume, collate
 from render3d.errors import DeviceError, ShapeError, VolumeError
-from render3d.scenes.volume import check_volume
 
 
 def example(*batch: int, channels: int = 4) -> Volume:
@@ -102,7 +101,7 @@ def test_full_voxels_are_opaque_in_eight_bits_and_finite(dtype: torch.dtype) -> 
     volume = Volume.from_occupancy(torch.tensor([[[0, 1]]]).to(dtype))
     assert volume.values.isfinite().all()
     assert volume.occupancy.flatten().mul(255).round().tolist() == [0, 255]
-    check_volume(volume)
+    volume.check_values()
 
 
 def test_colours_join_the_density() -> None:
@@ -144,4 +143,4 @@ def test_what_no_occupancy_is() -> None:
 @pytest.mark.parametrize(("value", "message"), [(float("inf"), "must be finite"), (-1.0, "not be negative; got -1")])
 def test_values_that_cannot_be_rendered(value: float, message: str) -> None:
     with pytest.raises(VolumeError, match=message):
-        check_volume(Volume(torch.full((1, 2, 2, 2), value)))
+        Volume(torch.full((1, 2, 2, 2), value)).check_values()

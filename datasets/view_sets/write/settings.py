@@ -1,7 +1,6 @@
 """Everything that decides the pictures of a collection."""
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from typing import Any, final, get_args
 
@@ -9,8 +8,7 @@ from render3d.datasets.base import check_at_least, check_choice
 from render3d.datasets.collections.upright import Up
 from render3d.datasets.view_sets.write.protocols import CameraProtocol, Sphere
 from render3d.errors import CapabilityError, DatasetError
-from render3d.renderers import Renderer, Shading
-from render3d.renderers.registry import check_trained, renderer_by_name
+from render3d.renderers import Renderer, Shading, make_renderer
 from render3d.scenes import Mesh
 from render3d.settings import settings_from_json, settings_to_json
 
@@ -32,7 +30,7 @@ class ViewsSettings:
             distance; None: objects stay where they are in their files, and as large.
         up: The axis of the files that points up, and becomes +y: ``"z"`` in ModelNet. Objects are turned before all
             else, also where ``radius`` is None.
-        renderer: A name as `render3d.renderers.registry.renderer_by_name` takes it.
+        renderer: A name as `render3d.renderers.make_renderer` takes it.
         seed: Of everything random.
 
     Raises:
@@ -82,12 +80,7 @@ class ViewsSettings:
             CapabilityError: There is none of that name, it does not render meshes, or lacks an output; or shading that
                 it does not take.
         """
-        renderer = renderer_by_name(self.renderer)
-        check_trained(renderer, self.renderer)
-        if "shading" in inspect.signature(type(renderer)).parameters:
-            renderer = type(renderer)(shading=self.shading)  # type: ignore[call-arg]
-        elif self.shading != Shading():
-            raise CapabilityError(f"The renderer {self.renderer!r} takes no shading; leave the shading as it is.")
+        renderer = make_renderer(self.renderer, self.shading)
         able = renderer.capabilities
         lacking = [name for name in self.outputs if name not in able.outputs]
         if Mesh not in able.scenes or lacking:

@@ -5,29 +5,28 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from render3d.cameras import Cameras, Rays
-from render3d.images import CHANNELS, Rendering
-from render3d.randomness import Key
+from render3d.images import CHANNELS
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
 from render3d.renderers.deferred import deferred
-from render3d.renderers.drawing import render_one_by_one
+from render3d.renderers.drawing import RendersOneByOne, TakesShading
 from render3d.renderers.edges import Edges, edge_term, facing
 from render3d.renderers.mitsuba.tracer import Surface, Tracer, look, shared_tracer
 from render3d.renderers.mitsuba.variants import VARIANTS, Variant, choose
 from render3d.renderers.surfaces import follow_rays
-from render3d.scenes import Mesh, Scene
+from render3d.scenes import Mesh
 
 _MEANS = ("rgb", "alpha")  # over the area of a pixel; the others are those at its centre
 
 
 @final
-class Mitsuba:
+class Mitsuba(TakesShading, RendersOneByOne):
     """A mesh renderer on Mitsuba 3, with gradients of its own.
 
     Mitsuba casts the rays. Of the face that each meets first, and of where on it, come the same images as from every
-    back end, with the common `Shading`: no shadows and nothing reflected. Cameras of any kind are exact.
+    renderer, with the common `Shading`: no shadows and nothing reflected. Cameras of any kind are exact.
 
     Args:
         shading: Lights, background, culling, normals and supersampling.
@@ -53,7 +52,7 @@ class Mitsuba:
             raise ValueError(f"variant must be None, for the best, or one of {', '.join(VARIANTS)}; got {variant!r}.")
         if samples < 1:
             raise ValueError(f"samples must be at least 1; got {samples}.")
-        self.shading = shading or Shading()
+        super().__init__(shading)
         self.variant = variant
         self.samples = samples
 
@@ -70,18 +69,8 @@ class Mitsuba:
             reach=self.shading.reach,
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_one_by_one(self._draw, self.capabilities, self.shading.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+    def draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersOneByOne.draw`."""
         tracer = shared_tracer(choose(self.variant, mesh.device))
         mesh, cameras = _of_one_type(mesh, cameras)
         views = [cameras[view : view + 1] for view in range(cameras.views)]

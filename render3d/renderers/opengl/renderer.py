@@ -21,6 +21,7 @@ from render3d.renderers.base import (
     warn_if_software,
     warn_of_empty_views,
 )
+from render3d.renderers.drawing import TakesShading
 from render3d.renderers.opengl.atlas import plan_grid
 from render3d.renderers.opengl.context import GraphicsContext, shared_context
 from render3d.renderers.opengl.devices import egl_device_of_cuda
@@ -36,7 +37,7 @@ _GEOMETRY = ("depth", "normal", "face_index", "barycentric")
 
 
 @final
-class OpenGL(SharesContext):
+class OpenGL(TakesShading, SharesContext):
     """A mesh renderer on moderngl and EGL: headless, batched, without a gradient of its own.
 
     One call is as few draws and read-backs as the limits of OpenGL allow, whatever its batch. Images stay in the
@@ -59,7 +60,7 @@ class OpenGL(SharesContext):
     """
 
     def __init__(self, shading: Shading | None = None, *, egl_device: int | None = None) -> None:
-        self.shading = shading or Shading()
+        super().__init__(shading)
         self.egl_device = egl_device
 
     @property
@@ -105,7 +106,7 @@ class OpenGL(SharesContext):
         leading: torch.Size,
     ) -> dict[str, Tensor]:
         averaged = [name for name in outputs if name not in _GEOMETRY]
-        oversampling = int(shading.samples_per_pixel**0.5)
+        oversampling = int(self.samples_per_pixel**0.5)
         if oversampling == 1 or not averaged:
             return self._pass(context, shading, scene, cameras, outputs, leading)
         height, width = cameras.image_size
@@ -166,9 +167,6 @@ class OpenGL(SharesContext):
     def gl_renderer(self) -> str:
         """Which OpenGL answers for scenes on the CPU (or on ``egl_device``): ``GL_RENDERER``."""
         return self._context(torch.device("cpu")).gl_renderer
-
-    def __repr__(self) -> str:
-        return f"OpenGL({self.shading})"
 
 
 def clip_matrices(cameras: Cameras) -> Tensor:

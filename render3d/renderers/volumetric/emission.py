@@ -5,24 +5,22 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY
 from render3d.errors import VolumeError
-from render3d.images import Rendering
-from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Color, check_square
-from render3d.renderers.drawing import render_volumes
+from render3d.renderers.drawing import RendersVolumes
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
 from render3d.renderers.volumetric.planes import evenly
-from render3d.scenes import Scene, Volume
+from render3d.scenes import Volume
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmissionAbsorption:
+class EmissionAbsorption(RendersVolumes):
     """A `Renderer` of volumes: ``alpha = 1 - exp(-integral of density)`` along the ray through the pixel's centre.
 
     The colour of a point shines as it is, unlit, weighted by how much light is absorbed there and by what is left of it
@@ -62,18 +60,8 @@ class EmissionAbsorption:
             scenes=(Volume,),
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_volumes(self._draw, self.capabilities, self.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+    def draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersVolumes.draw`."""
         if volume.channels not in (1, 4):
             raise VolumeError(
                 f"EmissionAbsorption takes volumes of 1 channel, density, or 4, density and colour; got "

@@ -13,6 +13,7 @@ from render3d.images import CHANNELS, Rendering
 from render3d.precision import exact
 from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, check_call
+from render3d.renderers.drawing import one_volume
 from render3d.renderers.volumetric.warps import Warp, depth_range, warp_to_view
 from render3d.scenes import Scene, Volume
 
@@ -129,7 +130,7 @@ class LearnedProjection(nn.Module):
             CameraError: The affine warp, and a perspective camera inside the volume, or with its centre behind it.
         """
         check_call(self.capabilities, scene, cameras, outputs)
-        assert isinstance(scene, Volume)
+        scene = one_volume(scene)
         if scene.channels != self.channels:
             raise VolumeError(
                 f"This LearnedProjection takes volumes of {self.channels} channels; got {scene.channels}. Make one "

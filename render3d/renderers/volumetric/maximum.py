@@ -5,22 +5,20 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from render3d.cameras import Cameras
-from render3d.images import Rendering
-from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, check_square
-from render3d.renderers.drawing import render_volumes
+from render3d.renderers.drawing import RendersVolumes
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
 from render3d.renderers.volumetric.planes import AT_CENTRES
-from render3d.scenes import Scene, Volume
+from render3d.scenes import Volume
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MaxProjection:
+class MaxProjection(RendersVolumes):
     """A `Renderer` of volumes: ``alpha`` is the largest occupancy that the ray through the pixel's centre meets.
 
     Occupancy is that of a whole voxel, ``1 - exp(-density * side)``, where the ray crosses the planes through the
@@ -52,18 +50,8 @@ class MaxProjection:
             scenes=(Volume,),
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("alpha",),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_volumes(self._draw, self.capabilities, self.samples_per_pixel, scene, cameras, outputs)
-
-    def _draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+    def draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersVolumes.draw`."""
         density = dataclasses.replace(volume, values=volume.density)
         largest = integrate(density, cameras, _LARGEST, AT_CENTRES)
         return {"alpha": -torch.expm1(-largest * volume.voxel_side)}

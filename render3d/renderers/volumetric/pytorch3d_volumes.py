@@ -6,23 +6,21 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY
 from render3d.errors import VolumeError
-from render3d.images import Rendering
 from render3d.optional import PYTORCH3D
-from render3d.randomness import Key
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Color
-from render3d.renderers.drawing import render_one_by_one
+from render3d.renderers.drawing import RendersOneByOne
 from render3d.renderers.pytorch3d import their_cameras
-from render3d.scenes import Scene, Volume
+from render3d.scenes import Volume
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PyTorch3DVolumes:
+class PyTorch3DVolumes(RendersOneByOne):
     """A volume renderer on PyTorch3D's ``VolumeRenderer``, wherever the volume lives.
 
     The same light as of `EmissionAbsorption`, by another rule: points at equal distances on every ray of the sphere
@@ -59,18 +57,8 @@ class PyTorch3DVolumes:
             scenes=(Volume,),
         )
 
-    def __call__(
-        self,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
-        *,
-        generator: Generator | Key | None = None,
-    ) -> Rendering:
-        """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
-        return render_one_by_one(self._draw, self.capabilities, 1, scene, cameras, outputs)
-
-    def _draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+    def draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """As `RendersOneByOne.draw`."""
         PYTORCH3D.load()
         if volume.channels not in (1, 4):
             raise VolumeError(

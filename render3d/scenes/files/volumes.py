@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from render3d.atomic import atomic_write
 from render3d.errors import VolumeError
 from render3d.scenes.files.binvox import Binvox, read_binvox, write_binvox
-from render3d.scenes.volume import Volume, check_volume
+from render3d.scenes.volume import Volume
 
 FORMATS = (".npz", ".binvox")
 _VERSION = 1
@@ -112,7 +112,7 @@ def _to_binvox(volume: Volume, path: Path) -> Binvox:
             f"{path}: binvox files have as many voxels along each axis, {_LARGEST} at most; got {volume.resolution}. "
             "Save as .npz."
         )
-    check_volume(volume)
+    volume.check_values()
     place = torch.eye(4, dtype=torch.float64) if volume.to_source is None else volume.to_source.double()
     scale = float(place[0, 0])
     plain = torch.eye(4, dtype=torch.float64) * scale

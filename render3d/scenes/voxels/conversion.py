@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from render3d.errors import MeshError, VolumeError
 from render3d.scenes.mesh import Mesh, check_indices
-from render3d.scenes.volume import Kind, Volume, check_volume
+from render3d.scenes.volume import Kind, Volume
 from render3d.scenes.voxels.solid import solid_voxels
 from render3d.scenes.voxels.surface import surface_voxels
 
@@ -127,7 +127,7 @@ def to_mesh(volume: Volume, level: float) -> Mesh:
         raise VolumeError(f"The surface is that of one volume; got a batch of shape {list(volume.batch_shape)}.")
     if not 0 < level < 1:
         raise VolumeError(f"level must be an occupancy between 0 and 1; got {level}.")
-    check_volume(volume)
+    volume.check_values()
     occupancy = volume.occupancy[0].detach().cpu().double().numpy()
     if not occupancy.max() > level:
         raise VolumeError(

@@ -6,13 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Self, final
 
-from render3d.optional import LIBRARIES
 from render3d.renderers.base import Renderer
-from render3d.renderers.registry import check_trained, known_renderers, renderer_by_name
+from render3d.renderers.table import KNOWN
 
-_LIBRARIES = {"opengl": "moderngl", "pyrender": "pyrender"}  # the rest of the package's own stand on torch
-_LIBRARIES |= {library.name.lower(): library.module for library in LIBRARIES}
-_LIBRARIES["pytorch3dvolumes"] = "pytorch3d"
+_DISTRIBUTIONS = {title.lower(): line.distribution for title, line in KNOWN.items()}
 
 
 @final
@@ -40,7 +37,7 @@ class RendererFacts:
 
     @classmethod
     def of(cls, name: str, renderer: Renderer) -> Self:
-        """That of a renderer that was asked for by ``name``."""
+        """Describe a renderer that was asked for by ``name``."""
         able = renderer.capabilities
         answered = getattr(renderer, "gl_renderer", None)
         return cls(
@@ -59,33 +56,21 @@ class RendererFacts:
         return ", ".join(self.gradients) or "none: by an estimator"
 
 
-def make_renderer(name: str) -> Renderer:
-    """The renderer of that name, ready to render; see `renderer_by_name`.
-
-    Raises:
-        CapabilityError: No such renderer, or a network that has not learnt anything.
-        RendererError: What stands behind it is missing or broken.
-    """
-    made = renderer_by_name(name)
-    check_trained(made, name)
-    return made
-
-
 def labels_of(names: Sequence[str]) -> dict[str, str]:
-    """Short names for tables and pages: of ``module:Class`` the class, unless two would have the same."""
+    """Return short names for tables and pages: of ``module:Class`` the class, unless two would have the same."""
     short = {name: name.rpartition(":")[2] for name in names}
     return {name: label if list(short.values()).count(label) == 1 else name for name, label in short.items()}
 
 
 def folder_name(name: str) -> str:
-    """A name as that of a folder: never a path, and another one for each of the package's own and each class."""
+    """Return a name as that of a folder: never a path, and another for each renderer of the package and each class."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name if ":" in name else name.lower())
 
 
 def _library(name: str, renderer: Renderer) -> str:
     """Distribution and version."""
     if ":" not in name:
-        return _versioned(_LIBRARIES.get(name.lower(), "torch"))
+        return _versioned(_DISTRIBUTIONS[name.lower()])
     package = type(renderer).__module__.partition(".")[0]
     found = importlib.metadata.packages_distributions().get(package, ())
     return ", ".join([name, *(_versioned(distribution) for distribution in found[:1])])
@@ -96,11 +81,3 @@ def _versioned(distribution: str) -> str:
         return f"{distribution} {importlib.metadata.version(distribution)}"
     except importlib.metadata.PackageNotFoundError:
         return distribution
-
-
-def names_for(kind: type) -> tuple[str, ...]:
-    """The names of all back ends of the package for scenes of this kind, `Mesh` or `Volume`, installed or not."""
-    from render3d.renderers import renderers_of_scene
-
-    able = set(renderers_of_scene(kind)) - {"LearnedProjection"}
-    return tuple(name for name, title in known_renderers().items() if title in able)

@@ -1,0 +1,75 @@
+"""A renderer from elsewhere goes wherever those of the package go, by ``module:Class``; commands are run as such."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import render3d as r3
+from render3d.view_sets import read_views, write_views
+from tests.seams.renderer_parts import Mine
+
+MINE = "renderer_parts:Mine"
+CAMERAS = r3.Cameras.sphere(4, 3.0, image_size=(12, 16))
+
+
+@pytest.fixture
+def egg(tmp_path: Path) -> Path:
+    ball = r3.Mesh.icosphere(1)
+    ball.with_vertices(ball.vertices * torch.tensor([0.9, 0.5, 0.6])).save(tmp_path / "egg.obj")
+    return tmp_path / "egg.obj"
+
+
+def render3d(*words: object) -> str:
+    """What a command prints that must succeed; the parts are on its path."""
+    here = str(Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "render3d", *map(str, words)]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def test_it_keeps_the_protocol_and_is_given_a_gradient() -> None:
+    mine = Mine()
+    assert isinstance(mine, r3.renderers.Renderer)
+    ball = r3.Mesh.icosphere(1)
+    vertices = ball.vertices.clone().requires_grad_()
+    smooth = r3.differentiable(mine, r3.estimators.leave_one_out(samples=2, scale=0.05))
+    smooth(ball.with_vertices(vertices), CAMERAS[:1], ("alpha",)).alpha.sum().backward()
+    assert vertices.grad is not None and bool(vertices.grad.abs().sum() > 0)
+
+
+def test_views_are_made_through_it(egg: Path, tmp_path: Path) -> None:
+    out = tmp_path / "views"
+    render3d("views", egg, "--out", out, "--renderer", MINE, "--views", 2, "--size", 16, "--workers", 1)
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    assert MINE in json.dumps(config)
+    (made,) = (read_views(path) for path in out.rglob("transforms.json"))
+    expected = r3.renderers.OpenGL()(r3.Mesh.load(egg).normalized(), made.cameras, ("alpha",))
+    assert torch.equal(made.alpha, expected.alpha)
+
+
+def test_a_scene_is_compared_and_fitted_through_it(egg: Path, tmp_path: Path) -> None:
+    small = ("--image-size", 12, 16, "--rounds", 1, "--json")
+    out = tmp_path / "compared"
+    rows = json.loads(render3d("compare", egg, "--out", out, "--views", 2, "--renderers", f"opengl,{MINE}", *small))
+    assert rows["renderers"][MINE]["iou"] == 1
+    assert rows["renderers"][MINE]["licence"] == "WTFPL"
+    write_views(tmp_path / "views", CAMERAS, r3.renderers.OpenGL()(r3.Mesh.load(egg), CAMERAS))
+    quick = ("--steps", 2, "--samples", 2, "--subdivisions", 1, "--evaluate-every", 2)
+    render3d("fit", tmp_path / "views", "--out", tmp_path / "fitted", "--renderer", MINE, *quick)
+    assert (tmp_path / "fitted" / "mesh.obj").exists()
+
+
+def test_a_model_of_meshes_is_trained_through_it(tmp_path: Path) -> None:
+    data = ("--image-size", 8, "--train", 4, "--validation", 2, "--test", 2)
+    model = ("--renderer", MINE, "--orientation", "of_state", "--samples", 2, "--state", 16, "--hidden", 16)
+    quick = ("--updates", 1, "--batch-size", 2, "--validation-examples", 2, "--evaluation-samples", 1)
+    render3d("train", "meshes", "--out", tmp_path / "run", "--device", "cpu", *data, *model, *quick)
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    assert config["recipe"]["experiment"]["renderer"] == MINE
