@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import render3d as r3
+from render3d.renderers.table import KNOWN
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -120,7 +121,7 @@ def test_every_converter_is_on_the_page_of_conventions() -> None:
     assert [name for name in converters if f"`{name}`" not in page] == []
 
 
-def test_the_table_of_back_ends_has_their_outputs() -> None:
+def test_the_table_of_renderers_has_their_outputs() -> None:
     page = (DOCS / "renderers.md").read_text(encoding="utf-8")
     headers, outputs = (re.findall(rf"^\|{word}\|(.*)\|$", page, re.MULTILINE) for word in (" ", " Outputs "))
     named = {
@@ -128,7 +129,7 @@ def test_the_table_of_back_ends_has_their_outputs() -> None:
         for header, row in zip(headers, outputs, strict=True)  # a table of each kind of scene
         for name, cell in zip(header.split("|"), row.split("|"), strict=True)
     }
-    assert named == {name: list(back_end.outputs) for name, back_end in r3.renderers._BACK_ENDS.items()}
+    assert named == {name: list(line.outputs) for name, line in KNOWN.items()}
 
 
 def test_the_picture_of_volumes_is_the_one_its_script_draws() -> None:

@@ -16,11 +16,13 @@ from rich.table import Table
 from render3d.errors import FitError
 from render3d.fitting import FitRecord, FitSettings, Measure, VolumeFitSettings, fit_to_folder, fit_volume_to_folder
 from render3d.renderers import make_renderer
+from render3d.renderers.table import RENDERER_HELP
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet, read_views
 
 Scene = Literal["mesh", "volume"]
 
+_RENDERER = f"What to fit through, {RENDERER_HELP}; or module:Class for one of your own."
 _SETTINGS: dict[Scene, type[FitSettings] | type[VolumeFitSettings]] = {"mesh": FitSettings, "volume": VolumeFitSettings}
 _RENDERERS: dict[Scene, str] = {"mesh": "opengl", "volume": "emissionabsorption"}
 _DEFAULTS = FitSettings()
@@ -40,7 +42,7 @@ def fit(
     *,
     out: Path,
     scene: Scene = "mesh",
-    renderer: str = "opengl",
+    renderer: Annotated[str, tyro.conf.arg(help=_RENDERER)] = "opengl",
     template: Path | None = None,
     hold_out: int | None = None,
     resume: bool = False,
@@ -57,8 +59,7 @@ def fit(
         views: A transforms.json, or the folder that holds one.
         out: The folder for the results.
         scene: What is fitted. Each has flags of its own: --scene volume --help shows those of volumes.
-        renderer: What to fit through. Meshes: opengl, pyrender, mitsuba, pytorch3d, kaolin, nvdiffrast. Volumes:
-            emissionabsorption, maxprojection, pytorch3dvolumes. Or module:Class for one of your own.
+        renderer: The renderer to fit through; the help lists their names.
         template: A mesh file to deform instead of a sphere.
         hold_out: Views that are kept for measuring; by default one in five.
         resume: Go on with the fit that was stopped in OUT.

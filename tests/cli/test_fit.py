@@ -197,7 +197,7 @@ def test_a_full_disk_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("--renderer", "opengel"), "There is no renderer 'opengel'. Known: opengl, pyrender"),
+        (("--renderer", "opengel"), "There is no renderer 'opengel'. Did you mean 'opengl'? Known: opengl, pyrender"),
         (("--template", "none.obj"), "none.obj"),
         (("--hold-out", "6"), "--hold-out must leave views to fit: 0 to 5 of these 6; got 6."),
         (("--samples", "1"), "samples must be at least 2; got 1."),

@@ -1,7 +1,6 @@
 """`check_gradient` itself: it passes what is right, catches what is wrong, and its figures are what theory says."""
 
 import dataclasses
-from typing import ClassVar
 
 import pytest
 import torch
@@ -12,14 +11,15 @@ import render3d as r3
 from render3d import Key, Mesh
 from render3d.errors import CapabilityError
 from render3d.estimators import (
-    Draw,
     Estimator,
     Everywhere,
     Gaussian,
     LeaveOneOut,
     Noisy,
     Rings,
+    Signal,
     Smoothed,
+    Support,
     check_gradient,
     expected_loss,
     leave_one_out,
@@ -28,35 +28,26 @@ from render3d.testing.pixel_function import PixelFunction
 
 
 @dataclasses.dataclass(frozen=True)
-class PlantedBias:
+class PlantedBias(Signal):
     """A leave-one-out signal that is too large by a known share."""
 
     share: float
-    minimum_samples: ClassVar[int] = 2
-    paired: ClassVar[bool] = False
 
     def advantages(self, losses: Tensor) -> Tensor:
         return LeaveOneOut().advantages(losses) * (1 + self.share)
 
-    def gradient(self, credit: Tensor, draw: Draw, faces: Tensor) -> Tensor:
-        return LeaveOneOut().gradient(credit, draw, faces)
-
 
 @dataclasses.dataclass(frozen=True)
-class OwnBox:
+class OwnBox(Support):
     """A wrong support: credits the lower half of the image only."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
         return advantages[..., advantages.shape[-2] // 2 :, :].sum((-1, -2))[..., None]
 
 
-def smoothed(signal: object, support: object | None = None) -> Smoothed:
-    estimator = Estimator(
-        samples=500,
-        noise=Gaussian(scale=0.06),
-        support=support or Everywhere(),  # type: ignore[arg-type]
-        signal=signal,  # type: ignore[arg-type]
-    )
+def smoothed(signal: Signal, support: Support | None = None) -> Smoothed:
+    noise = Gaussian(scale=0.06)
+    estimator = Estimator(samples=500, noise=noise, support=support or Everywhere(), signal=signal)
     return Smoothed(r3.renderers.OpenGL(), estimator)
 
 

@@ -5,7 +5,16 @@ import dataclasses
 import pytest
 from torch import Tensor
 
-from render3d.estimators import Estimator, Gaussian, LeaveOneOut, Rings, antithetic, leave_one_out, local_credit
+from render3d.estimators import (
+    Estimator,
+    Gaussian,
+    LeaveOneOut,
+    Rings,
+    Support,
+    antithetic,
+    leave_one_out,
+    local_credit,
+)
 from render3d.estimators.noisy import Noisy
 from render3d.testing.estimators import EstimatorContract
 
@@ -37,7 +46,7 @@ class TestAntithetic(EstimatorContract):
 
 
 @dataclasses.dataclass(frozen=True)
-class _HalfTheImage:
+class _HalfTheImage(Support):
     """A support that forgets what is on the right."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:

@@ -57,7 +57,7 @@ def local() -> Problem:
     return Problem(Boxes(), mesh, double(camera))
 
 
-class OwnBox:
+class OwnBox(Support):
     """A wrong support: the box of the vertex in each sample, for the credit of that sample."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
@@ -70,7 +70,7 @@ class OwnBox:
         return torch.cat([Rings().collect(advantages[k : k + 1], one) for k, one in enumerate(alone)])
 
 
-class StillBox:
+class StillBox(Support):
     """A wrong support: the box of the vertex in the mesh without noise."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:

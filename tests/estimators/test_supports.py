@@ -127,7 +127,7 @@ def test_a_renderer_that_says_nothing_credits_everything_and_warns(ball: tuple[M
 
 
 @dataclasses.dataclass(frozen=True)
-class OwnBoxes:
+class OwnBoxes(Support):
     """A wrong support: each sample credits the box of that sample alone."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
@@ -140,7 +140,7 @@ class OwnBoxes:
 
 
 @dataclasses.dataclass(frozen=True)
-class UnperturbedBoxes:
+class UnperturbedBoxes(Support):
     """A wrong support: the boxes of the mesh without noise."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
@@ -149,7 +149,7 @@ class UnperturbedBoxes:
 
 
 @dataclasses.dataclass(frozen=True)
-class VisibleFaces:
+class VisibleFaces(Support):
     """A wrong support: of each pair, a vertex is credited with the pixels that show a face of it in either image."""
 
     def collect(self, advantages: Tensor, noisy: Noisy) -> Tensor:
