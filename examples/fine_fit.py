@@ -20,7 +20,7 @@ from render3d import report
 from render3d.atomic import atomic_write
 from render3d.data import bunny
 from render3d.estimators import Pixels, local_credit
-from render3d.fitting.optimiser import UniformAdam
+from render3d.fitting.optimiser import Adam
 from render3d.fitting.preconditioner import SmoothCoordinates
 from render3d.metrics import chamfer_distance, silhouette_iou
 from render3d.scenes import Mesh
@@ -106,7 +106,7 @@ def descend(
 ) -> Mesh:
     """The mesh after all steps of a level."""
     coordinates = SmoothCoordinates(template.faces, len(template.vertices), level.smoothness)
-    state = UniformAdam.start(coordinates.from_vertices(template.vertices))
+    state = Adam.start(coordinates.from_vertices(template.vertices), uniform=True)
     for step in range(level.steps):
         done = step / level.steps
         parameters = state.parameters.clone().requires_grad_()

@@ -21,9 +21,11 @@ from render3d.atomic import write_json
 from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import SingleImages
 from render3d.models.recipes.images import meshes
+from render3d.models.training.checkpoints import run_folder
 from render3d.models.training.distributed import World
 from render3d.models.training.folder import train_to_folder
 from render3d.models.training.loop import CHECKPOINT, TrainingRun
+from render3d.models.training.run import configuration_in
 from render3d.report import provenance
 
 _WARM_UP = 2
@@ -65,15 +67,16 @@ def run(out: Path, *, seconds: float = 120.0, methods: str = ",".join(METHODS), 
 
 def _train(folder: Path, experiment: SingleImages, seconds: float, seed: int) -> None:
     recipe = meshes(experiment=experiment, training=TrainSettings(learning_rate=_LEARNING_RATE))
-    if (folder / "config.json").exists():
-        recipe = Recipe.from_json(json.loads((folder / "config.json").read_text())["recipe"])
+    begun = run_folder(folder).is_begun
+    if begun:
+        recipe = configuration_in(folder)
     else:
         cost = seconds_per_update(recipe)
         updates = max(1, round(seconds / cost))
         training = dataclasses.replace(recipe.training, updates=updates, validate_every=updates, seed=seed)
         recipe = dataclasses.replace(recipe, training=training)
     print(f"{folder}: {recipe.training.updates} updates")
-    train_to_folder(recipe, folder, resume=(folder / CHECKPOINT).exists(), device="cpu")
+    train_to_folder(recipe, folder, resume=begun, device="cpu")
 
 
 def seconds_per_update(recipe: Recipe, least: float = 3.0) -> float:

@@ -7,7 +7,7 @@ used, so that ``import render3d`` is instant and ``render3d doctor`` can diagnos
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from render3d._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from render3d import conventions as conventions

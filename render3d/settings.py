@@ -1,4 +1,4 @@
-"""Settings, frozen dataclasses, as JSON and back: for files of configurations, and to say what changed in one."""
+"""Settings, frozen dataclasses, as JSON and back: for files of configurations, and as words by name."""
 
 import dataclasses
 import inspect
@@ -56,16 +56,6 @@ def settings_from_json(
 def facts_of(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Every value of nested JSON as text, by its full name such as ``"experiment.steps"``."""
     return {name: str(value) for name, value in _flat(values, prefix)}
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Say where two settings, as JSON has them, differ: ``"protocol.views: 24, now 12"``."""
-    was, now = dict(_flat(old)), dict(_flat(new))
-    return [
-        f"{name}: {was.get(name)}, now {now.get(name)}"
-        for name in dict.fromkeys([*was, *now])
-        if was.get(name) != now.get(name)
-    ]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.findings import Cell
 from benchmarks.gradients.errors import ALL
 from benchmarks.gradients.scene import RADIUS, Scene, ball
-from render3d.fitting import FitSettings, SmoothCoordinates, UniformAdam, mean_iou
+from render3d.fitting import Adam, FitSettings, SmoothCoordinates, mean_iou
 from render3d.randomness import Key
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet
@@ -87,7 +87,7 @@ def descend(
     """
     template = ball(where.subdivisions)
     coordinates = SmoothCoordinates(template.faces, len(template.vertices), FitSettings().smoothness)
-    state = UniformAdam.start(coordinates.from_vertices(template.vertices))
+    state = Adam.start(coordinates.from_vertices(template.vertices), uniform=True)
     reached: list[Reached] = []
     rendered, seconds = 0.0, 0.0
     while len(reached) < len(targets) and rendered + images <= budget and seconds < patience:

@@ -11,10 +11,10 @@ import torch
 
 from render3d.errors import TrainingError
 from render3d.models.base import Recipe
-from render3d.models.training.checkpoints import check_identity
+from render3d.models.training.checkpoints import run_folder
 from render3d.models.training.evaluation import Estimate
 from render3d.models.training.folder import train_to_folder
-from render3d.models.training.loop import CHECKPOINT, Progress
+from render3d.models.training.loop import Progress
 from render3d.models.training.run import configuration_in
 
 METRICS = "metrics.json"
@@ -136,12 +136,12 @@ def fill(
     for case, seed, chosen in runs:
         folder = out / f"{case.name}-seed{seed}"
         if (folder / METRICS).exists():
-            check_identity(folder, configuration_in(folder).facts(), chosen.facts())
+            run_folder(folder).check_same(configuration_in(folder).facts(), chosen.facts())
         else:
             train_to_folder(
                 chosen,
                 folder,
-                resume=(folder / CHECKPOINT).exists(),
+                resume=run_folder(folder).is_begun,
                 progress=announce(folder.name, chosen),
                 device=device,
                 evaluation_samples=evaluation_samples,

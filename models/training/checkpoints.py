@@ -1,19 +1,20 @@
 """A training run on disk: parameters, optimiser and history in one file that changes at once."""
 
 import dataclasses
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as encode
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from render3d.atomic import atomic_write
 from render3d.errors import TrainingError
+from render3d.runs.checkpoint import Checkpoint, Saved
+from render3d.runs.folder import RunFolder
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of torch's Adam, for each parameter
+_PENDING = "pending"
 
 
 @final
@@ -41,95 +42,82 @@ class TrainingRecord:
         return self.reconstruction + self.kl
 
 
-class Saved(NamedTuple):
-    """What a checkpoint holds beside tensors."""
+class TrainingState(NamedTuple):
+    """How far a run is.
 
-    identity: dict[str, str]
+    Attributes:
+        step: Steps done.
+        records: What they showed.
+        pending: Reconstruction and KL of each step that is in no record yet, nats.
+    """
+
     step: int
-    history: list[TrainingRecord]
-    pending: list[list[float]]  # reconstruction and KL of steps that are in no record yet
+    records: list[TrainingRecord]
+    pending: list[list[float]]
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimiser: Optimizer, saved: Saved) -> None:
+def run_folder(path: Path) -> RunFolder:
+    """Return the folder of a training run."""
+    return RunFolder(path, "train", TrainingError)
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimiser: Optimizer, state: TrainingState) -> None:
     """Replace the file, or leave it as it was.
 
     Raises:
         TrainingError: It cannot be written.
     """
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for number, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
-    header = {
-        "identity": json.dumps(saved.identity),
-        "step": str(saved.step),
-        "history": json.dumps([dataclasses.asdict(record) for record in saved.history]),
-        "pending": json.dumps(saved.pending),
+    tensors = _tensors(model, optimiser.state_dict()["state"])
+    tensors[_PENDING] = torch.tensor(state.pending, dtype=torch.float64).reshape(-1, 2)
+    _file(path).save(tensors, state.step, state.records)
+
+
+def read_checkpoint(path: Path, model: nn.Module) -> Saved[TrainingRecord]:
+    """Return what was saved of a run of this model, and leave the model as it is.
+
+    Raises:
+        TrainingError: The file is missing, damaged, or of another model.
+    """
+
+    def expected(count: int, records: Sequence[TrainingRecord]) -> dict[str, Tensor]:
+        recorded = records[-1].step if records else 0
+        if count < recorded:
+            raise ValueError(f"{count} steps, and a record of {recorded}")
+        return _tensors(model, {}) | {_PENDING: torch.empty(count - recorded, 2, dtype=torch.float64)}
+
+    return _file(path).load(expected)
+
+
+def restore_model(saved: Saved[TrainingRecord], model: nn.Module) -> None:
+    """Put what `read_checkpoint` has found into its model."""
+    model.load_state_dict({name: saved.tensors[f"model.{name}"] for name in model.state_dict()})
+
+
+def restore_run(path: Path, model: nn.Module, optimiser: Optimizer) -> TrainingState:
+    """Go on from a checkpoint with a model, and an optimiser that was made for it.
+
+    Raises:
+        TrainingError: As in `read_checkpoint`.
+    """
+    saved = read_checkpoint(path, model)
+    restore_model(saved, model)
+    state = {
+        number: {name: saved.tensors[f"optimiser.{number}.{name}"] for name in _MOMENTS}
+        for number, _ in enumerate(model.parameters())
     }
-    content = encode({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, header)
-    try:
-        with atomic_write(path) as stream:
-            stream.write(content)
-    except OSError as error:
-        raise TrainingError(
-            f"Could not save the run to {path}: {os.strerror(error.errno or 0)}. What was saved there before is "
-            "intact: make room, and resume."
-        ) from error
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Saved]:
-    """Tensors by name, on the CPU, and the rest.
-
-    Raises:
-        TrainingError: There is none, or it is damaged or something else.
-    """
-    if not path.exists():
-        raise TrainingError(f"{path} does not exist: no run was saved there. Train first, without --resume.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-        history = [TrainingRecord(**values) for values in json.loads(header["history"])]
-        identity, pending = json.loads(header["identity"]), json.loads(header["pending"])
-        return tensors, Saved(dict(identity), int(header["step"]), history, list(pending))
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise TrainingError(
-            f"{path} is not a checkpoint of a training run, or is damaged ({error}). Remove it to start anew."
-        ) from error
-
-
-def check_identity(path: Path, saved: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Raise `TrainingError` if a run cannot go on from a checkpoint, and say what changed."""
-    changes = [
-        f"{name} was {saved.get(name, 'absent')} and is {wanted.get(name, 'absent')}"
-        for name in dict.fromkeys([*saved, *wanted])
-        if saved.get(name) != wanted.get(name)
-    ]
-    if changes:
-        raise TrainingError(
-            f"Cannot resume from {path}, which is of another run: {'; '.join(changes)}. Resume with what it was "
-            "started with, or write to another folder."
-        )
-
-
-def restore(tensors: Mapping[str, Tensor], model: nn.Module, optimiser: Optimizer | None = None) -> None:
-    """Put saved tensors into a model, and into an optimiser that was made for it.
-
-    Raises:
-        TrainingError: They are of another model.
-    """
-    parameters = {name.removeprefix("model."): value for name, value in _named(tensors, "model.")}
-    try:
-        model.load_state_dict(parameters)
-    except RuntimeError as error:
-        raise TrainingError(f"The checkpoint is of another model: {' '.join(str(error).split())}") from error
-    if optimiser is None:
-        return
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in _named(tensors, "optimiser."):
-        _, number, moment = name.split(".", 2)
-        state.setdefault(int(number), {})[moment] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return TrainingState(saved.updates, saved.records, saved.tensors[_PENDING].tolist())
 
 
-def _named(tensors: Mapping[str, Tensor], prefix: str) -> Sequence[tuple[str, Tensor]]:
-    return [(name, value) for name, value in tensors.items() if name.startswith(prefix)]
+def _file(path: Path) -> Checkpoint[TrainingRecord]:
+    return Checkpoint(path, TrainingRecord, TrainingError)
+
+
+def _tensors(model: nn.Module, moments: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """What a checkpoint holds of a model and its optimiser; zeros for moments of parameters without gradients."""
+    found = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for number, parameter in enumerate(model.parameters()):
+        zeros = (torch.zeros((), dtype=torch.float32), torch.zeros_like(parameter), torch.zeros_like(parameter))
+        state = dict(zip(_MOMENTS, zeros, strict=True)) | dict(moments.get(number, {}))
+        found |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
+    return found

@@ -18,13 +18,22 @@ class World:
         rank: The number of this process, from 0.
         size: How many there are.
         device: Where this process computes.
+
+    Raises:
+        TrainingError: There is no such device.
     """
 
     def __init__(self, device: str | None = None) -> None:
         self.rank, self.size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         local = int(os.environ.get("LOCAL_RANK", "0"))
         default = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device or default)
+        try:
+            self.device = torch.empty(0, device=device or default).device
+        except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA
+            raise TrainingError(
+                f"Nothing can be computed on the device {device or default!r}: {' '.join(str(error).split())}. Take "
+                "one that this machine has, such as cpu."
+            ) from error
 
     def __enter__(self) -> Self:
         if self.size > 1:

@@ -2,23 +2,23 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from render3d.atomic import atomic_write
+from render3d.atomic import write_text
 from render3d.errors import TrainingError
 from render3d.models.base import Findings, Recipe, Run
 from render3d.models.parts.sequential import SequentialModel
-from render3d.models.training.checkpoints import TrainingRecord
+from render3d.models.training.checkpoints import TrainingRecord, run_folder
 from render3d.models.training.distributed import World
 from render3d.models.training.evaluation import Bound, bound
-from render3d.models.training.loop import CHECKPOINT, Progress, train
+from render3d.models.training.loop import Progress, train
 from render3d.models.training.report import training_report
-from render3d.models.training.run import BASELINE, CONFIG
+from render3d.models.training.run import BASELINE
 from render3d.models.training.sources import BatchSource
-from render3d.runs.provenance import provenance
 
 EVALUATION_SAMPLES = 10
 _TEST_EXAMPLES = 1000
@@ -59,10 +59,6 @@ def train_to_folder(
     if evaluation_samples < 1:
         raise TrainingError(f"evaluation_samples must be at least 1; got {evaluation_samples}.")
     first = World(device).is_first
-    if first and not resume and not (out / CHECKPOINT).exists():
-        out.mkdir(parents=True, exist_ok=True)
-        config = {"command": "train", "recipe": recipe.to_json(), "made_with": provenance()}
-        _write(out / CONFIG, json.dumps(config, indent=2))
     with _log(out / "tensorboard", first) as log:
 
         def report(record: TrainingRecord) -> None:
@@ -80,8 +76,8 @@ def train_to_folder(
     run = Run(recipe, trained.model, trained.records, source.classes, baseline)
     found = bound(run.model, source, _TEST_EXAMPLES, samples=evaluation_samples)
     more = recipe.experiment.findings(run) if with_findings else Findings({}, ())
-    _write(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2))
-    _write(out / "report.html", training_report(run, found, more))
+    write_text(out / "metrics.json", json.dumps(_metrics(run, found, more), indent=2) + "\n")
+    write_text(out / "report.html", training_report(run, found, more) + "\n")
     return found
 
 
@@ -92,7 +88,7 @@ def _baseline(
     compared = recipe.baseline
     if compared is None:
         return None
-    begun = resume and (out / CHECKPOINT).exists()
+    begun = resume and run_folder(out).is_begun
     return train(compared, out, resume=begun, progress=progress, device=device).model
 
 
@@ -119,18 +115,15 @@ def _log(folder: Path, wanted: bool) -> Iterator[Callable[[TrainingRecord], None
     if not wanted:
         yield lambda record: None
         return
-    with SummaryWriter(str(folder)) as writer:
+    with contextlib.ExitStack() as stack:
+        # It makes the folder, which is not before the run is begun.
+        writer = functools.cache(lambda: stack.enter_context(SummaryWriter(str(folder))))
 
         def log(record: TrainingRecord) -> None:
             terms = {"free_energy": record.free_energy, "reconstruction": record.reconstruction, "kl": record.kl}
             if record.validation is not None:
                 terms["validation"] = record.validation
             for name, value in terms.items():
-                writer.add_scalar(f"nats/{name}", value, record.step)
+                writer().add_scalar(f"nats/{name}", value, record.step)
 
         yield log
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as stream:
-        stream.write((text + "\n").encode("utf-8"))

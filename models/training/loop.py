@@ -18,11 +18,10 @@ from render3d.models.base import Recipe
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.sequential import FreeEnergy, SequentialModel
 from render3d.models.training.checkpoints import (
-    Saved,
     TrainingRecord,
-    check_identity,
-    read_checkpoint,
-    restore,
+    TrainingState,
+    restore_run,
+    run_folder,
     save_checkpoint,
 )
 from render3d.models.training.distributed import World
@@ -30,8 +29,8 @@ from render3d.models.training.evaluation import bound
 from render3d.models.training.graphed import GraphedGradients
 from render3d.models.training.sources import BatchSource, model_of
 from render3d.randomness import Key
+from render3d.runs.folder import CHECKPOINT
 
-CHECKPOINT = "checkpoint.safetensors"
 Progress = Callable[[TrainingRecord], None]
 
 _SECONDS_BETWEEN_SAVES = 60.0
@@ -72,22 +71,24 @@ def train(
 
     Args:
         recipe: Everything that decides the run.
-        out: The folder of the checkpoint; it is saved there every minute, at the end, and when interrupted.
-        resume: Go on from it.
+        out: A folder, made if it is not there, once nothing is missing. It gets ``config.json`` and the checkpoint,
+            which is saved every minute, at the end, and when interrupted.
+        resume: Go on with the run that was begun there.
         progress: Called with a `TrainingRecord` every few steps, by the first process only.
         device: Where to compute; by default a GPU, where there is one.
 
     Raises:
-        TrainingError: A run in ``out`` without ``resume``, none or another with it, or a term of the free energy that
-            is not finite: the checkpoint before it stays.
+        TrainingError: A run in ``out`` without ``resume``, none or another with it, a damaged checkpoint, a device that
+            is not there, or a term of the free energy that is not finite: the checkpoint before it stays.
         KeyboardInterrupt: Passed on, after saving.
     """
-    path = out / CHECKPOINT
-    if path.exists() and not resume:
-        raise TrainingError(f"{out} holds a run already. Go on with it by --resume, or write to another folder.")
+    folder = run_folder(out)
+    folder.check_resume(resume)
     with World(device) as world:
-        run = TrainingRun(recipe, path, world, progress)
-        if resume:
+        run = TrainingRun(recipe, out / CHECKPOINT, world, progress)
+        if world.is_first:  # all have looked by now: DistributedDataParallel waits for the others
+            folder.begin(recipe.to_json(), run.identity)
+        if run.path.exists():
             run.restore()
         run.finish()
         return Trained(run.model.eval(), run.records)
@@ -139,10 +140,7 @@ class TrainingRun:
 
     def restore(self) -> None:
         """Go on from the checkpoint."""
-        tensors, saved = read_checkpoint(self.path)
-        check_identity(self.path, saved.identity, self.identity)
-        restore(tensors, self.model, self.optimiser)
-        self.step, self.records, self.pending = saved.step, saved.history, saved.pending
+        self.step, self.records, self.pending = restore_run(self.path, self.model, self.optimiser)
         self.before = self.records[-1].seconds if self.records else 0.0
 
     def finish(self) -> None:
@@ -247,7 +245,6 @@ class TrainingRun:
 
     def _save(self) -> None:
         if self.world.is_first:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            saved = Saved(self.identity, self.step, self.records, self.pending)
-            save_checkpoint(self.path, self.model, self.optimiser, saved)
+            state = TrainingState(self.step, self.records, self.pending)
+            save_checkpoint(self.path, self.model, self.optimiser, state)
         self.saved_at = time.monotonic()

@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
+from render3d.datasets.collections.checksums import sha256_of
 from render3d.errors import TrainingError
 from render3d.models.base import Recipe, Run
-from render3d.models.parts.sequential import SequentialModel
-from render3d.models.training.checkpoints import Saved, read_checkpoint, restore
-from render3d.models.training.loop import CHECKPOINT
+from render3d.models.training.checkpoints import read_checkpoint, restore_model, run_folder
 from render3d.models.training.sources import model_of
+from render3d.runs.folder import CHECKPOINT, CONFIG
+from render3d.runs.identity import changes_between
 
-CONFIG = "config.json"
 BASELINE = "baseline"
 """The folder, in that of a run, of what it is compared with."""
 
@@ -21,13 +21,11 @@ def load_run(folder: Path, device: str = "cpu") -> Run:
     Raises:
         TrainingError: There is none, or what is there is damaged or of another version.
     """
-    recipe = configuration_in(folder)
-    model, saved = _trained(recipe, folder, device)
-    compared = recipe.baseline
-    baseline = None
-    if compared is not None and (folder / BASELINE / CHECKPOINT).exists():
-        baseline, _ = _trained(compared, folder / BASELINE, device)
-    return Run(recipe, model, saved.history, _classes(saved), baseline)
+    run = _trained(folder, device)
+    beside = folder / BASELINE
+    if run.recipe.baseline is None or not (beside / CHECKPOINT).exists():
+        return run
+    return run._replace(baseline=_trained(beside, device).model)
 
 
 def configuration_in(folder: Path) -> Recipe:
@@ -36,29 +34,34 @@ def configuration_in(folder: Path) -> Recipe:
     Raises:
         TrainingError: There is none, or what is there is damaged or of another version.
     """
-    path = folder / CONFIG
-    if not path.is_file():
-        raise TrainingError(f"{folder} holds no run: it has no {CONFIG}. Train one: render3d train RECIPE --out DIR.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))["recipe"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is damaged: {error}.") from error
-    return Recipe.from_json(config)
+    return _configured(folder)[0]
 
 
-def _trained(recipe: Recipe, folder: Path, device: str) -> tuple[SequentialModel, Saved]:
-    """The model of a checkpoint, in evaluation mode, and the rest."""
-    tensors, saved = read_checkpoint(folder / CHECKPOINT)
-    changed = {name: value for name, value in recipe.facts().items() if saved.identity.get(name) != value}
-    if changed:
+def identity_of(folder: Path) -> dict[str, str]:
+    """What must be the same for results that come of a run: its checkpoint."""
+    return {"run": sha256_of(folder / CHECKPOINT)[:16]}
+
+
+def _configured(folder: Path) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe, and the name of each label."""
+    config = run_folder(folder).read()
+    recipe = Recipe.from_json(config.settings)
+    facts = recipe.facts()
+    changes = changes_between({name: config.identity.get(name, "absent") for name in facts}, facts)
+    if changes:
         raise TrainingError(
-            f"The {CONFIG} of {folder} does not tell what {CHECKPOINT} was trained with: {', '.join(changed)} differ. "
-            "Put back the file that was written with it."
+            f"{folder / CONFIG} does not hold the settings that its run was begun with: {'; '.join(changes)}. Put back "
+            "the file that was written with it."
         )
-    model = model_of(recipe, _classes(saved))
-    restore(tensors, model)
-    return model.to(device).eval(), saved
+    try:
+        return recipe, tuple(json.loads(config.identity["data.classes"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{folder / CONFIG} is damaged: {error!r}. Put it back.") from error
 
 
-def _classes(saved: Saved) -> tuple[str, ...]:
-    return tuple(json.loads(saved.identity["data.classes"]))
+def _trained(folder: Path, device: str) -> Run:
+    recipe, classes = _configured(folder)
+    model = model_of(recipe, classes)
+    saved = read_checkpoint(folder / CHECKPOINT, model)
+    restore_model(saved, model)
+    return Run(recipe, model.to(device).eval(), saved.records, classes)

@@ -11,9 +11,11 @@ from rich.console import Console
 from torch import Tensor
 
 from render3d.atomic import atomic_write
-from render3d.errors import ModelError, TrainingError
+from render3d.errors import ModelError
 from render3d.models.study.completion_report import Completed, complete_held_out, completion_report
-from render3d.models.training.run import load_run
+from render3d.models.training.run import identity_of, load_run
+from render3d.runs.folder import RunFolder
+from render3d.settings import facts_of
 
 _SIDES = {"left": (2, 0), "right": (2, 1), "bottom": (1, 0), "top": (1, 1), "back": (0, 0), "front": (0, 1)}
 """Axis of (z, y, x), and which half of it is missing."""
@@ -54,13 +56,13 @@ def complete(
             "--count must be at least 2, --iterations 8, --chains 1 and --tolerance 0; got "
             f"{count}, {iterations}, {chains} and {tolerance}."
         )
-    if out.resolve() == run.resolve():
-        raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
     observed = ~missing_part(missing, trained.volume_size)
+    asked = {"missing": missing, "count": count, "iterations": iterations, "chains": chains}
+    asked |= {"tolerance": tolerance, "seed": seed}
+    RunFolder(out, "complete", ModelError).begin(asked, facts_of(asked) | identity_of(run))
     completed = complete_held_out(trained, count, observed, iterations, chains=chains, seed=seed, tolerance=tolerance)
     metrics = _metrics(completed, missing)
-    out.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("metrics.json", json.dumps(metrics, indent=2)),
         ("report.html", completion_report(trained, completed)),

@@ -11,14 +11,16 @@ from torch import Tensor
 
 from render3d import report
 from render3d.atomic import atomic_write
-from render3d.errors import ModelError, TrainingError, VolumeError
+from render3d.errors import ModelError, VolumeError
 from render3d.models.base import Run
 from render3d.models.parts.batch import Batch
 from render3d.models.study.pictures import portraits, turntable
-from render3d.models.training.run import load_run
+from render3d.models.training.run import identity_of, load_run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
+from render3d.runs.folder import RunFolder
 from render3d.scenes import Volume
+from render3d.settings import facts_of
 
 
 @torch.no_grad()
@@ -47,8 +49,6 @@ def sample(
     """
     if count < 1:
         raise ModelError(f"--count must be at least 1; got {count}.")
-    if out.resolve() == run.resolve():
-        raise TrainingError(f"--out must be another folder than that of the run, whose report it would replace: {out}.")
     trained = load_run(run)
     _ = trained.volume_size  # which anything but a model of volumes has not
     model = trained.model
@@ -56,7 +56,8 @@ def sample(
     latents = model.noise(count, Key(seed)).to(model.start)
     states = model.imagine(latents, None if context is None else context.expand(count, *context.shape))
     means = model.likelihood.mean(model.decode(states, Batch(latents), Key(seed)))
-    out.mkdir(parents=True, exist_ok=True)
+    asked = {"count": count, "label": label, "example": example, "seed": seed}
+    RunFolder(out, "sample", ModelError).begin(asked, facts_of(asked) | identity_of(run))
     for number, mean in enumerate(means):
         volume = Volume.from_occupancy(mean[0])
         volume.save(out / f"sample_{number:03d}.npz")

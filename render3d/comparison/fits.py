@@ -22,13 +22,16 @@ from render3d.fitting import (
     fit_volume_to_folder,
     measure,
 )
-from render3d.fitting.folder import CHECKPOINT, seen
-from render3d.fitting.identity import fingerprint, fingerprint_of_views
+from render3d.fitting.checkpoint import run_folder
+from render3d.fitting.folder import seen
+from render3d.fitting.identity import fingerprint_of_views
 from render3d.fitting.settings import Settings
 from render3d.fitting.targets import check_targets
 from render3d.metrics import chamfer_distance
 from render3d.renderers import Renderer, make_renderer
+from render3d.runs.identity import fingerprint
 from render3d.scenes import Mesh, Volume
+from render3d.settings import facts_of
 from render3d.view_sets import ViewSet
 
 LEVELS = (0.8, 0.9, 0.95)
@@ -103,7 +106,7 @@ def compare_fits(
     check_targets(task.views, name="views")
     if task.held_out is not None:
         check_targets(task.held_out, name="held_out")
-    begin(out, _identity(task), names, resume)
+    begin(out, dataclasses.asdict(task.settings), _identity(task), names, resume=resume)
     work = functools.partial(_work, task=task, resume=resume, progress=progress or (lambda step: None))
     turns, stopped = take_turns(out, names, work)
     fitted = {turn.label: _fitted(turn, task) for turn in turns if turn.worked}
@@ -121,7 +124,7 @@ def _work(
     renderer: Renderer, name: str, folder: Path, task: FitTask, resume: bool, progress: Callable[[Step], None]
 ) -> Figures:
     memory = memory_of(_one_step, name, task)
-    going_on = resume and (folder / CHECKPOINT).exists()
+    going_on = resume and run_folder(folder).is_begun
     options: dict[str, Any] = {"resume": going_on, "progress": lambda record: progress(Step(name, record))}
     if isinstance(task.settings, VolumeFitSettings):
         fit_volume_to_folder(folder, task.views, task.held_out, renderer, task.settings, **options)
@@ -184,4 +187,4 @@ def _identity(task: FitTask) -> Mapping[str, str]:
         found[name] = fingerprint_of_views(views) if views else "none"
     for name, mesh in (("template", task.template), ("truth", task.truth)):
         found[name] = fingerprint(mesh.vertices, mesh.faces) if mesh else "none"
-    return found | {f"settings.{name}": str(value) for name, value in dataclasses.asdict(task.settings).items()}
+    return found | facts_of(dataclasses.asdict(task.settings), "settings.")

@@ -19,11 +19,12 @@ from render3d.comparison.scene_report import scene_report
 from render3d.comparison.trials import memory_of
 from render3d.comparison.turns import Figures, begin, check_names, stopped_message, summary, take_turns
 from render3d.errors import CapabilityError, ComparisonError
-from render3d.fitting.identity import fingerprint
 from render3d.images import Rendering
 from render3d.renderers import Renderer, make_renderer
 from render3d.report.volumes import shown
+from render3d.runs.identity import fingerprint
 from render3d.scenes import SceneKind
+from render3d.settings import facts_of
 
 OUTPUTS = ("rgb", "alpha", "depth", "normal")
 _RENDERING = "rendering.safetensors"
@@ -111,7 +112,7 @@ def compare_scene(
     if scene.batch_shape:
         raise ComparisonError(f"scene must be one, and no batch; got a batch of shape {list(scene.batch_shape)}.")
     scene, cameras = shown(scene.detach()).in_unit_sphere(settings.cameras())
-    begin(out, _identity(scene, settings), names, resume)
+    begin(out, dataclasses.asdict(settings), _identity(scene, settings), names, resume=resume)
     work = functools.partial(_work, scene=scene, cameras=cameras, rounds=settings.rounds)
     turns, stopped = take_turns(out, names, work, progress)
     renderings = {turn.label: Rendering(load_file(turn.folder / _RENDERING)) for turn in turns if turn.worked}
@@ -169,5 +170,5 @@ def _identity(scene: SceneKind, settings: SceneSettings) -> Mapping[str, str]:
     return {
         "kind": type(scene).__name__.lower(),
         "scene": fingerprint(*scene.tensors()),
-        **{f"settings.{name}": str(value) for name, value in dataclasses.asdict(settings).items()},
+        **facts_of(dataclasses.asdict(settings), "settings."),
     }

@@ -9,11 +9,9 @@ from typing import Any, final
 from render3d.atomic import write_json
 from render3d.comparison.facts import RendererFacts, folder_name, labels_of
 from render3d.errors import ComparisonError, Render3DError
-from render3d.fitting.identity import changes_between
 from render3d.renderers import Renderer, make_renderer
-from render3d.runs.provenance import provenance
+from render3d.runs.folder import RunFolder
 
-CONFIG = "config.json"
 _DONE = "facts.json"  # comes last: where it is, the turn was finished
 
 Figures = Mapping[str, float | None]
@@ -61,41 +59,39 @@ def check_names(names: Sequence[str]) -> None:
         raise ComparisonError(f"--renderers takes each name once; got {', '.join(twice)}.")
 
 
-def begin(out: Path, identity: Mapping[str, str], names: Sequence[str], resume: bool) -> None:
+def begin(
+    out: Path, settings: Mapping[str, Any], identity: Mapping[str, str], names: Sequence[str], *, resume: bool
+) -> None:
     """Make the folder and write its ``config.json``, or make sure that it is of the same comparison.
 
     ``identity`` is all that decides the results but the renderers: those may change, and results of the others stay.
 
     Raises:
-        ComparisonError: Another comparison, one at all without ``resume``, or none with it.
+        ComparisonError: Another comparison, one at all without ``resume``, or none with it; or no renderer of these
+            names can be made.
     """
-    path = out / CONFIG
-    if path.exists() and not resume:
-        raise ComparisonError(f"{out} holds results already. Go on with them by --resume, or write to another folder.")
-    if resume:
-        _check_identity(path, identity)
-    out.mkdir(parents=True, exist_ok=True)
-    config = {"command": "compare", "renderers": list(names), "identity": dict(identity), "made_with": provenance()}
-    write_json(path, config)
+    folder = RunFolder(out, "compare", ComparisonError)
+    folder.check_resume(resume)
+    if not folder.is_begun:
+        _check_one_can_be_made(names)
+    folder.begin(settings, identity)
 
 
-def _check_identity(path: Path, identity: Mapping[str, str]) -> None:
-    try:
-        was = dict(json.loads(path.read_text(encoding="utf-8"))["identity"])
-    except FileNotFoundError:
-        raise ComparisonError(
-            f"There is nothing to resume in {path.parent}: it has no {CONFIG}. Start without --resume."
-        ) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ComparisonError(
-            f"{path} is not of a comparison, or is damaged ({error}). Choose another folder."
-        ) from error
-    changes = changes_between(was, identity)
-    if changes:
-        raise ComparisonError(
-            f"Cannot go on in {path.parent}, which holds another comparison: {'; '.join(changes)}. Resume with what it "
-            "was started with, or write to another folder."
-        )
+def _check_one_can_be_made(names: Sequence[str]) -> None:
+    failures = []
+    for name in names:
+        try:
+            make_renderer(name)
+        except Exception as error:  # of libraries and of classes that nobody here has seen
+            failures.append(f"{name}: {_words(error)}")
+        else:
+            return
+    raise ComparisonError(f"None of the renderers can be made. {' '.join(failures)}")
+
+
+def _words(error: Exception) -> str:
+    kind = "" if isinstance(error, Render3DError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())
 
 
 def take_turns(
@@ -136,8 +132,7 @@ def _worked(turn: Turn, work: Work) -> Turn:
         turn.folder.mkdir(parents=True, exist_ok=True)
         write_json(turn.folder / _DONE, {"facts": dataclasses.asdict(facts), "figures": dict(figures)})
     except Exception as error:  # of libraries and of classes that nobody here has seen
-        kind = "" if isinstance(error, Render3DError) else f"{type(error).__name__}: "
-        return dataclasses.replace(turn, failure=kind + " ".join(str(error).split()))
+        return dataclasses.replace(turn, failure=_words(error))
     return dataclasses.replace(turn, facts=facts, figures=figures)
 
 

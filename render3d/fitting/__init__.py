@@ -14,7 +14,6 @@ from render3d.fitting.measures import Measure as Measure
 from render3d.fitting.measures import baselines as baselines
 from render3d.fitting.measures import measure as measure
 from render3d.fitting.optimiser import Adam as Adam
-from render3d.fitting.optimiser import UniformAdam as UniformAdam
 from render3d.fitting.poses import PoseResult as PoseResult
 from render3d.fitting.poses import fit_pose as fit_pose
 from render3d.fitting.poses import move_about as move_about

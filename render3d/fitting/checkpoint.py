@@ -1,22 +1,16 @@
 """A fit on disk: enough to go on from any step as if nothing had happened."""
 
 import dataclasses
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar, final
+from typing import final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as encode
 
-from render3d.atomic import atomic_write
 from render3d.errors import FitError
-from render3d.fitting.identity import changes_between
-from render3d.fitting.optimiser import Adam, UniformAdam
-
-State = TypeVar("State", UniformAdam, Adam)
+from render3d.fitting.optimiser import Adam
+from render3d.runs.checkpoint import Checkpoint
+from render3d.runs.folder import CHECKPOINT, RunFolder
 
 
 @final
@@ -40,75 +34,47 @@ class FitRecord:
     held_out_iou: float | None = None
 
 
-@final
-@dataclasses.dataclass(frozen=True)
-class Checkpoint(Generic[State]):
-    """The file a fit is saved in: tensors as safetensors, the rest as JSON in its header, so that both change at once.
+def run_folder(path: Path) -> RunFolder:
+    """Return the folder of a fit."""
+    return RunFolder(path, "fit", FitError)
 
-    Attributes:
-        path: The file.
-        identity: What the fit is of, by name: settings, renderer, fingerprints of its inputs. A fit goes on only from a
-            file of the same identity.
-        optimiser: Whose state it holds.
+
+def checkpoint_in(folder: Path) -> Checkpoint[FitRecord]:
+    """Return the file that a fit is saved in."""
+    return Checkpoint(folder / CHECKPOINT, FitRecord, FitError)
+
+
+def save(file: Checkpoint[FitRecord], state: Adam, records: Sequence[FitRecord]) -> None:
+    """Replace the file, or leave it as it was.
+
+    Raises:
+        FitError: It cannot be written.
+    """
+    file.save(_tensors(state), state.count, records)
+
+
+def load(file: Checkpoint[FitRecord], start: Callable[[int], Adam], steps: int) -> tuple[Adam, list[FitRecord]]:
+    """Return the state that was saved, and the records up to it.
+
+    Args:
+        file: Of a fit.
+        start: Makes a state like the one after so many steps: of the same shapes, on the device where it is wanted.
+        steps: Of the whole fit.
+
+    Raises:
+        FitError: The file is missing, damaged, or of another fit.
     """
 
-    path: Path
-    identity: Mapping[str, str]
-    optimiser: type[State]
+    def expected(count: int, records: Sequence[FitRecord]) -> dict[str, torch.Tensor]:
+        if count != len(records) or count > steps:
+            raise ValueError(f"{len(records)} records of {count} steps in a fit of {steps}")
+        return _tensors(start(count))
 
-    def save(self, state: State, records: Sequence[FitRecord]) -> None:
-        """Replace the file, or leave it as it was.
-
-        Raises:
-            FitError: It cannot be written.
-        """
-        history = [dataclasses.astuple(record) for record in records]
-        header = {"identity": json.dumps(dict(self.identity)), "history": json.dumps(history), "step": str(state.count)}
-        content = encode({name: getattr(state, name).contiguous().cpu() for name in _TENSORS}, header)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self.path) as stream:
-                stream.write(content)
-        except OSError as error:
-            raise FitError(
-                f"Could not save the fit to {self.path}: {os.strerror(error.errno or 0)}. What was saved there before "
-                "is intact: make room, and resume."
-            ) from error
-
-    def load(self, device: torch.device) -> tuple[State, list[FitRecord]] | None:
-        """What was saved, on ``device``, or None where nothing was.
-
-        Raises:
-            FitError: The file is not a checkpoint, or it is one of another fit.
-        """
-        if not self.path.exists():
-            return None
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                header = file.metadata() or {}
-                parameters, first, second = (file.get_tensor(name).to(device) for name in _TENSORS)
-            saved = dict(json.loads(header["identity"]))
-            records = [FitRecord(**dict(zip(_FIELDS, values, strict=True))) for values in json.loads(header["history"])]
-            state = self.optimiser(parameters, first, second, int(header["step"]))
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise FitError(
-                f"{self.path} is not a checkpoint of a fit, or is damaged ({error}). Remove it to start anew."
-            ) from error
-        self._check(saved)
-        return state, records
-
-    def _check(self, saved: Mapping[str, str]) -> None:
-        # Files from before there were volumes do not say of which scene they are.
-        was = {"scene": "mesh", **saved} if "scene" in self.identity else saved
-        changes = changes_between(was, self.identity)
-        if changes:
-            more = f"; and {len(changes) - _MOST_NAMED} more" if len(changes) > _MOST_NAMED else ""
-            raise FitError(
-                f"Cannot resume from {self.path}, which is of another fit: {'; '.join(changes[:_MOST_NAMED])}{more}. "
-                "Resume with what it was started with, or write to another folder."
-            )
+    saved = file.load(expected)
+    like = start(saved.updates)
+    tensors = {name: tensor.to(like.parameters.device) for name, tensor in saved.tensors.items()}
+    return Adam(**tensors, count=saved.updates, uniform=like.uniform), saved.records
 
 
-_MOST_NAMED = 4  # another kind of scene changes all settings
-_TENSORS = ("parameters", "first_moment", "second_moment")
-_FIELDS = tuple(field.name for field in dataclasses.fields(FitRecord))
+def _tensors(state: Adam) -> dict[str, torch.Tensor]:
+    return {name: getattr(state, name) for name in ("parameters", "first_moment", "second_moment")}

@@ -11,10 +11,10 @@ from render3d import renderers
 from render3d.cameras import Cameras
 from render3d.errors import FitError, ShapeError
 from render3d.estimators import expected_loss
-from render3d.fitting.checkpoint import Checkpoint, FitRecord
-from render3d.fitting.identity import fingerprint, identity
+from render3d.fitting.checkpoint import FitRecord
+from render3d.fitting.identity import identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
-from render3d.fitting.optimiser import UniformAdam
+from render3d.fitting.optimiser import Adam
 from render3d.fitting.preconditioner import SmoothCoordinates
 from render3d.fitting.settings import FitSettings
 from render3d.fitting.spheres import enclosing_sphere
@@ -22,6 +22,7 @@ from render3d.fitting.targets import named, prepared
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
+from render3d.runs.identity import fingerprint
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet
 
@@ -56,12 +57,12 @@ def fit(
     settings: FitSettings = _DEFAULTS,
     *,
     held_out: ViewSet | None = None,
-    checkpoint: Path | None = None,
+    folder: Path | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Deform ``template`` until its silhouettes are those of ``views``.
 
-    Steps are taken in smooth coordinates (`SmoothCoordinates`) by `UniformAdam`, against the expected squared
+    Steps are taken in smooth coordinates (`SmoothCoordinates`) by uniform `Adam`, against the expected squared
     difference of coverage of noisy meshes (`local_credit`), or against the plain one where the renderer carries
     gradients to silhouettes. Noise, and the steps, go from coarse to fine.
 
@@ -71,9 +72,9 @@ def fit(
         renderer: Any `Renderer` of meshes, black box or not; by default `render3d.renderers.OpenGL`.
         settings: Everything else.
         held_out: Views that are measured along the way and never fitted.
-        checkpoint: A file. The fit is saved there every few seconds, at the end, and when it is interrupted; if the
-            file is there already, the fit goes on from it and ends where it would have ended without the stop, bit for
-            bit on the same machine.
+        folder: Made if it is not there, once nothing is missing. The fit is saved there every few seconds, at the end,
+            and when it is interrupted; if it was begun there already, it goes on and ends where it would have ended
+            without the stop, bit for bit on the same machine.
         progress: Called with the `FitRecord` of every step.
 
     Returns:
@@ -81,8 +82,8 @@ def fit(
 
     Raises:
         CapabilityError: A renderer of volumes.
-        FitError: Views that nothing can be learned from, a template that no camera sees, or a checkpoint that cannot be
-            written or is of another fit.
+        FitError: Views that nothing can be learned from, a template that no camera sees, or a folder that cannot be
+            written to, is of another fit, or holds a damaged checkpoint.
         KeyboardInterrupt: Passed on, after saving.
     """
     renderer = renderer or renderers.OpenGL()
@@ -95,10 +96,7 @@ def fit(
     template = template.detach()
     task = _Task(views, held_out, template, renderer, settings)
     task.check_visible()
-    sought = identity("mesh", settings, renderer, views, held_out)
-    sought["template"] = fingerprint(template.vertices, template.faces)
-    file = Checkpoint(checkpoint, sought, UniformAdam) if checkpoint else None
-    state, records = run(task, file, progress or (lambda record: None))
+    state, records = run(task, folder, progress)
     return FitResult(task.scene(state.parameters), template, tuple(records))
 
 
@@ -116,16 +114,22 @@ class _Task:
         self.radius = float((vertices - center).norm(dim=-1).max())
         self.coordinates = SmoothCoordinates(template.faces, len(vertices), settings.smoothness)
 
-    def start(self) -> UniformAdam:
+    @property
+    def identity(self) -> dict[str, str]:
+        """What must be the same for the fit to go on."""
+        template = fingerprint(self.template.vertices, self.template.faces)
+        return identity("mesh", self.settings, self.renderer, self.views, self.held_out) | {"template": template}
+
+    def start(self, count: int = 0) -> Adam:
         """The template, before any step."""
-        return UniformAdam.start(self.coordinates.from_vertices(self.template.vertices))
+        return Adam.start(self.coordinates.from_vertices(self.template.vertices), uniform=True)
 
     def scene(self, parameters: Tensor) -> Mesh:
         """The deformed template."""
         return self.template.with_vertices(self.coordinates.to_vertices(parameters))
 
     @torch.enable_grad()
-    def step(self, state: UniformAdam) -> tuple[UniformAdam, float]:
+    def step(self, state: Adam) -> tuple[Adam, float]:
         """The state after one step, and the loss before it."""
         parameters = state.parameters.clone().requires_grad_()
         loss = self._loss(self.scene(parameters), state.count)

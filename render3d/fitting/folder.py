@@ -8,6 +8,7 @@ from pathlib import Path
 from render3d import renderers
 from render3d.atomic import write_json, write_text
 from render3d.errors import FitError, VolumeError
+from render3d.fitting.checkpoint import run_folder
 from render3d.fitting.fit import FitResult, fit
 from render3d.fitting.fit_report import fit_report
 from render3d.fitting.loop import Progress, check_renderer
@@ -15,11 +16,9 @@ from render3d.fitting.measures import Measure, baselines, measure
 from render3d.fitting.settings import FitSettings, Settings, VolumeFitSettings
 from render3d.fitting.volume_fit import VolumeFitResult, fit_volume, in_volume_frame
 from render3d.renderers.base import Renderer
-from render3d.runs.provenance import provenance
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
-CHECKPOINT = "checkpoint.safetensors"
 _KEYS = {"fit", "seconds", "steps", "history"}  # of metrics.json, beside the names of baselines
 _MESH_OF_VOLUME = "fit, as a mesh"
 # Rays that graze a surface meet many of its voxels, so silhouettes end where a single voxel takes little. At this level
@@ -61,8 +60,8 @@ def fit_to_folder(
     """
     check_renderer(renderer, Mesh)
     _check_names(compare_with or {}, _KEYS)
-    checkpoint = _begin(out, settings, renderer, resume)
-    result = fit(views, template, renderer, settings, held_out=held_out, checkpoint=checkpoint, progress=progress)
+    run_folder(out).check_resume(resume)
+    result = fit(views, template, renderer, settings, held_out=held_out, folder=out, progress=progress)
     meshes = {"fit": result.mesh, **baselines(views), **(compare_with or {})}
     measures = {name: measure(mesh, views, held_out, renderer) for name, mesh in meshes.items()}
     _save_mesh(out, result.mesh)
@@ -106,8 +105,8 @@ def fit_volume_to_folder(
     """
     check_renderer(renderer, Volume)
     _check_names(compare_with or {}, _KEYS | {_MESH_OF_VOLUME})
-    checkpoint = _begin(out, settings, renderer, resume)
-    result = fit_volume(views, renderer, settings, held_out=held_out, checkpoint=checkpoint, progress=progress)
+    run_folder(out).check_resume(resume)
+    result = fit_volume(views, renderer, settings, held_out=held_out, folder=out, progress=progress)
     result.volume.save(out / "volume.npz")
     meshes = {}
     with contextlib.suppress(VolumeError):  # no voxel is as opaque
@@ -126,19 +125,6 @@ def _check_names(compare_with: Mapping[str, Mesh], reserved: set[str]) -> None:
     taken = sorted(reserved & set(compare_with))
     if taken:
         raise FitError(f"compare_with must not use the names {', '.join(sorted(reserved))}; got {', '.join(taken)}.")
-
-
-def _begin(out: Path, settings: Settings, renderer: Renderer, resume: bool) -> Path:
-    """Make the folder, and return where its checkpoint is or will be."""
-    checkpoint = out / CHECKPOINT
-    if checkpoint.exists() and not resume:
-        raise FitError(f"{out} holds a fit already. Go on with it by --resume, or write to another folder.")
-    if resume and not checkpoint.exists():
-        raise FitError(f"There is nothing to resume in {out}: it has no {CHECKPOINT}. Start without --resume.")
-    out.mkdir(parents=True, exist_ok=True)
-    if not resume:  # what a fit was started with stays, whatever it is resumed with
-        _write_config(out, settings, renderer)
-    return checkpoint
 
 
 def seen(views: ViewSet, scene: Mesh | Volume) -> ViewSet:
@@ -160,8 +146,3 @@ def _write_metrics(
     history = [dataclasses.asdict(record) for record in result.records if record.training_iou is not None]
     seconds = result.records[-1].seconds
     write_json(out / "metrics.json", {**figures, "seconds": seconds, "steps": settings.steps, "history": history})
-
-
-def _write_config(out: Path, settings: Settings, renderer: Renderer) -> None:
-    config = {"command": "fit", "settings": dataclasses.asdict(settings), "made_with": provenance(renderer)}
-    write_json(out / "config.json", config)

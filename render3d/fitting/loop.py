@@ -2,18 +2,21 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from render3d.errors import CapabilityError
-from render3d.fitting.checkpoint import Checkpoint, FitRecord, State
+from render3d.fitting.checkpoint import FitRecord, checkpoint_in, load, run_folder, save
+from render3d.fitting.optimiser import Adam
 from render3d.fitting.settings import Settings
 from render3d.metrics import silhouette_iou
 from render3d.renderers import renderers_of_scene
 from render3d.renderers.base import Renderer
+from render3d.runs.readiness import check_ready
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
@@ -38,7 +41,7 @@ class Measured:
         return self.records[-1].held_out_iou
 
 
-class FitProblem(Protocol[State]):
+class FitProblem(Protocol):
     """What is fitted, and how: all that stays the same from step to step."""
 
     views: ViewSet
@@ -50,11 +53,16 @@ class FitProblem(Protocol[State]):
         """Number of steps, and when to measure."""
         ...
 
-    def start(self) -> State:
-        """The state before any step."""
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What must be the same for the fit to go on."""
         ...
 
-    def step(self, state: State) -> tuple[State, float]:
+    def start(self, count: int = 0) -> Adam:
+        """The state before any step, but with parameters of the shape that they have after ``count`` steps."""
+        ...
+
+    def step(self, state: Adam) -> tuple[Adam, float]:
         """The state after one step, and the loss before it."""
         ...
 
@@ -63,15 +71,21 @@ class FitProblem(Protocol[State]):
         ...
 
 
-def run(
-    task: FitProblem[State], file: Checkpoint[State] | None, progress: Progress
-) -> tuple[State, Sequence[FitRecord]]:
-    """All steps that are left, saved on the way.
+def run(task: FitProblem, folder: Path | None, progress: Progress | None) -> tuple[Adam, Sequence[FitRecord]]:
+    """Take all steps that are left, saved on the way to a folder, if there is one.
 
     Raises:
+        FitError: The folder holds another fit or a damaged checkpoint, or cannot be written to.
         KeyboardInterrupt: Passed on, after saving.
     """
-    state, records = (file.load(task.views.alpha.device) if file else None) or (task.start(), [])
+    file = None
+    if folder is not None:
+        config = run_folder(folder)
+        if not config.is_begun:
+            check_ready(task.renderer, task.scene(task.start().parameters), task.views.cameras)
+        config.begin(dataclasses.asdict(task.settings), task.identity, task.renderer)
+        file = checkpoint_in(folder)
+    state, records = load(file, task.start, task.settings.steps) if file and file.path.exists() else (task.start(), [])
     began = time.monotonic() - (records[-1].seconds if records else 0.0)
     saved_at = time.monotonic()
     try:
@@ -83,20 +97,21 @@ def run(
             # A step counts once both of these are done; an interrupt between them is mended below.
             records.append(record)
             state = following
-            progress(record)
+            if progress is not None:
+                progress(record)
             if file and time.monotonic() - saved_at > _SECONDS_BETWEEN_SAVES:
-                file.save(state, records)
+                save(file, state, records)
                 saved_at = time.monotonic()
     except KeyboardInterrupt:
         if file:
-            file.save(state, records[: state.count])
+            save(file, state, records[: state.count])
         raise
     if file:
-        file.save(state, records)
+        save(file, state, records)
     return state, records
 
 
-def _measured(task: FitProblem[State], state: State, record: FitRecord) -> FitRecord:
+def _measured(task: FitProblem, state: Adam, record: FitRecord) -> FitRecord:
     """The record with the intersections over union of ``state``, now and then and at the end."""
     if state.count % task.settings.evaluate_every and state.count < task.settings.steps:
         return record

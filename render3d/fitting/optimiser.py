@@ -6,76 +6,51 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
-_DECAY = (0.9, 0.999)  # of the first and the second moment, as in Adam
-
-
-@final
-@dataclasses.dataclass(frozen=True)
-class UniformAdam:
-    """The state of an optimiser, as a value: `step` returns the next one and leaves this one as it is.
-
-    Adam divides each coordinate by its own root mean square, which undoes the smoothing of a preconditioner. Here all
-    are divided by the largest (Nicolet, Jacobson and Jakob 2021, section 4): the direction stays that of the gradient.
-
-    Attributes:
-        parameters: Any shape.
-        first_moment: Running mean of the gradients, same shape.
-        second_moment: Running mean of their squares, same shape.
-        count: Steps taken.
-    """
-
-    parameters: Tensor
-    first_moment: Tensor
-    second_moment: Tensor
-    count: int = 0
-
-    @classmethod
-    def start(cls, parameters: Tensor) -> Self:
-        """Before the first step."""
-        return cls(parameters, torch.zeros_like(parameters), torch.zeros_like(parameters))
-
-    def step(self, gradient: Tensor, learning_rate: float) -> Self:
-        """After one step against ``gradient``, which moves no parameter by much more than ``learning_rate``."""
-        count = self.count + 1
-        first = torch.lerp(gradient, self.first_moment, _DECAY[0])
-        second = torch.lerp(gradient.square(), self.second_moment, _DECAY[1])
-        mean = first / (1 - _DECAY[0] ** count)
-        largest = (second.max() / (1 - _DECAY[1] ** count)).sqrt()
-        move = learning_rate * mean / largest.clamp(min=torch.finfo(largest.dtype).tiny)
-        return type(self)(self.parameters - move, first, second, count)
+_DECAY = (0.9, 0.999)  # of the first and the second moment
 
 
 @final
 @dataclasses.dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015), as a value like `UniformAdam`.
+    """Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015) as a value.
+
+    `step` returns the next state and leaves this one as it is. Adam divides each coordinate by its own root mean
+    square, which undoes the smoothing of a preconditioner. Where it is ``uniform``, all are divided by the largest
+    (Nicolet, Jacobson and Jakob 2021, section 4): the direction stays that of the gradient.
 
     Attributes:
         parameters: Any shape.
         first_moment: Running mean of the gradients, same shape.
         second_moment: Running mean of their squares, same shape.
         count: Steps taken, those of other parameters before these included.
+        uniform: Whether all parameters are divided by the same number.
     """
 
     parameters: Tensor
     first_moment: Tensor
     second_moment: Tensor
     count: int = 0
+    uniform: bool = False
 
     @classmethod
-    def start(cls, parameters: Tensor, count: int = 0) -> Self:
-        """Before the next step, with moments of zero."""
-        return cls(parameters, torch.zeros_like(parameters), torch.zeros_like(parameters), count)
+    def start(cls, parameters: Tensor, count: int = 0, *, uniform: bool = False) -> Self:
+        """Return the state before the next step, with moments of zero."""
+        return cls(parameters, torch.zeros_like(parameters), torch.zeros_like(parameters), count, uniform)
 
     def step(self, gradient: Tensor, learning_rate: float, *, since: int = 0) -> Self:
-        """After one step against ``gradient``, which moves each parameter by about ``learning_rate``.
+        """Return the state after one step against ``gradient``.
 
-        ``since`` is the ``count`` with which these parameters were started.
+        It moves each parameter by about ``learning_rate``; where it is ``uniform``, none by much more.
+
+        Args:
+            gradient: Of the parameters, same shape.
+            learning_rate: In units of the parameters.
+            since: The ``count`` with which these parameters were started.
         """
         count = self.count + 1
         first = torch.lerp(gradient, self.first_moment, _DECAY[0])
         second = torch.lerp(gradient.square(), self.second_moment, _DECAY[1])
         mean = first / (1 - _DECAY[0] ** (count - since))
-        size = (second / (1 - _DECAY[1] ** (count - since))).sqrt()
+        size = ((second.max() if self.uniform else second) / (1 - _DECAY[1] ** (count - since))).sqrt()
         move = learning_rate * mean / size.clamp(min=torch.finfo(size.dtype).tiny)
-        return type(self)(self.parameters - move, first, second, count)
+        return type(self)(self.parameters - move, first, second, count, self.uniform)

@@ -10,7 +10,7 @@ from torch import Tensor
 from render3d import renderers
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, FitError
-from render3d.fitting.checkpoint import Checkpoint, FitRecord
+from render3d.fitting.checkpoint import FitRecord
 from render3d.fitting.identity import identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
 from render3d.fitting.optimiser import Adam
@@ -72,7 +72,7 @@ def fit_volume(
     settings: VolumeFitSettings = _DEFAULTS,
     *,
     held_out: ViewSet | None = None,
-    checkpoint: Path | None = None,
+    folder: Path | None = None,
     progress: Progress | None = None,
 ) -> VolumeFitResult:
     """Find a volume whose silhouettes are those of ``views``.
@@ -87,7 +87,7 @@ def fit_volume(
             `LearnedProjection` stay as they are.
         settings: Everything else.
         held_out: Views that are measured along the way and never fitted.
-        checkpoint: A file, as in `fit`.
+        folder: As in `fit`.
         progress: Called with the `FitRecord` of every step.
 
     Returns:
@@ -95,7 +95,7 @@ def fit_volume(
 
     Raises:
         CapabilityError: A renderer of meshes, or one without gradients.
-        FitError: Views that nothing can be learned from, or a checkpoint that cannot be written or is of another fit.
+        FitError: Views that nothing can be learned from, or a folder as in `fit`.
         KeyboardInterrupt: Passed on, after saving.
     """
     renderer = renderer or renderers.EmissionAbsorption()
@@ -107,9 +107,7 @@ def fit_volume(
         )
     views, held_out = prepared(views, held_out, 2 * settings.resolution)
     task = _Task(views, held_out, renderer, settings)
-    sought = identity("volume", settings, renderer, views, held_out)
-    file = Checkpoint(checkpoint, sought, Adam) if checkpoint else None
-    state, records = run(task, file, progress or (lambda record: None))
+    state, records = run(task, folder, progress)
     return VolumeFitResult(task.scene(state.parameters), tuple(records))
 
 
@@ -126,10 +124,11 @@ class _Task:
         if held_out is not None:
             self.held_out = dataclasses.replace(held_out, cameras=_moved(held_out.cameras, self.to_source))
         self.renderer, self.settings = renderer, settings
+        self.identity = identity("volume", settings, renderer, views, held_out)
 
-    def start(self) -> Adam:
-        """The same logit everywhere."""
-        shape = (self.settings.resolution_of(self.settings.level_at(0)),) * 3
+    def start(self, count: int = 0) -> Adam:
+        """The same logit everywhere, on the grid of the last of ``count`` steps."""
+        shape = (self.settings.resolution_of(self.settings.level_at(max(0, count - 1))),) * 3
         return Adam.start(torch.full(shape, _FIRST_LOGIT, device=self.views.alpha.device))
 
     def scene(self, parameters: Tensor) -> Volume:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-import render3d
+from render3d._version import __version__
 from render3d.renderers.base import Renderer
 
 _PACKAGES = ("torch", "numpy", "scipy", "trimesh", "moderngl", "pyrender")
@@ -22,7 +22,7 @@ def provenance(renderer: Renderer | None = None) -> dict[str, str]:
     found["machine"] = (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     )
-    found["render3d"] = render3d.__version__
+    found["render3d"] = __version__
     found["python"] = platform.python_version()
     for package in _PACKAGES:
         try:

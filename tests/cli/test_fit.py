@@ -9,8 +9,8 @@ import torch
 
 import render3d as r3
 from render3d import cli
-from render3d.fitting import checkpoint
 from render3d.renderers import OpenGL
+from render3d.runs import checkpoint
 from render3d.view_sets import write_views
 
 QUICK = ("--steps", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
@@ -211,6 +211,7 @@ def test_bad_flags_fail_in_one_line(
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+    assert not (views.parent / "out").exists()
 
 
 def test_views_that_are_not_there_fail_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """``render3d sample`` of models that are conditioned on a class or on views."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ def trained(folder: Path, context: ContextKind) -> Path:
     training = TrainSettings(updates=1, batch_size=6, validation_examples=6)
     recipe = Recipe(data=DATA, experiment=experiment, training=training)
     train(recipe, folder, device="cpu")
-    (folder / "config.json").write_text(json.dumps({"recipe": recipe.to_json()}))
     return folder
 
 

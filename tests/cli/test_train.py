@@ -37,7 +37,7 @@ def test_a_run_leaves_all_that_explains_it(run: Path) -> None:
     assert names >= {"config.json", "checkpoint.safetensors", "metrics.json", "report.html", "tensorboard"}
     assert any((run / "tensorboard").iterdir())
     config = json.loads((run / "config.json").read_text())
-    assert config["recipe"]["training"]["updates"] == 8 and config["recipe"]["data"]["size"] == 8
+    assert config["settings"]["training"]["updates"] == 8 and config["settings"]["data"]["size"] == 8
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["examples"] == 12 and metrics["updates"] == 8
     assert metrics["test"]["negative_bound_nats"] > metrics["test"]["kl_nats"] > 0
@@ -79,7 +79,7 @@ def test_a_finished_run_is_not_overwritten(run: Path, capsys: pytest.CaptureFixt
     assert "holds a run already" in capsys.readouterr().err
     assert main(["train", "primitives", "--out", str(run), "--resume", "--seed", "3"]) == 1
     message = capsys.readouterr().err
-    assert "another run" in message and "training.seed was 0 and is 3" in message
+    assert "another run: data.size was 8 and is 20; " in message and " more. Resume with what it was" in message
     assert before == {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
 
 
@@ -124,7 +124,7 @@ def test_completion_is_measured_and_shown(run: Path, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["sample", "{run}", "--out", "{run}"], "--out must be another folder"),
+        (["sample", "{run}", "--out", "{run}"], "holds another run: command was train and is sample"),
         (["sample", "{run}", "--out", "{new}", "--count", "0"], "--count must be at least 1"),
         (["sample", "{run}", "--out", "{new}", "--label", "1"], "takes no context"),
         (["sample", "{new}", "--out", "{new}x"], "holds no run: it has no config.json"),
@@ -159,7 +159,7 @@ def test_a_configuration_of_another_run_is_noticed(
     text = (run / "config.json").read_text()
     (tmp_path / "config.json").write_text(text.replace('"steps": 2', '"steps": 3'))
     assert main(["sample", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert "experiment.steps differ" in capsys.readouterr().err
+    assert "experiment.steps was 2 and is 3" in capsys.readouterr().err
     (tmp_path / "config.json").write_text(text[:40])
     assert main(["sample", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "is damaged" in capsys.readouterr().err

@@ -50,7 +50,7 @@ def test_views_are_made_and_resumed(models: Path, capsys: pytest.CaptureFixture[
     assert "failed: input" in shown
     assert f"Report: {out / 'report.html'}" in shown
     assert run(models, "--out", out, *QUICK) == 1
-    assert "Go on with them by --resume" in capsys.readouterr().err
+    assert "Go on with it by --resume" in capsys.readouterr().err
     assert run(models, "--out", out, *QUICK, "--resume", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["kept"], found["made"], found["failed"], found["views"]) == (3, 0, 1, 0)

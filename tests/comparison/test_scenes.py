@@ -239,9 +239,9 @@ def test_results_are_not_overwritten_nor_mixed(tmp_path, faulty, egg):
         compare_scene(out, egg, names, QUICK, resume=True)
     compare_scene(out, egg, names, QUICK)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    with pytest.raises(ComparisonError, match="holds results already. Go on with them by --resume"):
+    with pytest.raises(ComparisonError, match="holds a run already. Go on with it by --resume"):
         compare_scene(out, egg, names, QUICK)
-    with pytest.raises(ComparisonError, match=r"another comparison: scene was \w+ and is \w+\. Resume with what"):
+    with pytest.raises(ComparisonError, match=r"another run: scene was \w+ and is \w+\. Resume with what"):
         compare_scene(out, r3.Mesh.icosphere(1), names, QUICK, resume=True)
     with pytest.raises(ComparisonError, match="settings.views was 2 and is 3"):
         compare_scene(out, egg, names, SceneSettings(views=3, image_size=(48, 64), rounds=1), resume=True)
@@ -250,7 +250,7 @@ def test_results_are_not_overwritten_nor_mixed(tmp_path, faulty, egg):
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path, egg):
     (tmp_path / "config.json").write_text('{"command": "fit"}', encoding="utf-8")
-    with pytest.raises(ComparisonError, match="is not of a comparison, or is damaged"):
+    with pytest.raises(ComparisonError, match="config.json is damaged, or of another version"):
         compare_scene(tmp_path, egg, ["opengl", "pyrender"], QUICK, resume=True)
 
 

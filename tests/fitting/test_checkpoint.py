@@ -2,8 +2,8 @@
 
 import dataclasses
 import errno
+import json
 import os
-import pickle
 import re
 import resource
 import signal
@@ -16,14 +16,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from render3d import Mesh, Shading
 from render3d.errors import FitError
 from render3d.fitting import FitResult, FitSettings, fit, loop
-from render3d.fitting.checkpoint import Checkpoint, FitRecord
-from render3d.fitting.optimiser import UniformAdam
+from render3d.fitting.checkpoint import FitRecord
 from render3d.renderers import OpenGL, Pyrender
+from render3d.runs.checkpoint import Checkpoint
+from render3d.runs.folder import CHECKPOINT, CONFIG
 from render3d.view_sets import ViewSet
 
 
@@ -72,8 +74,8 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "new" / "fit.safetensors"
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "fit"
 
 
 @pytest.fixture
@@ -82,35 +84,33 @@ def held_out(make_views, ellipsoid) -> ViewSet:
 
 
 @pytest.mark.parametrize("step", [1, 5, 11, 12])
-def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, held_out, renderer, quick, path, step):
+def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, held_out, renderer, quick, out, step):
     expected = fit(views, None, renderer, quick, held_out=held_out)
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, held_out=held_out, checkpoint=path, progress=stop_after(step))
+        fit(views, None, renderer, quick, held_out=held_out, folder=out, progress=stop_after(step))
     steps = []
-    result = fit(
-        views, None, renderer, quick, held_out=held_out, checkpoint=path, progress=lambda r: steps.append(r.step)
-    )
+    result = fit(views, None, renderer, quick, held_out=held_out, folder=out, progress=lambda r: steps.append(r.step))
     assert_same(result, expected)
     assert steps == list(range(step + 1, 13))
 
 
-# Steps call the renderer once; calls 6, 12 and 15 measure steps 5, 10 and 12.
-@pytest.mark.parametrize("call", [1, 2, 6, 7, 12, 15])
-def test_a_fit_stopped_inside_the_renderer_ends_where_it_would_have_ended(views, renderer, quick, path, call):
+# Call 1 tries the renderer; steps call it once; calls 7, 13 and 16 measure steps 5, 10 and 12.
+@pytest.mark.parametrize("call", [1, 2, 3, 7, 8, 13, 16])
+def test_a_fit_stopped_inside_the_renderer_ends_where_it_would_have_ended(views, renderer, quick, out, call):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, Breaking(renderer, call, KeyboardInterrupt()), quick, checkpoint=path)
-    result = fit(views, None, renderer, quick, checkpoint=path)
+        fit(views, None, Breaking(renderer, call, KeyboardInterrupt()), quick, folder=out)
+    result = fit(views, None, renderer, quick, folder=out)
     assert_same(result, fit(views, None, renderer, quick))
 
 
-def test_a_fit_stopped_at_every_step_gets_there_all_the_same(views, renderer, quick, path):
+def test_a_fit_stopped_at_every_step_gets_there_all_the_same(views, renderer, quick, out):
     for step in range(1, quick.steps + 1):
         with pytest.raises(KeyboardInterrupt):
-            fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(step))
-    assert_same(fit(views, None, renderer, quick, checkpoint=path), fit(views, None, renderer, quick))
+            fit(views, None, renderer, quick, folder=out, progress=stop_after(step))
+    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
 
 
-def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, renderer, quick, path, monkeypatch):
+def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, renderer, quick, out, monkeypatch):
     class Interrupted(list):
         def append(self, record: FitRecord) -> None:
             super().append(record)
@@ -119,47 +119,47 @@ def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, render
 
     load = Checkpoint.load
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(2))
+        fit(views, None, renderer, quick, folder=out, progress=stop_after(2))
     with monkeypatch.context() as patch:
 
-        def load_interrupted(self, device):
-            state, records = load(self, device)
-            return state, Interrupted(records)
+        def load_interrupted(self, expected):
+            saved = load(self, expected)
+            return saved._replace(records=Interrupted(saved.records))
 
         patch.setattr(Checkpoint, "load", load_interrupted)
         with pytest.raises(KeyboardInterrupt):
-            fit(views, None, renderer, quick, checkpoint=path)
-    assert_same(fit(views, None, renderer, quick, checkpoint=path), fit(views, None, renderer, quick))
+            fit(views, None, renderer, quick, folder=out)
+    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
 
 
-def test_a_finished_fit_is_not_repeated(views, renderer, quick, path):
-    first = fit(views, None, renderer, quick, checkpoint=path)
+def test_a_finished_fit_is_not_repeated(views, renderer, quick, out):
+    first = fit(views, None, renderer, quick, folder=out)
     never = Breaking(renderer, 1, AssertionError("rendered again"))
-    again = fit(views, None, never, quick, checkpoint=path)
+    again = fit(views, None, never, quick, folder=out)
     assert torch.equal(again.mesh.vertices, first.mesh.vertices)
     assert again.records == first.records
 
 
-def test_what_was_saved_on_the_way_survives_a_crash(views, renderer, quick, path, monkeypatch):
+def test_what_was_saved_on_the_way_survives_a_crash(views, renderer, quick, out, monkeypatch):
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_SAVES", -1.0)
     with pytest.raises(RuntimeError, match="out of memory"):
-        fit(views, None, Breaking(renderer, 9, RuntimeError("out of memory")), quick, checkpoint=path)
-    result = fit(views, None, renderer, quick, checkpoint=path, progress=(resumed := []).append)
-    assert resumed[0].step == 8  # call 6 measured step 5, so that call 9 was step 8
+        fit(views, None, Breaking(renderer, 10, RuntimeError("out of memory")), quick, folder=out)
+    result = fit(views, None, renderer, quick, folder=out, progress=(resumed := []).append)
+    assert resumed[0].step == 8  # call 7 measured step 5, so that call 10 was step 8
     assert_same(result, fit(views, None, renderer, quick))
 
 
-def test_saves_are_some_seconds_apart(views, renderer, quick, path, monkeypatch):
+def test_saves_are_some_seconds_apart(views, renderer, quick, out, monkeypatch):
     saves = []
-    monkeypatch.setattr(Checkpoint, "save", lambda self, state, records: saves.append(state.count))
+    monkeypatch.setattr(Checkpoint, "save", lambda self, tensors, updates, records: saves.append(updates))
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: float(next(clock))))
-    fit(views, None, renderer, quick, checkpoint=path)
+    fit(views, None, renderer, quick, folder=out)
     # The clock is read twice a step, so a step takes four seconds; the last save is the one at the end.
     assert saves == [2, 4, 6, 8, 10, 12, 12]
 
 
-def test_time_in_which_a_fit_was_stopped_does_not_count(views, renderer, quick, path, monkeypatch):
+def test_time_in_which_a_fit_was_stopped_does_not_count(views, renderer, quick, out, monkeypatch):
     clock = types.SimpleNamespace(now=0.0)
 
     def monotonic() -> float:
@@ -168,9 +168,9 @@ def test_time_in_which_a_fit_was_stopped_does_not_count(views, renderer, quick, 
 
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=monotonic))
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(6))
+        fit(views, None, renderer, quick, folder=out, progress=stop_after(6))
     clock.now += 1e6
-    seconds = [record.seconds for record in fit(views, None, renderer, quick, checkpoint=path).records]
+    seconds = [record.seconds for record in fit(views, None, renderer, quick, folder=out).records]
     assert seconds == sorted(seconds)
     assert 0 < seconds[5] < seconds[6] < seconds[-1] < 100
 
@@ -192,17 +192,17 @@ def progress(record):
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
 saved = torch.load(sys.argv[1], weights_only=True)
 cameras = Cameras(saved["world_to_camera"], saved["intrinsics"], (32, 32))
-views = Views(cameras, saved["alpha"], None, tuple(f"view {number}" for number in range(6)))
+views = ViewSet(cameras, saved["alpha"], None, tuple(f"view {number}" for number in range(6)))
 settings = FitSettings(steps=150, samples=2, subdivisions=1, evaluate_every=40)
-fit(views, None, OpenGL(), settings, checkpoint=Path(sys.argv[2]), progress=progress)
+fit(views, None, OpenGL(), settings, folder=Path(sys.argv[2]), progress=progress)
 """
 
 
-def test_a_process_that_gets_ctrl_c_leaves_a_fit_to_resume(views, renderer, path, tmp_path):
+def test_a_process_that_gets_ctrl_c_leaves_a_fit_to_resume(views, renderer, out, tmp_path):
     cameras = views.cameras
     inputs = {"world_to_camera": cameras.world_to_camera, "intrinsics": cameras.intrinsics, "alpha": views.alpha}
     torch.save(inputs, tmp_path / "views.pt")
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "views.pt"), str(path)]
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "views.pt"), str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout.readline() == "1\n", child.stderr.read()
@@ -213,29 +213,29 @@ def test_a_process_that_gets_ctrl_c_leaves_a_fit_to_resume(views, renderer, path
     assert child.returncode == -signal.SIGINT, trace
     assert "KeyboardInterrupt" in trace
     settings = FitSettings(steps=150, samples=2, subdivisions=1, evaluate_every=40)
-    result = fit(views, None, renderer, settings, checkpoint=path, progress=(resumed := []).append)
+    result = fit(views, None, renderer, settings, folder=out, progress=(resumed := []).append)
     last = int(printed.split()[-1]) if printed else 1
     # The step in which the signal came may be recorded without having been printed.
     assert resumed[0].step in (last + 1, last + 2)
     assert_same(result, fit(views, None, renderer, settings))
 
 
-def test_a_full_disk_is_told_and_leaves_the_fit_of_before(views, renderer, quick, path):
+def test_a_full_disk_is_told_and_leaves_the_fit_of_before(views, renderer, quick, out):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(4))
-    before = path.read_bytes()
-    told = f"Could not save the fit to {path}: File too large. What was saved there before is intact: make room"
+        fit(views, None, renderer, quick, folder=out, progress=stop_after(4))
+    path, before = out / CHECKPOINT, (out / CHECKPOINT).read_bytes()
+    told = f"Could not save the run to {path}: File too large. What was saved there before is intact: make room"
     with largest_file(len(before) // 2), pytest.raises(FitError, match=re.escape(told)):
-        fit(views, None, renderer, quick, checkpoint=path)
+        fit(views, None, renderer, quick, folder=out)
     assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-    assert_same(fit(views, None, renderer, quick, checkpoint=path), fit(views, None, renderer, quick))
+    assert {each.name for each in out.iterdir()} == {CONFIG, CHECKPOINT}
+    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
 
 
-def test_a_disk_that_is_full_only_when_the_file_is_flushed_is_told(views, renderer, quick, path, monkeypatch):
+def test_a_disk_that_is_full_only_when_the_file_is_flushed_is_told(views, renderer, quick, out, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(4))
-    before = path.read_bytes()
+        fit(views, None, renderer, quick, folder=out, progress=stop_after(4))
+    before = (out / CHECKPOINT).read_bytes()
 
     def full(number: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -243,113 +243,66 @@ def test_a_disk_that_is_full_only_when_the_file_is_flushed_is_told(views, render
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(FitError, match="No space left on device. What was saved there before is intact"):
-            fit(views, None, renderer, quick, checkpoint=path)
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
+            fit(views, None, renderer, quick, folder=out)
+    assert (out / CHECKPOINT).read_bytes() == before
+    assert {each.name for each in out.iterdir()} == {CONFIG, CHECKPOINT}
 
 
-def test_a_folder_that_cannot_be_made_is_told(views, renderer, quick, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(FitError, match="Could not save the fit to .*fit.safetensors: (Not a directory|File exists)"):
-        fit(views, None, renderer, quick, checkpoint=tmp_path / "file" / "fit.safetensors")
+def test_a_fit_that_was_stopped_before_it_was_saved_begins_again(views, renderer, quick, out):
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit(views, None, Breaking(renderer, 3, RuntimeError("out of memory")), quick, folder=out)
+    assert [each.name for each in out.iterdir()] == [CONFIG]
+    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
 
 
-def saved_state() -> UniformAdam:
-    return UniformAdam(torch.randn(5, 3), torch.randn(5, 3), torch.rand(5, 3), 2)
-
-
-def test_what_is_loaded_is_what_was_saved(path):
-    state = saved_state()
-    records = [
-        FitRecord(step=1, seconds=0.1, loss=1 / 3),
-        FitRecord(step=2, seconds=1e-9, loss=float("inf"), training_iou=0.1, held_out_iou=2 / 3),
-    ]
-    checkpoint = Checkpoint(path, {"settings.seed": "0"}, UniformAdam)
-    assert checkpoint.load(torch.device("cpu")) is None
-    checkpoint.save(state, records)
-    loaded, history = checkpoint.load(torch.device("cpu"))
-    assert history == records
-    assert loaded.count == 2
-    for name in ("parameters", "first_moment", "second_moment"):
-        assert torch.equal(getattr(loaded, name), getattr(state, name))
-    other_device, _ = checkpoint.load(torch.device("meta"))
-    assert other_device.parameters.device.type == "meta"
-
-
-def test_the_file_is_plain_safetensors(path):
-    Checkpoint(path, {"settings.seed": "0"}, UniformAdam).save(saved_state(), [])
-    assert set(load_file(path)) == {"parameters", "first_moment", "second_moment"}
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
+def test_the_file_is_plain_safetensors(views, renderer, quick, out):
+    fit(views, None, renderer, quick, folder=out)
+    assert set(load_file(out / CHECKPOINT)) == {"parameters", "first_moment", "second_moment"}
 
 
 def damage(name: str, path: Path) -> None:
-    """Write, in the place of a checkpoint, what is none."""
-    whole = path.read_bytes()
-    state = {key: tensor.clone() for key, tensor in load_file(path).items()}
-    header = {"identity": "{}", "history": "[]", "step": "0"}
+    """Write, in the place of a checkpoint, one that this fit never saves."""
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    state, records = load_file(path), json.loads(header["records"])
     match name:
-        case "empty":
-            path.write_bytes(b"")
         case "cut off":
-            path.write_bytes(whole[:-7])
-        case "cut in the header":
-            path.write_bytes(whole[:40])
-        case "text":
-            path.write_text("steps: 12")
-        case "no header":
-            save_file(state, path)
-        case "no tensors":
-            save_file({}, path, header)
-        case "half a history":
-            save_file(state, path, header | {"history": "[[1, 2"})
-        case "another history":
-            save_file(state, path, header | {"history": "[1]"})
-        case "a short record":
-            save_file(state, path, header | {"history": "[[1, 0.5]]"})
-        case "another identity":
-            save_file(state, path, header | {"identity": "[1, 2]"})
-        case "no number":
-            save_file(state, path, header | {"step": "two"})
-        case "a folder":
-            path.unlink()
-            path.mkdir()
+            path.write_bytes(path.read_bytes()[:-7])
+        case "a tensor is missing":
+            save_file({key: tensor for key, tensor in state.items() if key != "parameters"}, path, header)
+        case "a tensor is too many":
+            save_file(state | {"third_moment": torch.zeros(3)}, path, header)
+        case "another template":
+            save_file({key: tensor[:-1] for key, tensor in state.items()}, path, header)
+        case "double precision":
+            save_file({key: tensor.double() for key, tensor in state.items()}, path, header)
+        case "a record is missing":
+            save_file(state, path, header | {"records": json.dumps(records[:-1])})
+        case "a record of another type":
+            records[1]["loss"] = "small"
+            save_file(state, path, header | {"records": json.dumps(records)})
 
 
-DAMAGES = ["empty", "cut off", "cut in the header", "text", "no header", "no tensors", "half a history"]
-DAMAGES += ["another history", "a short record", "another identity", "no number", "a folder"]
+DAMAGES = {
+    "cut off": "",
+    "a tensor is missing": "it lacks parameters",
+    "a tensor is too many": "it has no use for third_moment",
+    "another template": r"shape \[41, 3\], not torch.float32 of shape \[42, 3\]",
+    "double precision": "torch.float64 of shape .*, not torch.float32",
+    "a record is missing": "3 records of 4 steps in a fit of 12",
+    "a record of another type": "record.loss must be float; got 'small'",
+}
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_file_is_an_error_that_names_it(path, name):
-    checkpoint = Checkpoint(path, {}, UniformAdam)
-    checkpoint.save(saved_state(), [])
-    damage(name, path)
-    with pytest.raises(FitError, match=rf"{re.escape(str(path))} is not a checkpoint of a fit, or is damaged \(.+\)"):
-        checkpoint.load(torch.device("cpu"))
-
-
-def test_nothing_is_unpickled(path, tmp_path):
-    path.parent.mkdir()
-    proof = tmp_path / "exploded"
-    pickled = pickle.dumps(Bomb(proof))
-    pickle.loads(pickled)
-    assert proof.exists()
-    proof.unlink()
-    for content in (pickled, len(pickled).to_bytes(8, "little") + pickled):
-        path.write_bytes(content)
-        with pytest.raises(FitError, match="is not a checkpoint of a fit"):
-            Checkpoint(path, {}, UniformAdam).load(torch.device("cpu"))
-    torch.save({"parameters": Bomb(proof)}, path)
-    with pytest.raises(FitError, match="is not a checkpoint of a fit"):
-        Checkpoint(path, {}, UniformAdam).load(torch.device("cpu"))
-    assert not proof.exists()
+def test_a_damaged_checkpoint_is_an_error_that_names_it_before_anything_is_rendered(views, renderer, quick, out, name):
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, None, renderer, quick, folder=out, progress=stop_after(4))
+    damage(name, out / CHECKPOINT)
+    never = Breaking(renderer, 1, AssertionError("rendered"))
+    told = rf"{re.escape(str(out / CHECKPOINT))} is not a checkpoint of this run, or is damaged \(.*{DAMAGES[name]}"
+    with pytest.raises(FitError, match=told):
+        fit(views, None, never, quick, folder=out)
 
 
 def with_cameras(views: ViewSet, **changes) -> ViewSet:
@@ -364,37 +317,37 @@ def with_another_mask(views: ViewSet) -> ViewSet:
 
 TEMPLATE = Mesh.icosphere(1, 0.8)
 CHANGES = {
-    "settings": ({"settings": {"seed": 3}}, "of another fit: settings.seed was 0 and is 3. Resume with what it was"),
+    "settings": ({"settings": {"seed": 3}}, "another run: settings.seed was 0 and is 3. Resume with what it was"),
     "two settings": (
         {"settings": {"seed": 3, "noise": (2.0, 0.5)}},
         r"settings.noise was \(1.0, 0.2\) and is \(2.0, 0.5\); settings.seed was 0 and is 3. Resume",
     ),
-    "masks": ({"views": with_another_mask}, r"another fit: views was \w{16} and is \w{16}. Resume"),
-    "near": ({"views": lambda views: with_cameras(views, near=0.5)}, "another fit: views was"),
-    "far": ({"views": lambda views: with_cameras(views, far=50.0)}, "another fit: views was"),
-    "projection": ({"views": lambda views: with_cameras(views, projection="orthographic")}, "another fit: views was"),
+    "masks": ({"views": with_another_mask}, r"another run: views was \w{16} and is \w{16}. Resume"),
+    "near": ({"views": lambda views: with_cameras(views, near=0.5)}, "another run: views was"),
+    "far": ({"views": lambda views: with_cameras(views, far=50.0)}, "another run: views was"),
+    "projection": ({"views": lambda views: with_cameras(views, projection="orthographic")}, "another run: views was"),
     "poses": (
         {"views": lambda views: with_cameras(views, world_to_camera=views.cameras[[1, 0, 2, 3, 4, 5]].world_to_camera)},
-        "another fit: views was",
+        "another run: views was",
     ),
-    "held out": ({"held_out": lambda views: views}, r"another fit: held_out was none and is \w{16}. Resume"),
-    "renderer": ({"renderer": Pyrender()}, "another fit: renderer was OpenGL and is Pyrender. Resume"),
+    "held out": ({"held_out": lambda views: views}, r"another run: held_out was none and is \w{16}. Resume"),
+    "renderer": ({"renderer": Pyrender()}, "another run: renderer was OpenGL and is Pyrender. Resume"),
     "samples": ({"renderer": OpenGL(Shading(samples_per_pixel=4))}, "shading.samples_per_pixel was 1 and is 4. Resume"),
-    "culling": ({"renderer": OpenGL(Shading(cull="back"))}, "another fit: shading.cull was none and is back. Resume"),
-    "place of the template": ({"template": Mesh.icosphere(1, 0.7)}, "another fit: template was"),
+    "culling": ({"renderer": OpenGL(Shading(cull="back"))}, "another run: shading.cull was none and is back. Resume"),
+    "place of the template": ({"template": Mesh.icosphere(1, 0.7)}, "another run: template was"),
     "faces of the template": (
         {"template": dataclasses.replace(TEMPLATE, faces=TEMPLATE.faces.flip(0))},
-        "another fit: template was",
+        "another run: template was",
     ),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_checkpoint_of_another_fit_is_an_error_that_names_the_change(views, renderer, quick, path, name):
+def test_a_folder_of_another_fit_is_an_error_that_names_the_change(views, renderer, quick, out, name):
     change, message = CHANGES[name]
     with pytest.raises(KeyboardInterrupt):
-        fit(views, TEMPLATE, renderer, quick, checkpoint=path, progress=stop_after(1))
-    before = path.read_bytes()
+        fit(views, TEMPLATE, renderer, quick, folder=out, progress=stop_after(1))
+    before = (out / CHECKPOINT).read_bytes()
     settings = dataclasses.replace(quick, **change.get("settings", {}))
     new_views, held_out = change.get("views", lambda views: views)(views), change.get("held_out", lambda views: None)
     with pytest.raises(FitError, match=message):
@@ -404,14 +357,14 @@ def test_a_checkpoint_of_another_fit_is_an_error_that_names_the_change(views, re
             change.get("renderer", renderer),
             settings,
             held_out=held_out(views),
-            checkpoint=path,
+            folder=out,
         )
-    assert path.read_bytes() == before
+    assert (out / CHECKPOINT).read_bytes() == before
 
 
-def test_lights_and_names_may_change_because_silhouettes_do_not(views, renderer, quick, path):
+def test_lights_and_names_may_change_because_silhouettes_do_not(views, renderer, quick, out):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, checkpoint=path, progress=stop_after(3))
+        fit(views, None, renderer, quick, folder=out, progress=stop_after(3))
     renamed = dataclasses.replace(views, names=tuple("abcdef"))
-    result = fit(renamed, None, OpenGL(Shading.unlit()), quick, checkpoint=path)
+    result = fit(renamed, None, OpenGL(Shading.unlit()), quick, folder=out)
     assert_same(result, fit(views, None, renderer, quick))

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from render3d import Mesh
-from render3d.errors import FitError
+from render3d.errors import FitError, RendererError
 from render3d.fitting import FitRecord, FitSettings, Measure, fit, fit_to_folder, measure
-from render3d.renderers import OpenGL
+from render3d.optional import Library
+from render3d.renderers import Kaolin, Nvdiffrast, OpenGL
 from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
@@ -117,7 +118,7 @@ def test_a_mesh_to_compare_with_may_not_take_the_place_of_another_figure(split, 
 def test_a_folder_that_holds_a_fit_is_left_alone_without_resume(split, renderer, quick, tmp_path):
     fit_to_folder(tmp_path, *split, None, renderer, quick)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(FitError, match=rf"{re.escape(str(tmp_path))} holds a fit already. Go on with it by --resume"):
+    with pytest.raises(FitError, match=rf"{re.escape(str(tmp_path))} holds a run already. Go on with it by --resume"):
         fit_to_folder(tmp_path, *split, None, renderer, dataclasses.replace(quick, seed=1))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -125,12 +126,12 @@ def test_a_folder_that_holds_a_fit_is_left_alone_without_resume(split, renderer,
 def test_a_stopped_fit_is_not_overwritten_either(split, renderer, quick, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit_to_folder(tmp_path, *split, None, renderer, quick, progress=stop_at_five)
-    with pytest.raises(FitError, match="holds a fit already"):
+    with pytest.raises(FitError, match="holds a run already"):
         fit_to_folder(tmp_path, *split, None, renderer, quick)
 
 
 def test_resuming_where_nothing_is_is_an_error(split, renderer, quick, tmp_path):
-    with pytest.raises(FitError, match="There is nothing to resume in .*: it has no checkpoint.safetensors. Start"):
+    with pytest.raises(FitError, match="There is nothing to resume in .*: it has no config.json. Start"):
         fit_to_folder(tmp_path / "out", *split, None, renderer, quick, resume=True)
     assert not (tmp_path / "out").exists()
 
@@ -147,6 +148,16 @@ def test_a_stopped_fit_is_resumed_to_the_same_files(split, renderer, quick, tmp_
     assert without_seconds(metrics(stopped)) == without_seconds(metrics(whole))
     for name in ("mesh.glb", "mesh.obj"):
         assert (stopped / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_fit_that_was_stopped_before_its_first_checkpoint_is_resumed_from_its_start(split, renderer, quick, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    fit_to_folder(whole, *split, None, renderer, quick)
+    with pytest.raises(AssertionError):
+        fit_to_folder(stopped, *split, None, Broken(), quick)
+    assert [path.name for path in stopped.iterdir()] == ["config.json"]
+    fit_to_folder(stopped, *split, None, renderer, quick, resume=True)
+    assert (stopped / "mesh.obj").read_bytes() == (whole / "mesh.obj").read_bytes()
 
 
 def test_resuming_a_finished_fit_gives_the_same_figures(split, renderer, quick, tmp_path):
@@ -168,9 +179,31 @@ def test_a_refused_resume_changes_nothing(split, renderer, quick, tmp_path):
 def test_views_that_nothing_can_be_learned_from_do_not_block_the_folder(split, renderer, quick, tmp_path):
     training, held_out = split
     empty = dataclasses.replace(training, alpha=torch.zeros_like(training.alpha))
+    out = tmp_path / "out"
     with pytest.raises(FitError, match="nothing is covered"):
-        fit_to_folder(tmp_path, empty, held_out, None, renderer, quick)
-    assert fit_to_folder(tmp_path, training, held_out, None, renderer, quick)
+        fit_to_folder(out, empty, held_out, None, renderer, quick)
+    assert not out.exists()
+    assert fit_to_folder(out, training, held_out, None, renderer, quick)
+
+
+class Broken:
+    """A renderer that fails at its second call; to a fit, it is the usual one."""
+
+    capabilities, shading, calls = OpenGL().capabilities, OpenGL().shading, 0
+
+    def __call__(self, scene, cameras, outputs=("alpha",), *, generator=None):
+        if self.calls:
+            raise AssertionError("killed")
+        self.calls += 1
+        return OpenGL()(scene, cameras, outputs)
+
+
+@pytest.mark.parametrize("kind", [Nvdiffrast, Kaolin])
+def test_a_library_that_is_missing_is_known_before_the_folder_is_made(split, kind, quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(Library, "is_installed", False)
+    with pytest.raises(RendererError, match=f"(?i){kind.__name__} is not installed"):
+        fit_to_folder(tmp_path / "out", *split, None, kind(), quick)
+    assert not (tmp_path / "out").exists()
 
 
 class Masks:

@@ -1,10 +1,10 @@
 import torch
 
-from render3d.fitting.optimiser import Adam, UniformAdam
+from render3d.fitting.optimiser import Adam
 
 
 def test_for_one_parameter_it_is_adam():
-    state = UniformAdam.start(torch.tensor([0.3], dtype=torch.float64))
+    state = Adam.start(torch.tensor([0.3], dtype=torch.float64), uniform=True)
     reference = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
     adam = torch.optim.Adam([reference], lr=0.01, eps=0)
     for number in range(50):
@@ -17,12 +17,12 @@ def test_for_one_parameter_it_is_adam():
 
 def test_the_first_step_keeps_the_direction_of_the_gradient_and_moves_by_the_learning_rate():
     gradient = torch.tensor([3.0, -4.0, 0.5])
-    moved = UniformAdam.start(torch.zeros(3)).step(gradient, 0.1).parameters
+    moved = Adam.start(torch.zeros(3), uniform=True).step(gradient, 0.1).parameters
     torch.testing.assert_close(moved, -0.1 * gradient / 4)
 
 
 def test_the_scale_of_the_loss_does_not_matter():
-    small = large = UniformAdam.start(torch.zeros(4))
+    small = large = Adam.start(torch.zeros(4), uniform=True)
     for number in range(10):
         gradient = torch.arange(4.0).add(number).sin()
         small, large = small.step(gradient, 0.1), large.step(1000 * gradient, 0.1)
@@ -30,12 +30,12 @@ def test_the_scale_of_the_loss_does_not_matter():
 
 
 def test_a_gradient_of_zero_moves_nothing():
-    state = UniformAdam.start(torch.ones(3)).step(torch.zeros(3), 0.1)
+    state = Adam.start(torch.ones(3), uniform=True).step(torch.zeros(3), 0.1)
     assert torch.equal(state.parameters, torch.ones(3))
 
 
 def test_a_step_leaves_the_state_before_it_as_it_was():
-    state = UniformAdam.start(torch.ones(2)).step(torch.ones(2), 0.1)
+    state = Adam.start(torch.ones(2), uniform=True).step(torch.ones(2), 0.1)
     before = state.parameters.clone(), state.first_moment.clone(), state.second_moment.clone(), state.count
     state.step(torch.tensor([5.0, -1.0]), 0.1)
     after = state.parameters, state.first_moment, state.second_moment, state.count

@@ -1,12 +1,14 @@
 """A volume from silhouettes: what comes out, what the settings do, and that a stop changes nothing."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from render3d import Cameras, Mesh, Volume
@@ -23,6 +25,7 @@ from render3d.fitting import (
 )
 from render3d.regularizers import sparsity, total_variation
 from render3d.renderers import EmissionAbsorption, LearnedProjection, MaxProjection, OpenGL, Renderer
+from render3d.runs.folder import CHECKPOINT
 from render3d.view_sets import ViewSet
 
 QUICK = VolumeFitSettings(steps=12, resolution=16, levels=2, views_per_step=3, evaluate_every=5)
@@ -76,8 +79,8 @@ def stop_after(step: int):
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "new" / "fit.safetensors"
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "fit"
 
 
 # What comes out
@@ -262,49 +265,88 @@ def test_the_same_seed_gives_the_same_volume_and_another_seed_another(views):
 
 # Six steps a level: the stops are within the first, between both, within the second, and at the end.
 @pytest.mark.parametrize("step", [1, 5, 6, 7, 12])
-def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, path, step):
+def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, out, step):
     with pytest.raises(KeyboardInterrupt):
-        fit_volume(views, None, QUICK, checkpoint=path, progress=stop_after(step))
+        fit_volume(views, None, QUICK, folder=out, progress=stop_after(step))
     steps = []
-    result = fit_volume(views, None, QUICK, checkpoint=path, progress=lambda record: steps.append(record.step))
+    result = fit_volume(views, None, QUICK, folder=out, progress=lambda record: steps.append(record.step))
     assert steps == list(range(step + 1, 13))
     assert_same(result, fit_volume(views, None, QUICK))
 
 
-# Steps call the renderer once; call 6 measures step 5.
-@pytest.mark.parametrize("call", [1, 4, 6, 8])
-def test_a_fit_stopped_inside_the_renderer_ends_where_it_would_have_ended(views, path, call):
+# Call 1 tries the renderer; steps call it once; call 7 measures step 5.
+@pytest.mark.parametrize("call", [2, 5, 7, 9])
+def test_a_fit_stopped_inside_the_renderer_ends_where_it_would_have_ended(views, out, call):
     with pytest.raises(KeyboardInterrupt):
-        fit_volume(views, Watched(EmissionAbsorption(), stop_at=call), QUICK, checkpoint=path)
-    assert set(load_file(path)) == {"parameters", "first_moment", "second_moment"}
-    assert_same(fit_volume(views, None, QUICK, checkpoint=path), fit_volume(views, None, QUICK))
+        fit_volume(views, Watched(EmissionAbsorption(), stop_at=call), QUICK, folder=out)
+    assert set(load_file(out / CHECKPOINT)) == {"parameters", "first_moment", "second_moment"}
+    assert_same(fit_volume(views, None, QUICK, folder=out), fit_volume(views, None, QUICK))
 
 
-def test_a_finished_fit_is_not_repeated(views, path):
-    first = fit_volume(views, None, QUICK, checkpoint=path)
+def test_a_finished_fit_is_not_repeated(views, out):
+    first = fit_volume(views, None, QUICK, folder=out)
     watched = Watched(EmissionAbsorption())
-    again = fit_volume(views, watched, QUICK, checkpoint=path)
+    again = fit_volume(views, watched, QUICK, folder=out)
     assert not watched.calls
     assert_same(again, first)
 
 
-def test_a_truncated_checkpoint_is_an_error_that_names_it(views, path):
-    fit_volume(views, None, QUICK, checkpoint=path)
-    path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(FitError, match=rf"{re.escape(str(path))} is not a checkpoint of a fit, or is damaged"):
-        fit_volume(views, None, QUICK, checkpoint=path)
+def damage(name: str, path: Path) -> None:
+    """Write, in the place of a checkpoint after seven steps, one that this fit never saves."""
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    state = load_file(path)
+    match name:
+        case "cut off":
+            path.write_bytes(path.read_bytes()[:-7])
+        case "a tensor is missing":
+            save_file({key: tensor for key, tensor in state.items() if key != "first_moment"}, path, header)
+        case "a tensor is too many":
+            save_file(state | {"third_moment": torch.zeros(3)}, path, header)
+        case "the grid of another level":
+            save_file({key: tensor[::2, ::2, ::2].contiguous() for key, tensor in state.items()}, path, header)
+        case "half precision":
+            save_file({key: tensor.half() for key, tensor in state.items()}, path, header)
+        case "a mesh":
+            save_file({key: torch.zeros(42, 3) for key in state}, path, header)
+        case "a count beyond the end":
+            records = json.dumps(json.loads(header["records"]) * 10)
+            save_file(state, path, {"updates": "70", "records": records})
 
 
-def test_a_checkpoint_of_a_mesh_is_not_one_of_a_volume_nor_the_other_way_round(views, quick, path, tmp_path):
-    fit(views, None, OpenGL(), quick, checkpoint=path)
-    before = path.read_bytes()
-    with pytest.raises(FitError, match=r"of another fit: scene was mesh and is volume; .*; and \d+ more\. Resume"):
-        fit_volume(views, None, QUICK, checkpoint=path)
-    assert path.read_bytes() == before
-    other = tmp_path / "volume.safetensors"
-    fit_volume(views, None, QUICK, checkpoint=other)
-    with pytest.raises(FitError, match="of another fit: scene was volume and is mesh; "):
-        fit(views, None, OpenGL(), quick, checkpoint=other)
+DAMAGES = {
+    "cut off": "",
+    "a tensor is missing": "it lacks first_moment",
+    "a tensor is too many": "it has no use for third_moment",
+    "the grid of another level": r"torch.float32 of shape \[8, 8, 8\], not torch.float32 of shape \[16, 16, 16\]",
+    "half precision": "torch.float16 of shape .*, not torch.float32",
+    "a mesh": r"shape \[42, 3\], not torch.float32 of shape \[16, 16, 16\]",
+    "a count beyond the end": "70 records of 70 steps in a fit of 12",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_checkpoint_is_an_error_that_names_it_before_anything_is_rendered(views, out, name):
+    with pytest.raises(KeyboardInterrupt):
+        fit_volume(views, None, QUICK, folder=out, progress=stop_after(7))
+    path, watched = out / CHECKPOINT, Watched(EmissionAbsorption())
+    damage(name, path)
+    told = rf"{re.escape(str(path))} is not a checkpoint of this run, or is damaged \(.*{DAMAGES[name]}.*Remove it to"
+    with pytest.raises(FitError, match=told):
+        fit_volume(views, watched, QUICK, folder=out)
+    assert not watched.calls
+
+
+def test_a_folder_of_a_mesh_is_not_one_of_a_volume_nor_the_other_way_round(views, quick, out, tmp_path):
+    fit(views, None, OpenGL(), quick, folder=out)
+    before = (out / CHECKPOINT).read_bytes()
+    with pytest.raises(FitError, match=r"another run: scene was mesh and is volume; .*; and \d+ more\. Resume"):
+        fit_volume(views, None, QUICK, folder=out)
+    assert (out / CHECKPOINT).read_bytes() == before
+    other = tmp_path / "volume"
+    fit_volume(views, None, QUICK, folder=other)
+    with pytest.raises(FitError, match="another run: scene was volume and is mesh; "):
+        fit(views, None, OpenGL(), quick, folder=other)
 
 
 def network(**choices) -> LearnedProjection:
@@ -333,19 +375,19 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_checkpoint_of_another_fit_is_an_error_that_names_the_change(views, path, name):
+def test_a_folder_of_another_fit_is_an_error_that_names_the_change(views, out, name):
     first, second, changed, message = CHANGES[name]
     with pytest.raises(KeyboardInterrupt):
-        fit_volume(views, first, QUICK, checkpoint=path, progress=stop_after(1))
-    with pytest.raises(FitError, match=f"another fit: {message}"):
-        fit_volume(views, second, dataclasses.replace(QUICK, **changed), checkpoint=path)
+        fit_volume(views, first, QUICK, folder=out, progress=stop_after(1))
+    with pytest.raises(FitError, match=f"another run: {message}"):
+        fit_volume(views, second, dataclasses.replace(QUICK, **changed), folder=out)
 
 
-def test_backgrounds_may_change_because_silhouettes_do_not(views, path):
+def test_backgrounds_may_change_because_silhouettes_do_not(views, out):
     with pytest.raises(KeyboardInterrupt):
-        fit_volume(views, None, QUICK, checkpoint=path, progress=stop_after(3))
+        fit_volume(views, None, QUICK, folder=out, progress=stop_after(3))
     same = EmissionAbsorption(background=(0.0, 0.0, 0.0), samples_per_voxel=1)
-    assert fit_volume(views, same, QUICK, checkpoint=path).records
+    assert fit_volume(views, same, QUICK, folder=out).records
 
 
 # Bad input

@@ -132,7 +132,7 @@ def test_a_stopped_fit_is_resumed_to_the_same_files_and_not_overwritten(split, t
     with pytest.raises(KeyboardInterrupt):
         fit_volume_to_folder(stopped, *split, EmissionAbsorption(), QUICK, progress=stop_at_seven)
     assert {path.name for path in stopped.iterdir()} == {"checkpoint.safetensors", "config.json"}
-    with pytest.raises(FitError, match="holds a fit already. Go on with it by --resume"):
+    with pytest.raises(FitError, match="holds a run already. Go on with it by --resume"):
         fit_volume_to_folder(stopped, *split, EmissionAbsorption(), QUICK)
     steps = []
     fit_volume_to_folder(
@@ -147,7 +147,7 @@ def test_a_stopped_fit_is_resumed_to_the_same_files_and_not_overwritten(split, t
 def test_a_fit_of_a_mesh_is_not_resumed_as_one_of_a_volume(split, renderer, quick, tmp_path):
     fit_to_folder(tmp_path, *split, None, renderer, quick)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(FitError, match="of another fit: scene was mesh and is volume"):
+    with pytest.raises(FitError, match="another run: scene was mesh and is volume"):
         fit_volume_to_folder(tmp_path, *split, EmissionAbsorption(), QUICK, resume=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

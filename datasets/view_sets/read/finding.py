@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, final
 
 from render3d.datasets.view_sets.formats.r2n2 import RENDERING
-from render3d.datasets.view_sets.write.run import CONFIG, MANIFEST
+from render3d.datasets.view_sets.write.run import MANIFEST
 from render3d.errors import DatasetError
+from render3d.runs.folder import CONFIG
 from render3d.view_sets.view_files import TRANSFORMS
 
 

@@ -75,7 +75,11 @@ class Limits:
 
 
 class Engine(Protocol):
-    """Workers that run a job for each of many shapes."""
+    """Workers that run a job for each of many shapes.
+
+    One whose workers may be on other machines has an attribute ``elsewhere`` that is true: what is missing on this
+    machine need not be missing there.
+    """
 
     def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
         """Outcomes in the order in which they come, one for each shape.

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from render3d.datasets.base import check_at_least
 from render3d.datasets.collections import CollectionObject
@@ -44,8 +44,14 @@ class RayEngine:
 
     Raises:
         DatasetError: Fewer than one worker.
+    <<<<<<< HEAD
+        RendererError: There is no Ray.
+    =======
         RendererError: Ray or Pebble is not installed.
+    >>>>>>> main
     """
+
+    elsewhere: ClassVar[bool] = True
 
     address: str | None = None
     workers: int | None = None
@@ -55,12 +61,13 @@ class RayEngine:
         PEBBLE.require()
         if self.workers is not None:
             check_at_least(1, workers=self.workers)
+        RAY.load()  # what is missing is known before a run is begun
 
     def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
         """As `Engine.run`; each worker has one shape at a time, and gets the next when an outcome is asked for.
 
         Raises:
-            RendererError: There is no Ray, no cluster at the address, or a worker cannot do its work on its machine.
+            RendererError: There is no cluster at the address, or a worker cannot do its work on its machine.
         """
         return self._run(RAY.load(), job, shapes, limits)
 

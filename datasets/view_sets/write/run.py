@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from render3d.atomic import atomic_write, json_by_lines, write_json, write_text
+from render3d.cameras import Cameras
 from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped
 from render3d.datasets.collections.checksums import sha256_of
 from render3d.datasets.view_sets.formats import layout_by_name
@@ -26,10 +26,12 @@ from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.datasets.view_sets.write.sources import MeshSource
 from render3d.datasets.view_sets.write.store import clean, discard, is_whole, locked, wait_for_disk
 from render3d.errors import DatasetError, GenerationError
-from render3d.runs.provenance import provenance
-from render3d.settings import differences
+from render3d.runs.folder import RunFolder
+from render3d.runs.readiness import check_ready
+from render3d.scenes import Mesh
+from render3d.settings import facts_of
 
-CONFIG, MANIFEST = "config.json", "manifest.json"
+MANIFEST = "manifest.json"
 
 
 class Advance(NamedTuple):
@@ -110,22 +112,31 @@ def generate(
 
     Raises:
         CapabilityError: As `ViewsSettings.make_renderer`.
+        RendererError: The renderer's library or device is missing on this machine, and the workers are here.
         DatasetError: No shapes, two that would lie in one place, no such layout, or one that lacks room for such views.
         GenerationError: A run in the folder without ``resume``, none or one of other settings with it; another run that
             is writing there; or nothing can be rendered or stored any more. What is finished stays.
         OSError: The folder cannot be written to.
     """
     begin = time.perf_counter()
-    settings.make_renderer()
+    renderer = settings.make_renderer()
     layout = layout_by_name(settings.layout)
     layout.check(settings.protocol(np.random.default_rng(0)), settings.outputs)
     collection = shapes if isinstance(shapes, MeshCollection) else MeshCollection.of(shapes)
     _check_places(collection, layout)
+    config, asked = RunFolder(folder, "views", GenerationError), settings.to_json()
+    config.check_resume(resume)
+    if not resume and not getattr(engine, "elsewhere", False):
+        check_ready(renderer, Mesh.icosphere(0), Cameras.sphere(1, 3.0, image_size=(8, 8)), settings.outputs)
     with locked(folder):
-        _begin(folder, settings, resume)
+        config.check_resume(resume)  # now that nobody else can begin one
+        clean(folder)
+        config.begin(asked, facts_of(asked))
         run = _Run(folder, layout, collection, progress)
         if resume:
             run.look()
+        else:
+            write_failures(folder, [])
         try:
             run.make(engine, RenderObject(settings, folder), limits or Limits())
         finally:
@@ -152,30 +163,6 @@ def _check_places(shapes: MeshCollection, layout: Layout) -> None:
         outer = next((places[parent] for parent in place.parents if parent in places), None)
         if outer is not None:
             raise DatasetError(f"{shape.path} would be stored inside the object of {outer.path}; rename one.")
-
-
-def _begin(folder: Path, settings: ViewsSettings, resume: bool) -> None:
-    path = folder / CONFIG
-    if path.exists() and not resume:
-        raise GenerationError(f"{folder} holds views already. Go on with them by --resume, or write to another folder.")
-    if resume and not path.exists():
-        raise GenerationError(f"There is nothing to resume in {folder}: it has no {CONFIG}. Start without --resume.")
-    clean(folder)
-    if not resume:
-        write_failures(folder, [])
-        config = {"command": "views", "settings": settings.to_json(), "made_with": provenance()}
-        write_json(path, config)
-        return
-    try:
-        old = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise GenerationError(f"{path} is damaged: {error}. Put it back, or write to another folder.") from error
-    changed = differences(old, settings.to_json())
-    if changed:
-        raise GenerationError(
-            f"The views in {folder} are made with other settings: {'; '.join(changed)}. Resume with those, or write to "
-            "another folder."
-        )
 
 
 @final

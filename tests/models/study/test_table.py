@@ -9,7 +9,7 @@ from scipy import stats
 
 from render3d.cli.bounds import bounds
 from render3d.datasets import PrimitivesSettings
-from render3d.errors import TrainingError
+from render3d.errors import DatasetError, TrainingError
 from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.study import table as tables
@@ -96,6 +96,18 @@ def test_what_makes_no_table_is_refused(tmp_path: Path) -> None:
         bounds(TINY, out=tmp_path, steps=(1,), path=tmp_path)
     with pytest.raises(TrainingError, match=":of_files' cannot be made without --path: .*'path'"):
         bounds(f"{__name__}:of_files", out=tmp_path, steps=(1,))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_missing_is_known_before_the_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="nowhere"):
+        bounds("mnist3d", out=tmp_path / "out", steps=(1,), path=tmp_path / "nowhere", device="cpu")
+    with pytest.raises(TrainingError, match="Nothing can be computed on the device 'abacus'"):
+        bounds("mnist3d", out=tmp_path / "out", steps=(1,), device="abacus")
+    assert not (tmp_path / "out").exists()
+
+
+def test_measures_of_something_else_are_refused(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(TrainingError, match="not of a run of this version"):
         RunBound.read(tmp_path / "metrics.json")

@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from render3d.datasets import PrimitivesSettings
-from render3d.errors import TrainingError
+from render3d.datasets import MNIST3DSettings, PrimitivesSettings
+from render3d.errors import DatasetError, TrainingError
 from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.parts.batch import Batch
@@ -25,9 +28,12 @@ from render3d.models.recipes import RECIPES
 from render3d.models.training.checkpoints import TrainingRecord, read_checkpoint
 from render3d.models.training.distributed import World
 from render3d.models.training.evaluation import bound
+from render3d.models.training.folder import train_to_folder
 from render3d.models.training.loop import CHECKPOINT, train, uninterrupted
 from render3d.models.training.sources import BatchSource, model_of
 from render3d.randomness import Key
+from render3d.runs.checkpoint import Saved
+from render3d.runs.folder import CONFIG
 
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validation=12, test=12)
 MODEL = Volumes(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4)
@@ -40,6 +46,11 @@ def recipe(**changes: object) -> Recipe:
 
 def without_time(records: list[TrainingRecord]) -> list[TrainingRecord]:
     return [dataclasses.replace(record, seconds=0.0) for record in records]
+
+
+def saved_in(folder: Path) -> Saved[TrainingRecord]:
+    made = recipe()
+    return read_checkpoint(folder / CHECKPOINT, model_of(made, BatchSource(made, "train").classes))
 
 
 @pytest.fixture
@@ -67,7 +78,7 @@ def test_a_run_that_was_stopped_ends_where_it_would_have_ended(
     interrupt(7)
     with pytest.raises(KeyboardInterrupt):
         train(recipe(), tmp_path / "parts", device="cpu")
-    assert read_checkpoint(tmp_path / "parts" / CHECKPOINT)[1].step == 6
+    assert saved_in(tmp_path / "parts").updates == 6
     torch.manual_seed(99)  # nothing depends on torch's own generator
     resumed = train(recipe(), tmp_path / "parts", resume=True, device="cpu")
     for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
@@ -157,13 +168,13 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
         env=environment | {"OMP_NUM_THREADS": "1"},
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
-    (one, saved_one), (two, saved_two) = (read_checkpoint(tmp_path / name / CHECKPOINT) for name in ("one", "two"))
-    assert saved_two.step == 5
-    for name, value in one.items():
+    one, two = saved_in(tmp_path / "one"), saved_in(tmp_path / "two")
+    assert two.updates == 5
+    for name, value in one.tensors.items():
         torch.testing.assert_close(
-            two[name], value, atol=2e-5, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}"
+            two.tensors[name], value, atol=2e-5, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}"
         )
-    for first, second in zip(saved_one.history, saved_two.history, strict=True):
+    for first, second in zip(one.records, two.records, strict=True):
         assert second.reconstruction == pytest.approx(first.reconstruction, rel=1e-4)
         assert second.validation == pytest.approx(first.validation, rel=1e-4)
 
@@ -208,7 +219,7 @@ def test_nothing_is_overwritten_and_nothing_is_resumed_that_is_not_there(tmp_pat
     before = (tmp_path / CHECKPOINT).read_bytes()
     with pytest.raises(TrainingError, match="holds a run already"):
         train(recipe(updates=1), tmp_path, device="cpu")
-    with pytest.raises(TrainingError, match="does not exist: no run was saved there"):
+    with pytest.raises(TrainingError, match="nothing to resume in .*nowhere: it has no config.json"):
         train(recipe(), tmp_path / "nowhere", resume=True, device="cpu")
     with pytest.raises(TrainingError, match="another run: training.seed was 0 and is 4"):
         train(recipe(updates=1, seed=4), tmp_path, resume=True, device="cpu")
@@ -223,15 +234,93 @@ def test_data_that_changed_between_runs_are_noticed(tmp_path: Path, monkeypatch:
         train(recipe(updates=1), tmp_path, resume=True, device="cpu")
 
 
-def test_a_truncated_checkpoint_is_told_from_a_good_one(tmp_path: Path) -> None:
-    train(recipe(updates=1), tmp_path, device="cpu")
+def test_a_run_that_was_stopped_before_its_first_checkpoint_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(recipe(updates=2), tmp_path / "whole", device="cpu")
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="killed"):
+        patch.setattr(BatchSource, "batch", raises(AssertionError("killed")))
+        train(recipe(updates=2), tmp_path / "parts", device="cpu")
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == [CONFIG]
+    resumed = train(recipe(updates=2), tmp_path / "parts", resume=True, device="cpu")
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def raises(error: BaseException) -> Callable[..., object]:
+    def raise_it(*arguments: object) -> object:
+        raise error
+
+    return raise_it
+
+
+def damage(name: str, path: Path) -> None:
+    """Write, in the place of a checkpoint after six steps, one that this run never saves."""
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    first, moment = "model." + next(iter(MODEL.build(DATA, 6).state_dict())), "optimiser.0.exp_avg"
+    match name:
+        case "cut off":
+            path.write_bytes(path.read_bytes()[:-100])
+        case "something else":
+            path.write_text(json.dumps({"not": "a checkpoint"}))
+        case "a parameter is missing":
+            save_file({key: value for key, value in tensors.items() if key != first}, path, header)
+        case "a moment is missing":
+            save_file({key: value for key, value in tensors.items() if key != moment}, path, header)
+        case "a tensor is too many":
+            save_file(tensors | {"model.more": torch.zeros(1)}, path, header)
+        case "a moment of another shape":
+            save_file(tensors | {moment: torch.zeros(1)}, path, header)
+        case "another precision":
+            save_file(tensors | {first: tensors[first].bfloat16()}, path, header)
+        case "a step less":
+            save_file(tensors, path, header | {"updates": "5"})
+        case "fewer steps than recorded":
+            record = dataclasses.asdict(TrainingRecord(step=10, seconds=1.0, reconstruction=1.0, kl=1.0))
+            save_file(tensors, path, header | {"records": json.dumps([record])})
+        case "a record of another type":
+            record = dataclasses.asdict(TrainingRecord(step=6, seconds=1.0, reconstruction=1.0, kl=1.0))
+            save_file(tensors, path, header | {"records": json.dumps([record | {"kl": "1.0"}])})
+
+
+DAMAGES = {
+    "cut off": "",
+    "something else": "",
+    "a parameter is missing": "it lacks model.",
+    "a moment is missing": "it lacks optimiser.0.exp_avg",
+    "a tensor is too many": "it has no use for model.more",
+    "a moment of another shape": r"optimiser.0.exp_avg is torch.float32 of shape \[1\], not torch.float32 of shape",
+    "another precision": "is torch.bfloat16 of shape .*, not torch.float32",
+    "a step less": r"pending is torch.float64 of shape \[6, 2\], not torch.float64 of shape \[5, 2\]",
+    "fewer steps than recorded": "6 steps, and a record of 10",
+    "a record of another type": "record.kl must be float; got '1.0'",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_checkpoint_is_an_error_that_names_it_before_anything_is_trained(
+    tmp_path: Path, interrupt: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    interrupt(7)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(), tmp_path, device="cpu")
     path = tmp_path / CHECKPOINT
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(TrainingError, match="is damaged"):
-        train(recipe(updates=1), tmp_path, resume=True, device="cpu")
-    path.write_text(json.dumps({"not": "a checkpoint"}))
-    with pytest.raises(TrainingError, match="not a checkpoint of a training run"):
-        read_checkpoint(path)
+    damage(name, path)
+    monkeypatch.setattr(BatchSource, "batch", raises(AssertionError("trained")))
+    told = rf"{re.escape(str(path))} is not a checkpoint of this run, or is damaged \(.*{DAMAGES[name]}.*Remove it"
+    with pytest.raises(TrainingError, match=told):
+        train(recipe(), tmp_path, resume=True, device="cpu")
+
+
+def test_what_is_missing_is_known_before_the_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="Nothing can be computed on the device 'abacus': .* such as cpu"):
+        train_to_folder(recipe(), tmp_path / "out", device="abacus")
+    files = dataclasses.replace(recipe(), data=MNIST3DSettings(), path=tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="nowhere"):
+        train_to_folder(files, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from render3d import Cameras, Mesh, Shading
+from render3d import Cameras, Mesh, Shading, __version__
 from render3d.color import linear_to_srgb
 from render3d.datasets.collections import CollectionObject, MeshCollection
 from render3d.datasets.collections.checksums import sha256_of
@@ -122,7 +122,7 @@ def test_the_facts_tell_what_it_is_and_where_it_came_from(
     assert facts["shading"] == json.loads(json.dumps(dataclasses.asdict(settings.shading)))
     assert facts["shading"]["lights"]
     assert facts["made_with"] == {
-        "render3d": "0.1.0",
+        "render3d": __version__,
         "renderer": "OpenGL",
         "GL_RENDERER": OpenGL().gl_renderer,
     }

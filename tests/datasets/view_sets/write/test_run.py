@@ -15,7 +15,8 @@ from render3d.datasets.view_sets.write.local import LocalEngine
 from render3d.datasets.view_sets.write.protocols import Random
 from render3d.datasets.view_sets.write.run import Advance, generate
 from render3d.datasets.view_sets.write.settings import ViewsSettings
-from render3d.errors import DatasetError, GenerationError
+from render3d.errors import DatasetError, GenerationError, RendererError
+from render3d.optional import Library
 
 WHOLE = ["flat/disc", "flat/tile", "long/rod"]
 
@@ -162,9 +163,9 @@ def test_settings_must_be_those_of_the_folder(
 ) -> None:
     before = tree(out)
     other = ViewsSettings(protocol=Random(views=5, image_size=(24, 32)), outputs=settings.outputs, seed=3)
-    with pytest.raises(GenerationError, match=r"other settings: protocol.views: 3, now 5; seed: 0, now 3. Resume with"):
+    with pytest.raises(GenerationError, match=r"run: protocol.views was 3 and is 5; seed was 0 and is 3. Resume with"):
         generate(shapes, other, out, engine, resume=True)
-    with pytest.raises(GenerationError, match="holds views already. Go on with them by --resume"):
+    with pytest.raises(GenerationError, match="holds a run already. Go on with it by --resume"):
         generate(shapes, settings, out, engine)
     (out / "config.json").write_text("{")
     with pytest.raises(GenerationError, match="config.json is damaged"):
@@ -191,6 +192,17 @@ def test_shapes_that_would_share_a_place_are_refused(tmp_path: Path, settings: V
         generate(inner, settings, tmp_path / "out", engine)
     with pytest.raises(DatasetError, match="no shapes"):
         generate([], settings, tmp_path / "out", engine)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_missing_is_known_before_the_folder_is_made(
+    tmp_path: Path, shapes: MeshCollection, engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Library, "is_installed", False)
+    with pytest.raises(RendererError, match="nvdiffrast is not installed"):
+        generate(shapes, ViewsSettings(renderer="nvdiffrast"), tmp_path / "out", engine)
+    with pytest.raises(GenerationError, match="nothing to resume"):
+        generate(shapes, ViewsSettings(), tmp_path / "out", engine, resume=True)
     assert not (tmp_path / "out").exists()
 
 

@@ -5,10 +5,9 @@ import json
 import pytest
 
 from render3d import Cameras, DirectionalLight, Shading
-from render3d.datasets.view_sets.write.protocols import Given, Orbit, R2N2Cameras, Random, Sphere
+from render3d.datasets.view_sets.write.protocols import Given, Orbit, R2N2Cameras, Random
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import CapabilityError, DatasetError
-from render3d.settings import differences
 
 PLAIN = ViewsSettings()
 
@@ -45,12 +44,6 @@ def test_settings_come_back_from_json(settings: ViewsSettings) -> None:
 def test_what_is_no_settings_is_an_error(change: dict[str, object], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         ViewsSettings.from_json(PLAIN.to_json() | change)
-
-
-def test_differences_are_named_by_their_full_names() -> None:
-    other = ViewsSettings(protocol=Sphere(views=12), seed=3)
-    assert differences(PLAIN.to_json(), other.to_json()) == ["protocol.views: 24, now 12", "seed: 0, now 3"]
-    assert not differences(PLAIN.to_json(), json.loads(json.dumps(PLAIN.to_json())))
 
 
 @pytest.mark.parametrize(
