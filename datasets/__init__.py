@@ -30,6 +30,8 @@ from render3d.datasets.view_sets.read import ResumableSampler as ResumableSample
 from render3d.datasets.volumes.collection_volumes import CollectionVolumes as CollectionVolumes
 from render3d.datasets.volumes.collection_volumes import CollectionVolumesSettings as CollectionVolumesSettings
 from render3d.datasets.volumes.collection_volumes import volumes_of_collection as volumes_of_collection
+from render3d.datasets.volumes.drawn import DrawnSettings as DrawnSettings
+from render3d.datasets.volumes.drawn import SolidSettings as SolidSettings
 from render3d.datasets.volumes.mnist import MNIST3D as MNIST3D
 from render3d.datasets.volumes.mnist import MNIST3DSettings as MNIST3DSettings
 from render3d.datasets.volumes.necker import NeckerCubes as NeckerCubes

@@ -171,8 +171,7 @@ class SeededDataset(Dataset[_Example], abc.ABC, Generic[_Example, _Settings]):
 
     def __init__(self, split: Split, settings: _Settings | None = None, *, seed: int = 0) -> None:
         check_choice("split", split, SPLITS)
-        if not 0 <= seed < 2**63:
-            raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {seed}.")
+        check_seed(seed)
         self.split = split
         self.settings: _Settings = self.defaults() if settings is None else settings
         self.seed = seed
@@ -273,6 +272,12 @@ def check_at_least(least: float, **values: float) -> None:
     for name, value in values.items():
         if not (math.isfinite(value) and value >= least):
             raise DatasetError(f"{name} must be at least {least}, and finite; got {value}.")
+
+
+def check_seed(seed: int) -> None:
+    """Raise `DatasetError` for a seed that is not from 0 to 2**63 - 1."""
+    if not 0 <= seed < 2**63:
+        raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {seed}.")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,14 +15,14 @@ from render3d.datasets.base import (
     SeededDataset,
     Split,
     check_at_least,
-    check_choice,
     check_range,
     example_generator,
     resolve_index,
 )
 from render3d.datasets.pictures.colored_meshes import colored, solid_mesh
-from render3d.datasets.volumes.poses import ROTATIONS, Rotations, random_rotation
-from render3d.datasets.volumes.primitives import Primitives, PrimitivesSettings, Range
+from render3d.datasets.volumes.drawn import SolidSettings
+from render3d.datasets.volumes.poses import random_rotation
+from render3d.datasets.volumes.primitives import Primitives
 from render3d.renderers import DirectionalLight, OpenGL, Renderer, Shading
 from render3d.scenes import Mesh
 
@@ -54,11 +53,12 @@ class ColoredExample(NamedTuple):
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ColoredSolidsSettings(ImageSettings):
+class ColoredSolidsSettings(SolidSettings, ImageSettings):
     """What the paper says of its pictures of primitives, and what it leaves open with the reason for each choice.
 
     It says that each side has its own solid colour, and that there are three lights: `SHADING`. Round sides are parted
-    into octants, quadrants and caps, so that an orientation can be seen.
+    into octants, quadrants and caps, so that an orientation can be seen. Orientations and proportions, in shares of
+    ``side``, are those of `SolidSettings`.
 
     Attributes:
         image_size: Pixels along each side; the paper's other pictures have about 30.
@@ -66,11 +66,6 @@ class ColoredSolidsSettings(ImageSettings):
         distance: Of the camera from the origin, scene units; it looks along the negative z axis.
         vertical_fov_degrees: Of the camera. With these, the picture's sides are twice as long as the cube's, and no
             orientation touches its border.
-        rotations: As of `PrimitivesSettings`: all orientations.
-        pyramid_height: As there, in shares of ``side``, like the next three.
-        cylinder_diameter: As there.
-        capsule_diameter: As there.
-        ellipsoid_diameter: As there.
         train: Examples an epoch; each draws new ones.
         validation: Examples, fixed.
         test: Examples, fixed.
@@ -80,21 +75,13 @@ class ColoredSolidsSettings(ImageSettings):
     side: float = 1.0
     distance: float = 3.2
     vertical_fov_degrees: float = 35.0
-    rotations: Rotations = "uniform"
-    pyramid_height: Range = PrimitivesSettings.pyramid_height
-    cylinder_diameter: Range = PrimitivesSettings.cylinder_diameter
-    capsule_diameter: Range = PrimitivesSettings.capsule_diameter
-    ellipsoid_diameter: Range = PrimitivesSettings.ellipsoid_diameter
     train: int = 6_000
     validation: int = 600
     test: int = 600
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_at_least(1, image_size=self.image_size)
-        check_at_least(0, train=self.train, validation=self.validation, test=self.test)
-        check_choice("rotations", self.rotations, ROTATIONS)
-        check_range(0, 1, pyramid_height=self.pyramid_height, cylinder_diameter=self.cylinder_diameter)
-        check_range(0, 1, capsule_diameter=self.capsule_diameter, ellipsoid_diameter=self.ellipsoid_diameter)
         check_range(0, self.distance / math.sqrt(3), side=(self.side, self.side))
 
     def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "ColoredSolids":
@@ -166,21 +153,7 @@ class ColoredSolids(SeededDataset[ColoredExample, ColoredSolidsSettings]):
         label = numbers[0] % len(self.classes)
         kind = self.classes[label]
         rotations = np.stack([random_rotation(each, self.settings.rotations) for each in generators])
-        diameters = self.settings.side * np.stack([self._diameters(kind, each) for each in generators])
+        diameters = self.settings.side * np.stack([self.settings.diameters(kind, each) for each in generators])
         vertices = solid_mesh(kind).sized(diameters) @ rotations.swapaxes(-1, -2)
         mesh = colored(kind, label, len(self.classes), torch.from_numpy(vertices).float())
         return mesh, torch.from_numpy(rotations).float()
-
-    def _diameters(self, kind: str, generator: np.random.Generator) -> npt.NDArray[np.float64]:
-        """``[3]``, along x, y and z, in shares of ``side``."""
-        chosen, sizes = self.settings, np.ones(3)
-        match kind:
-            case "pyramid":
-                sizes[1] = generator.uniform(*chosen.pyramid_height)
-            case "cylinder":
-                sizes[[0, 2]] = generator.uniform(*chosen.cylinder_diameter)
-            case "capsule":
-                sizes[[0, 2]] = generator.uniform(*chosen.capsule_diameter)
-            case "ellipsoid":
-                sizes[[0, 2]] = generator.uniform(*chosen.ellipsoid_diameter, 2)
-        return sizes

@@ -20,6 +20,7 @@ from render3d.datasets.base import (
     VolumeDataset,
     VolumeExample,
     check_at_least,
+    check_seed,
     example_generator,
     resolve_index,
 )
@@ -178,8 +179,7 @@ class WithViews(Dataset[ViewedExample]):
         colors: Tensor | None = None,
         seed: int = 0,
     ) -> None:
-        if not 0 <= seed < 2**63:
-            raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {seed}.")
+        check_seed(seed)
         _check_renderer(renderer, outputs)
         if isinstance(cameras, Cameras):
             _check_views(cameras)

@@ -14,11 +14,9 @@ from rich.console import Console
 
 from render3d.datasets.base import SPLITS, Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
 from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped, open_collection, with_splits
-from render3d.datasets.collections.upright import Up
 from render3d.datasets.volumes.voxelized import VoxelizedCollection
 from render3d.datasets.volumes.voxelizing import VoxelizedSettings, Voxels
 from render3d.errors import DatasetError
-from render3d.scenes.volume import Kind
 
 CACHE_VARIABLE = "RENDER3D_CACHE"
 """The environment variable that names another folder for what can be made again."""
@@ -30,8 +28,10 @@ _REASONS_SHOWN = 3
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CollectionVolumesSettings(VolumeSettings):
+class CollectionVolumesSettings(VoxelizedSettings, VolumeSettings):
     """Which shapes of a collection are learnt from, and how.
+
+    How they become voxels is said by the fields of `VoxelizedSettings`.
 
     Attributes:
         collection: How it is laid out: a name that `open_collection` takes.
@@ -40,10 +40,6 @@ class CollectionVolumesSettings(VolumeSettings):
             of two can be neither learnt nor judged.
         fractions: Of train, validation and test, where the collection brings no splits; where it brings no validation,
             as ModelNet does, the first two share out what is to train.
-        size: As in `VoxelizedSettings`, like the next three.
-        margin: Voxels that stay empty at each border.
-        kind: What is occupied.
-        up: The axis of the files that points up.
         turns: How a shape is turned about the upright axis each time it is learnt from, and never in validation and
             test: the paper has "random rotations only", of no stated axis. ``"quarter"`` turns are exact on a grid.
             ``"any"`` angle takes, for each voxel, the nearest of the shape as it was: boards stay without holes, edges
@@ -58,23 +54,19 @@ class CollectionVolumesSettings(VolumeSettings):
     class_names: tuple[str, ...] = ()
     least_models: int = 20
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
-    size: int = 30
-    margin: int = 1
-    kind: Kind = "filled"
-    up: Up = "y"
     turns: Turns = "quarter"
     mirrored: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_at_least(1, least_models=self.least_models)
         check_choice("turns", self.turns, get_args(Turns))
         if len(set(self.class_names)) < len(self.class_names):
             raise DatasetError(f"class_names must name each class once; got {', '.join(self.class_names)}.")
-        _ = self.voxels  # which checks the rest
 
     @property
     def voxels(self) -> VoxelizedSettings:
-        """How they become voxels."""
+        """How they become voxels, and nothing else."""
         return VoxelizedSettings(size=self.size, margin=self.margin, kind=self.kind, up=self.up)
 
     def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "CollectionVolumes":

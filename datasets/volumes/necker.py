@@ -8,16 +8,19 @@ from typing import Any, ClassVar, final
 import numpy as np
 import numpy.typing as npt
 
-from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
-from render3d.datasets.volumes.poses import ROTATIONS, Pose, Rotations, random_centre, random_rotation
+from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least
+from render3d.datasets.volumes.drawn import DrawnSettings
+from render3d.datasets.volumes.poses import Pose, random_centre, random_rotation
 from render3d.datasets.volumes.solids import fill, in_wire_cube
 from render3d.errors import DatasetError
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NeckerSettings(VolumeSettings):
+class NeckerSettings(DrawnSettings, VolumeSettings):
     """What the paper says of Necker cubes, and what it leaves open with the reason for each choice.
+
+    "Random orientation" is all of them, uniformly, as in `DrawnSettings`, which has the other fields.
 
     Attributes:
         size: Voxels along each side of the grid: the paper's 40.
@@ -25,24 +28,15 @@ class NeckerSettings(VolumeSettings):
         thickness: Of the edges, which are square bars inside the cube, voxels. From the square root of 3 (1.732) up,
             each voxel that the axis of an edge goes through has its centre in the bar, so that edges have no gaps at
             any orientation. As thin as that allows, so that the faces are open.
-        rotations: "Random orientation": all of them, uniformly.
-        train: Examples an epoch. Each epoch draws new ones, so this only sets how often it ends.
-        validation: Examples, fixed: as in `PrimitivesSettings`.
-        test: Examples, fixed: as in `PrimitivesSettings`.
     """
 
     size: int = 40
     cube_size: float = 10
     thickness: float = 1.75
-    rotations: Rotations = "uniform"
-    train: int = 12_000
-    validation: int = 1_200
-    test: int = 3_000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_at_least(1, size=self.size, cube_size=self.cube_size)
-        check_at_least(0, train=self.train, validation=self.validation, test=self.test)
-        check_choice("rotations", self.rotations, ROTATIONS)
         if not 0 < self.thickness <= self.cube_size / 2:
             raise DatasetError(f"thickness must be above 0 and up to half of cube_size; got {self.thickness}.")
 

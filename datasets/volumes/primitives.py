@@ -2,34 +2,44 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 
-from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least, check_choice, check_range
-from render3d.datasets.volumes.poses import ROTATIONS, Pose, Rotations, random_centre, random_rotation
+from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least
+from render3d.datasets.volumes.drawn import SolidSettings
+from render3d.datasets.volumes.poses import Pose, random_centre, random_rotation
 from render3d.datasets.volumes.solids import (
-    Solid,
+    Inside,
+    Points,
     fill,
     in_capsule,
     in_cube,
     in_cylinder,
     in_ellipsoid,
     in_pyramid,
-    in_sphere,
 )
 
-Range = tuple[float, float]
+_INSIDE: dict[str, Callable[[Points, float, float, float], Inside]] = {
+    "cube": lambda points, width, height, depth: in_cube(points, width),
+    "sphere": lambda points, width, height, depth: in_ellipsoid(points, (width, height, depth)),
+    "pyramid": lambda points, width, height, depth: in_pyramid(points, width, height),
+    "cylinder": lambda points, width, height, depth: in_cylinder(points, width, height),
+    "capsule": lambda points, width, height, depth: in_capsule(points, width, height),
+    "ellipsoid": lambda points, width, height, depth: in_ellipsoid(points, (width, height, depth)),
+}
+"""Which points lie in a solid of each kind that reaches so far along x, y and z."""
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PrimitivesSettings(VolumeSettings):
+class PrimitivesSettings(SolidSettings, VolumeSettings):
     """What the paper says of Primitives, and what it leaves open with the reason for each choice.
 
-    Proportions are shares of ``solid_size``, drawn uniformly from (least, most).
+    Those that it shares with other datasets are fields of `SolidSettings`.
 
     Attributes:
         size: Voxels along each side of the grid: the paper's 30.
@@ -39,38 +49,17 @@ class PrimitivesSettings(VolumeSettings):
             sizes 0 puts it into the lowest corner of the grid, 20 into the highest. In general the range lies round the
             middle of the grid. What sticks out after the turn is cut off.
         whole_voxels: Whether translations are whole numbers: the paper counts them in pixels.
-        rotations: Its "rotation in [-pi, pi]" names no axis: all orientations, which is the hardest reading.
-        pyramid_height: Height; the base is as wide as the solid may be. From flat to steep, yet no plate.
-        cylinder_diameter: Diameter; the height is 1. Narrower would be two voxels, wider would be hard to tell from a
-            cube.
-        capsule_diameter: Diameter; the length is 1. At 1 it would be a sphere.
-        ellipsoid_diameter: The shorter two diameters, each drawn for itself; the longest is 1. At 1 it would be a
-            sphere.
-        train: Examples an epoch. Each epoch draws new ones, so this only sets how often it ends; 2,000 a class.
-        validation: Examples, fixed: enough to tell a change of a few per cent, and cheap enough for each epoch.
-        test: Examples, fixed: where bounds of examples spread by 100 nats, their mean is known to 2 nats, better than
-            the paper's figures can be read.
     """
 
     size: int = 30
     solid_size: float = 10
     translation: int = 20
     whole_voxels: bool = True
-    rotations: Rotations = "uniform"
-    pyramid_height: Range = (0.7, 1.0)
-    cylinder_diameter: Range = (0.4, 0.9)
-    capsule_diameter: Range = (0.3, 0.6)
-    ellipsoid_diameter: Range = (0.35, 0.75)
-    train: int = 12_000
-    validation: int = 1_200
-    test: int = 3_000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_at_least(1, size=self.size, solid_size=self.solid_size)
-        check_at_least(0, translation=self.translation, train=self.train, validation=self.validation, test=self.test)
-        check_choice("rotations", self.rotations, ROTATIONS)
-        check_range(0, 1, pyramid_height=self.pyramid_height, cylinder_diameter=self.cylinder_diameter)
-        check_range(0, 1, capsule_diameter=self.capsule_diameter, ellipsoid_diameter=self.ellipsoid_diameter)
+        check_at_least(0, translation=self.translation)
 
     def dataset(self, split: Split, path: Path | None = None, *, seed: int = 0) -> "Primitives":
         """As `DatasetSettings.dataset`; there are no files."""
@@ -93,7 +82,7 @@ class Primitives(VolumeDataset[PrimitivesSettings]):
         DatasetError: As in `VolumeDataset`.
     """
 
-    classes: tuple[str, ...] = ("cube", "sphere", "pyramid", "cylinder", "capsule", "ellipsoid")
+    classes: tuple[str, ...] = tuple(_INSIDE)
     defaults: ClassVar[type[Any]] = PrimitivesSettings
 
     def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
@@ -102,27 +91,7 @@ class Primitives(VolumeDataset[PrimitivesSettings]):
         label = index % len(self.classes)
         rotation = random_rotation(generator, chosen.rotations)
         centre = random_centre(generator, chosen.size, chosen.translation, whole_voxels=chosen.whole_voxels)
-        solid = self._solid(self.classes[label], generator)
+        kind = self.classes[label]
+        sizes = [float(side) for side in chosen.solid_size * chosen.diameters(kind, generator)]
         reach = math.sqrt(3) / 2 * chosen.solid_size
-        return fill(solid, Pose(rotation, centre), chosen.size, reach), label
-
-    def _solid(self, name: str, generator: np.random.Generator) -> Solid:
-        chosen = self.settings
-        side = chosen.solid_size
-        match name:
-            case "cube":
-                return lambda points: in_cube(points, side)
-            case "sphere":
-                return lambda points: in_sphere(points, side)
-            case "pyramid":
-                height = side * generator.uniform(*chosen.pyramid_height)
-                return lambda points: in_pyramid(points, side, height)
-            case "cylinder":
-                diameter = side * generator.uniform(*chosen.cylinder_diameter)
-                return lambda points: in_cylinder(points, diameter, side)
-            case "capsule":
-                diameter = side * generator.uniform(*chosen.capsule_diameter)
-                return lambda points: in_capsule(points, diameter, side)
-            case _:
-                width, depth = side * generator.uniform(*chosen.ellipsoid_diameter, 2)
-                return lambda points: in_ellipsoid(points, (width, side, depth))
+        return fill(lambda points: _INSIDE[kind](points, *sizes), Pose(rotation, centre), chosen.size, reach), label

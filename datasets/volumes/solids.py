@@ -36,11 +36,6 @@ def in_ellipsoid(points: Points, diameters: tuple[float, float, float]) -> Insid
     return _as_mask(x**2 + y**2 + z**2 <= 1)
 
 
-def in_sphere(points: Points, diameter: float) -> Inside:
-    """Which points lie in a sphere."""
-    return in_ellipsoid(points, (diameter, diameter, diameter))
-
-
 def in_pyramid(points: Points, base: float, height: float) -> Inside:
     """Which points lie in a pyramid on a square of side ``base``, its tip above the middle of it."""
     x, y, z = points.T

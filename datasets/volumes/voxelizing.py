@@ -1,7 +1,7 @@
 """From shapes of collections, sound or not, to voxels of one grid."""
 
 import dataclasses
-from typing import final, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ Voxels = npt.NDArray[np.bool_]
 _SLACK = 1e-4
 
 
-@final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VoxelizedSettings:
     """How shapes become voxels.

@@ -1,8 +1,9 @@
 """p(x given x_hat), equation 6: how observations scatter round what the model says."""
 
+import abc
 import dataclasses
 import math
-from typing import Protocol, final
+from typing import final
 
 import torch
 from torch import Generator, Tensor
@@ -10,38 +11,44 @@ from torch import Generator, Tensor
 from render3d.errors import ModelError
 
 
-class Likelihood(Protocol):
+class Likelihood(abc.ABC):
     """A law of the observation given ``x_hat``, each element by itself."""
 
+    @abc.abstractmethod
     def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """Nats: the log probability (or density) of every element of ``x``, which broadcasts to ``x_hat``."""
-        ...
 
-    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """``[N]``, nats: that of ``x`` given ``x_hat``, both ``[N, ...]``: the sum over elements."""
-        ...
-
+    @abc.abstractmethod
     def mean(self, x_hat: Tensor) -> Tensor:
         """The expected observation, of the shape of ``x_hat``."""
-        ...
 
+    @abc.abstractmethod
     def sample(self, x_hat: Tensor, generator: Generator | None = None) -> Tensor:
         """An observation, of the shape of ``x_hat``."""
-        ...
+
+    @final
+    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """``[N]``, nats: that of ``x`` given ``x_hat``, both ``[N, ...]``: the sum over elements.
+
+        Raises:
+            ModelError: They are of different shapes.
+        """
+        if x.shape != x_hat.shape:
+            raise ModelError(
+                f"The observation has shape {list(x.shape)}, and the model makes {list(x_hat.shape)}. Build the model "
+                "for this data."
+            )
+        return self.log_probs(x, x_hat).flatten(1).sum(1)
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class Bernoulli:
+class Bernoulli(Likelihood):
     """Zero or one; ``x_hat`` is a logit. For binary volumes through the identity projection."""
 
     def log_probs(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """``x log p + (1 - x) log(1 - p)`` with ``p = sigmoid(x_hat)``."""
         return -torch.nn.functional.binary_cross_entropy_with_logits(x_hat, x.expand_as(x_hat), reduction="none")
-
-    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """The sum over elements."""
-        return _summed(self, x, x_hat)
 
     def mean(self, x_hat: Tensor) -> Tensor:
         """The probability of one."""
@@ -54,7 +61,7 @@ class Bernoulli:
 
 @final
 @dataclasses.dataclass(frozen=True)
-class ClampedBernoulli:
+class ClampedBernoulli(Likelihood):
     """Zero or one; ``x_hat`` is a probability, such as a rendered coverage.
 
     Attributes:
@@ -72,10 +79,6 @@ class ClampedBernoulli:
         """``x log p + (1 - x) log(1 - p)`` with ``p`` shrunk linearly into the margins, so that gradients stay."""
         return -torch.nn.functional.binary_cross_entropy(self.mean(x_hat), x.expand_as(x_hat), reduction="none")
 
-    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """The sum over elements."""
-        return _summed(self, x, x_hat)
-
     def mean(self, x_hat: Tensor) -> Tensor:
         """The probability of one."""
         return self.margin + (1 - 2 * self.margin) * x_hat.clamp(0, 1)
@@ -87,7 +90,7 @@ class ClampedBernoulli:
 
 @final
 @dataclasses.dataclass(frozen=True)
-class GaussianLikelihood:
+class GaussianLikelihood(Likelihood):
     """Real values round ``x_hat``.
 
     Attributes:
@@ -105,10 +108,6 @@ class GaussianLikelihood:
         constant = math.log(self.sigma) + 0.5 * math.log(2 * math.pi)
         return -0.5 * ((x - x_hat) / self.sigma).square() - constant
 
-    def log_prob(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """The sum over elements."""
-        return _summed(self, x, x_hat)
-
     def mean(self, x_hat: Tensor) -> Tensor:
         """``x_hat`` itself."""
         return x_hat
@@ -117,12 +116,3 @@ class GaussianLikelihood:
         """Real values."""
         noise = torch.randn(x_hat.shape, generator=generator, dtype=x_hat.dtype, device=x_hat.device)
         return x_hat + self.sigma * noise
-
-
-def _summed(likelihood: Likelihood, x: Tensor, x_hat: Tensor) -> Tensor:
-    if x.shape != x_hat.shape:
-        raise ModelError(
-            f"The observation has shape {list(x.shape)}, and the model makes {list(x_hat.shape)}. Build the model for "
-            "this data."
-        )
-    return likelihood.log_probs(x, x_hat).flatten(1).sum(1)

@@ -10,6 +10,7 @@ from render3d import report
 from render3d.models.base import Run
 from render3d.models.study.completion import complete, nearest, potential_scale_reduction, volume_iou
 from render3d.models.study.pictures import portraits
+from render3d.models.training.evaluation import Estimate
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 
@@ -114,7 +115,9 @@ def completion_report(run: Run, completed: Completed) -> str:
     found["nearest training volume"] = completed.iou(completed.nearest)
     iterations = completed.counts.shape[1]
     means = {name: float(iou.mean()) for name, iou in found.items()}
-    rows: list[list[str | float]] = [[name, mean, _error_of_mean(found[name])] for name, mean in means.items()]
+    rows: list[list[str | float]] = [
+        [name, means[name], Estimate.of(iou).standard_error] for name, iou in found.items()
+    ]
     lead = (
         f"{len(last)} held-out volumes that reach into both parts, {iterations} steps: IoU of the missing part with "
         f"the truth {means['last sample of the chain']:.3f}; of the nearest of {completed.training_count} training "
@@ -134,10 +137,6 @@ def completion_report(run: Run, completed: Completed) -> str:
 
 def _tolerated(voxels: int) -> str:
     return f" A voxel counts if the other volume has one within {voxels} of it along each axis." if voxels else ""
-
-
-def _error_of_mean(values: Tensor) -> float:
-    return float(values.std() / len(values) ** 0.5)
 
 
 def _gallery(completed: Completed, iou: Tensor) -> report.Html:

@@ -16,6 +16,7 @@ from render3d.models.base import Findings, Run
 from render3d.models.parts.sampled import SampledRendering
 from render3d.models.parts.sequential import SequentialModel
 from render3d.models.study.orientations import free_frames, orientation_errors
+from render3d.models.training.evaluation import Estimate
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
 from render3d.renderers import OpenGL
@@ -114,8 +115,8 @@ def _orientations(train: JudgedMeshes, test: JudgedMeshes, classes: Sequence[str
 
 def _beside(found: Tensor, fixed: Tensor) -> dict[str, float]:
     """Means over examples ``[N]``, and how well the first is known."""
-    error = float(found.std()) / math.sqrt(len(found)) if len(found) > 1 else math.nan
-    return {"mean": float(found.mean()), "standard_error": error, "best_fixed": float(fixed.mean())}
+    estimate = Estimate.of(found)
+    return {"mean": estimate.mean, "standard_error": estimate.standard_error, "best_fixed": float(fixed.mean())}
 
 
 def _judging(data: ImageSettings) -> Cameras:

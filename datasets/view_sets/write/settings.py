@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, final, get_args
 
-from render3d.datasets.base import check_at_least, check_choice
+from render3d.datasets.base import check_at_least, check_choice, check_seed
 from render3d.datasets.collections.upright import Up
 from render3d.datasets.view_sets.write.protocols import CameraProtocol, Sphere
 from render3d.errors import CapabilityError, DatasetError
@@ -55,8 +55,7 @@ class ViewsSettings:
                 f"{', '.join(self.outputs) or 'none'}."
             )
         check_choice("up", self.up, get_args(Up))
-        if not 0 <= self.seed < 2**63:
-            raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {self.seed}.")
+        check_seed(self.seed)
         if self.radius is not None:
             check_at_least(1e-6, radius=self.radius)
 

@@ -1,18 +1,42 @@
 """Meshes in files: `Mesh.load` and `Mesh.save`."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from render3d.errors import MeshError
+from render3d.registry import Registry
 from render3d.scenes.files.folder import Folder
 from render3d.scenes.files.raw import RawMesh, to_mesh
 
 if TYPE_CHECKING:
     from render3d.scenes.mesh import Mesh
 
-READ = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
+_HERE = "render3d.scenes.files"
+# Imported when asked for, so that a mesh of arrays needs no trimesh and an OBJ none of its 0.5 s.
+_READERS: Registry[Callable[[Path, Folder], RawMesh]] = Registry(
+    "reader of meshes",
+    {
+        ".obj": f"{_HERE}.obj:read_obj",
+        ".off": f"{_HERE}.off:read_off",
+        ".ply": f"{_HERE}.ply_stl_gltf:read_ply",
+        ".stl": f"{_HERE}.ply_stl_gltf:read_stl",
+        ".glb": f"{_HERE}.ply_stl_gltf:read_gltf",
+        ".gltf": f"{_HERE}.ply_stl_gltf:read_gltf",
+    },
+    error=MeshError,
+)
+_WRITERS: Registry[Callable[["Mesh", Path], dict[str, bytes]]] = Registry(
+    "writer of meshes",
+    {
+        ".obj": f"{_HERE}.obj:write_obj",
+        ".off": f"{_HERE}.off:write_off",
+        **dict.fromkeys((".ply", ".stl", ".glb"), f"{_HERE}.ply_stl_gltf:write_trimesh"),
+    },
+    error=MeshError,
+)
+READ = tuple(_READERS)
 _COLORS_OF_FORMAT = {
     ".obj": ("colors", "face_colors", "texture"),
     ".off": ("colors", "face_colors"),
@@ -42,10 +66,8 @@ def load_mesh(path: Path, root: Path | None = None, checksums: dict[str, str] | 
     if checksums is not None:
         folder.checksums = checksums
     try:
-        raw = _read(path, folder)
-    except MeshError:
-        raise
-    except MemoryError:
+        raw = _READERS.load(suffix)(path, folder)
+    except (MeshError, MemoryError):
         raise
     except Exception as error:  # readers of broken files fail in any way
         reason = f"{type(error).__name__}: {error}"
@@ -67,36 +89,11 @@ def checksums_beside(path: Path, root: Path | None, names: Iterable[str]) -> dic
     return folder.checksums
 
 
-def _read(path: Path, folder: Folder) -> RawMesh:
-    # Imported here, so that a mesh of arrays needs no trimesh and an OBJ none of its 0.5 s.
-    match path.suffix.lower():
-        case ".obj":
-            from render3d.scenes.files.obj import read_obj
-
-            return read_obj(path, folder)
-        case ".off":
-            from render3d.scenes.files.off import read_off
-
-            return read_off(path)
-        case ".ply":
-            from render3d.scenes.files.ply_stl_gltf import read_ply
-
-            return read_ply(path, folder)
-        case ".stl":
-            from render3d.scenes.files.ply_stl_gltf import read_stl
-
-            return read_stl(path, folder)
-        case _:
-            from render3d.scenes.files.ply_stl_gltf import read_gltf
-
-            return read_gltf(path, folder)
-
-
 def save_mesh(mesh: "Mesh", path: Path) -> None:
     """Write a mesh; see `Mesh.save`."""
     suffix = path.suffix.lower()
-    if suffix not in _COLORS_OF_FORMAT:
-        raise MeshError(f"{path}: meshes are written to {', '.join(_COLORS_OF_FORMAT)}; got {suffix or 'no suffix'!r}.")
+    if suffix not in _WRITERS:
+        raise MeshError(f"{path}: meshes are written to {', '.join(_WRITERS)}; got {suffix or 'no suffix'!r}.")
     if mesh.batch_shape:
         raise MeshError(
             f"{path}: a file holds one mesh; got a batch of shape {list(mesh.batch_shape)}. Save mesh[0] and so on."
@@ -108,23 +105,7 @@ def save_mesh(mesh: "Mesh", path: Path) -> None:
                 f"{path}: {suffix} files hold no {kind}, which would be lost. Save as {others}, or save "
                 "mesh.without_colors()."
             )
-    write_files(path.parent, _contents(mesh, path))
-
-
-def _contents(mesh: "Mesh", path: Path) -> dict[str, bytes]:
-    match path.suffix.lower():
-        case ".obj":
-            from render3d.scenes.files.obj import write_obj
-
-            return write_obj(mesh, path)
-        case ".off":
-            from render3d.scenes.files.off import write_off
-
-            return {path.name: write_off(mesh)}
-        case suffix:
-            from render3d.scenes.files.ply_stl_gltf import write_trimesh
-
-            return {path.name: write_trimesh(mesh, suffix)}
+    write_files(path.parent, _WRITERS.load(suffix)(mesh, path))
 
 
 def write_files(folder: Path, contents: dict[str, bytes]) -> None:

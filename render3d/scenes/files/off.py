@@ -8,6 +8,7 @@ import torch
 
 from render3d.color import NEUTRAL_GREY, srgb_bytes, srgb_to_linear
 from render3d.errors import MeshError
+from render3d.scenes.files.folder import Folder
 from render3d.scenes.files.polygons import triangulate
 from render3d.scenes.files.raw import Floats, Integers, RawMesh
 from render3d.scenes.mesh import Mesh
@@ -16,8 +17,8 @@ from render3d.scenes.mesh import Mesh
 _HEADER = re.compile(r"\A\s*(?P<kinds>(ST)?C?N?)OFF(?P<rest>.*)\Z", re.DOTALL)
 
 
-def read_off(path: Path) -> RawMesh:
-    """Read an OFF file of text: ``OFF``, ``COFF``, ``NOFF`` or ``CNOFF``."""
+def read_off(path: Path, folder: Folder) -> RawMesh:
+    """Read an OFF file of text: ``OFF``, ``COFF``, ``NOFF`` or ``CNOFF``. It refers to no other file."""
     text = re.sub(r"#[^\n]*", "", path.read_bytes().decode("utf-8", errors="replace"))
     header = _HEADER.match(text)
     if header is None:
@@ -80,7 +81,7 @@ def _decoded(words: list[list[str]]) -> Floats:
     return decoded
 
 
-def write_off(mesh: Mesh) -> bytes:
+def write_off(mesh: Mesh, path: Path) -> dict[str, bytes]:
     """The file of a mesh; colours become whole numbers of 0-255."""
     rows = [" ".join(f"{number:.9g}" for number in row) for row in mesh.vertices.detach().cpu().tolist()]
     faces = [f"3 {a} {b} {c}" for a, b, c in mesh.faces.tolist()]
@@ -89,7 +90,7 @@ def write_off(mesh: Mesh) -> bytes:
     if mesh.face_colors is not None:
         faces = [f"{face} {color} 255" for face, color in zip(faces, _bytes(mesh.face_colors), strict=True)]
     header = ["COFF" if mesh.colors is not None else "OFF", f"{len(rows)} {len(faces)} 0"]
-    return ("\n".join([*header, *rows, *faces]) + "\n").encode()
+    return {path.name: ("\n".join([*header, *rows, *faces]) + "\n").encode()}
 
 
 def _bytes(colors: torch.Tensor) -> list[str]:

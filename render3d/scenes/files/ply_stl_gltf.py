@@ -196,8 +196,9 @@ def _gltf_problems(header: dict[str, Any], scene: Any) -> list[str]:
     return problems
 
 
-def write_trimesh(mesh: Mesh, suffix: str) -> bytes:
-    """The content of a ``.ply``, ``.stl`` or ``.glb`` file."""
+def write_trimesh(mesh: Mesh, path: Path) -> dict[str, bytes]:
+    """The content of a ``.ply``, ``.stl`` or ``.glb`` file, by its name."""
+    suffix = path.suffix.lower()
     if suffix == ".glb" and mesh.face_colors is not None:
         mesh = _unshared(mesh)
     geometry = trimesh.Trimesh(_array(mesh.vertices), mesh.faces.cpu().numpy(), process=False)
@@ -214,7 +215,7 @@ def write_trimesh(mesh: Mesh, suffix: str) -> bytes:
         geometry.visual = _matte(uv=_array(mesh.texture.uv), image=image)
     content = geometry.export(file_type=suffix[1:])
     assert isinstance(content, bytes)
-    return content
+    return {path.name: content}
 
 
 def _matte(uv: NDArray[Any] | None = None, image: PillowImage.Image | None = None) -> Any:

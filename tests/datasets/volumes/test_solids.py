@@ -17,13 +17,12 @@ from render3d.datasets.volumes.solids import (
     in_cylinder,
     in_ellipsoid,
     in_pyramid,
-    in_sphere,
     in_wire_cube,
 )
 
 SOLIDS: dict[str, tuple[Solid, float]] = {
     "cube": (lambda points: in_cube(points, 70), 70**3),
-    "sphere": (lambda points: in_sphere(points, 80), math.pi / 6 * 80**3),
+    "sphere": (lambda points: in_ellipsoid(points, (80, 80, 80)), math.pi / 6 * 80**3),
     "pyramid": (lambda points: in_pyramid(points, 80, 60), 80**2 * 60 / 3),
     "cylinder": (lambda points: in_cylinder(points, 50, 80), math.pi * 25**2 * 80),
     "capsule": (lambda points: in_capsule(points, 40, 90), math.pi * 20**2 * 50 + 4 / 3 * math.pi * 20**3),
@@ -68,9 +67,10 @@ def test_filling_agrees_with_a_loop_over_voxels_and_cuts_off_what_sticks_out(nam
 
 @pytest.mark.parametrize("diameter", [9, 9.3, 10])
 def test_no_voxel_within_reach_is_left_out(diameter: float) -> None:
+    sphere = (diameter, diameter, diameter)
     for seed in range(20):
         pose = turned(seed, 20)
-        near, far = (fill(lambda points: in_sphere(points, diameter), pose, 20, reach) for reach in (diameter / 2, 99))
+        near, far = (fill(lambda points: in_ellipsoid(points, sphere), pose, 20, reach) for reach in (diameter / 2, 99))
         np.testing.assert_array_equal(near, far)
 
 

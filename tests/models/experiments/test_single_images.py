@@ -333,7 +333,7 @@ def of_another_size() -> None:
         (lambda: dataclasses.replace(SMALL, gradient="none").build(DATA, 6), "gives no gradient.*local_credit"),
         (lambda: SampledRendering(EmissionAbsorption(), CAMERA, STATE), "must render meshes"),
         (lambda: dataclasses.replace(SMALL, latents=0), "latents must be at least 1"),
-        (lambda: SMALL.build(PrimitivesSettings(), 6), "ColoredSolidsSettings"),
+        (lambda: SMALL.build(PrimitivesSettings(), 6), "those of ImageSettings; got PrimitivesSettings"),
         (
             lambda: projection("vimco").orient(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, STATE), None, None),
             "MeshWriter",

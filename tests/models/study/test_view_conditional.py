@@ -170,5 +170,5 @@ def test_settings_that_cannot_be_are_refused() -> None:
         Volumes(latents=-1, context="views")
     with pytest.raises(ModelError, match="cameras must be one of 'fixed', 'random'; got 'moving'"):
         Volumes(cameras="moving")  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="context must be one of none, class, views; got 'view'"):
+    with pytest.raises(ModelError, match="context must be one of 'none', 'class', 'views'; got 'view'"):
         Volumes(context="view")  # type: ignore[arg-type]
