@@ -47,15 +47,15 @@ def compare(rounds: int) -> Results:
     cameras = _SETTINGS.protocol(np.random.default_rng(0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shapes, corpus = _corpus(folder)
+        objects, corpus = _corpus(folder)
         script = _Script(cameras, folder / "script")
         pairs = {
-            "end to end": (_package(shapes, folder / "package"), script.end_to_end(shapes)),
-            "rendering": (_rendering(shapes, cameras), script.rendering(shapes)),
+            "end to end": (_package(objects, folder / "package"), script.end_to_end(objects)),
+            "rendering": (_rendering(objects, cameras), script.rendering(objects)),
         }
         found = []
         for case, (ours, theirs) in pairs.items():
-            own, peer = race(ours, theirs, len(shapes) * cameras.views, rounds)
+            own, peer = race(ours, theirs, len(objects) * cameras.views, rounds)
             row = Comparison(
                 case=case, unit="views/s", ours=own, peer="trimesh, pyrender", theirs=peer, floor=_FLOORS[case]
             )
@@ -66,36 +66,36 @@ def compare(rounds: int) -> Results:
 def _corpus(folder: Path) -> tuple[MeshCollection, str]:
     """Some meshes, and what they are."""
     if DEBIAN_FURNITURE.is_dir():
-        shapes = furniture(DEBIAN_FURNITURE, folder / "furniture")
-        by_size = sorted(shapes, key=lambda shape: (shape.path.stat().st_size, shape.id))
+        objects = furniture(DEBIAN_FURNITURE, folder / "furniture")
+        by_size = sorted(objects, key=lambda item: (item.path.stat().st_size, item.id))
         first = (len(by_size) - _MESHES) // 2
-        shapes = MeshCollection.of(by_size[first : first + _MESHES])
+        objects = MeshCollection.of(by_size[first : first + _MESHES])
         name = "furniture of Sweet Home 3D"
     else:
         for model in (bunny(), teapot(), chicken()):
             path = folder / "models" / f"{(model.source or Path('model')).stem}.obj"
             path.parent.mkdir(exist_ok=True)
             model.save(path)
-        shapes, name = open_collection(folder / "models"), "the bundled models"
-    faces = [len(shape.load().faces) for shape in shapes]
-    return shapes, f"{len(shapes)} meshes, {name}, of {int(np.median(faces)):,} faces (median)."
+        objects, name = open_collection(folder / "models"), "the bundled models"
+    faces = [len(item.load().faces) for item in objects]
+    return objects, f"{len(objects)} meshes, {name}, of {int(np.median(faces)):,} faces (median)."
 
 
-def _package(shapes: MeshCollection, folder: Path) -> Callable[[], object]:
+def _package(objects: MeshCollection, folder: Path) -> Callable[[], object]:
     folder.mkdir()
     job, copy = RenderObject(_SETTINGS, folder), itertools.count()
 
     def make() -> None:
-        for shape in shapes:
-            outcome = job(dataclasses.replace(shape, id=f"{next(copy)}"))
+        for item in objects:
+            outcome = job(dataclasses.replace(item, id=f"{next(copy)}"))
             if not isinstance(outcome, Finished):
-                raise ValueError(f"{shape.path}: {outcome.reason}")
+                raise ValueError(f"{item.path}: {outcome.reason}")
 
     return make
 
 
-def _rendering(shapes: MeshCollection, cameras: Cameras) -> Callable[[], object]:
-    meshes = [shape.load().normalized() for shape in shapes]
+def _rendering(objects: MeshCollection, cameras: Cameras) -> Callable[[], object]:
+    meshes = [item.load().normalized() for item in objects]
     renderer = OpenGL(_SHADING)
 
     def render() -> None:
@@ -120,21 +120,21 @@ class _Script:
         self._folder = folder
         folder.mkdir()
 
-    def end_to_end(self, shapes: MeshCollection) -> Callable[[], object]:
+    def end_to_end(self, objects: MeshCollection) -> Callable[[], object]:
         copy = itertools.count()
 
         def make() -> None:
-            for shape in shapes:
+            for item in objects:
                 folder = self._folder / f"{next(copy)}"
                 folder.mkdir(exist_ok=True)
-                for number, (color, depth) in enumerate(self._render(_loaded(shape.path))):
+                for number, (color, depth) in enumerate(self._render(_loaded(item.path))):
                     Image.fromarray(color).save(folder / f"{number:04d}.png")
                     np.save(folder / f"{number:04d}.npy", depth)
 
         return make
 
-    def rendering(self, shapes: MeshCollection) -> Callable[[], object]:
-        meshes = [_loaded(shape.path) for shape in shapes]
+    def rendering(self, objects: MeshCollection) -> Callable[[], object]:
+        meshes = [_loaded(item.path) for item in objects]
         return lambda: [list(self._render(parts)) for parts in meshes]
 
     def _render(self, parts: Sequence[Any]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from render3d.scenes import Mesh as Mesh
     from render3d.scenes import Texture as Texture
     from render3d.scenes import Volume as Volume
+    from render3d.view_sets import ViewSet as ViewSet
+    from render3d.view_sets import read_views as read_views
+    from render3d.view_sets import write_views as write_views
 
 _MODULES = ("conventions", "errors", "estimators", "fitting", "renderers", "view_sets")
 _HOMES = {
@@ -38,12 +41,15 @@ _HOMES = {
     "Rendering": "images",
     "Shading": "renderers",
     "Texture": "scenes",
+    "ViewSet": "view_sets",
     "Volume": "scenes",
     "check_gradient": "estimators",
     "collate": "collation",
     "differentiable": "estimators",
     "expected_loss": "estimators",
     "multi_sample_bound": "estimators",
+    "read_views": "view_sets",
+    "write_views": "view_sets",
 }
 
 __all__ = [*_MODULES, *_HOMES, "__version__"]  # noqa: PLE0604  # names are strings, put together from the two tables

@@ -87,8 +87,8 @@ def test_every_public_name_of_the_package_is_on_an_api_page() -> None:
         "render3d.__version__"
     }
     modules = "conventions estimators fitting renderers errors metrics regularizers data spatial renderers.volumetric"
-    modules += " datasets datasets.collections"
-    generation = "engine job local protocols ray rendered run"
+    modules += " datasets datasets.collections view_sets view_sets.formats"
+    generation = "engine job local protocols ray run"
     modules += "".join(f" datasets.view_sets.write.{part}" for part in generation.split())
     parts = {f"render3d.{module}.{name}" for module in modules.split() for name in exported(module)}
     there = [thing(name) for name in found]

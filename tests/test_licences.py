@@ -31,10 +31,12 @@ EXCEPTIONS = {
 OF_A_CUDA_TORCH = ("nvidia-", "cuda-")
 
 
-def installed_with_all() -> dict[str, importlib.metadata.Distribution]:
-    """What the core and all extras require, and what that requires, as far as it applies to this machine."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    words = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+EXTRAS = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
+
+
+def installed_with(words: list[str]) -> dict[str, importlib.metadata.Distribution]:
+    """What these require, and what that requires, as far as it applies to this machine."""
     waiting = [each for each in map(Requirement, words) if each.name != "render3d"]
     looked_at: set[tuple[str, frozenset[str]]] = set()
     found = {}
@@ -74,10 +76,16 @@ def faults(metadata: importlib.metadata.PackageMetadata) -> list[str]:
 
 
 def test_all_that_is_installed_is_under_a_permissive_licence() -> None:
-    found = installed_with_all()
+    found = installed_with([*PROJECT["dependencies"], *EXTRAS])
     assert {"torch", "pyrender", "pyopengl", "mitsuba", "ray", "webdataset", "mlxtend", "grpcio"} <= found.keys()
     wrong = {name: faults(one.metadata) for name, one in found.items() if faults(one.metadata)}
     assert wrong.keys() == EXCEPTIONS, wrong
+
+
+def test_the_core_leaves_the_pyopengl_of_its_users_as_it_is() -> None:
+    found = installed_with(PROJECT["dependencies"])
+    assert "torch" in found
+    assert not found.keys() & {"pyopengl", "pyrender", "pyglet", "pebble"}
 
 
 @pytest.mark.parametrize(

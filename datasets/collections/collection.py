@@ -1,4 +1,4 @@
-"""Many shapes, their classes, and what was left out."""
+"""Many objects, their classes, and what was left out."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
@@ -22,40 +22,40 @@ class Skipped(NamedTuple):
 @final
 @dataclasses.dataclass(frozen=True, repr=False)
 class MeshCollection(Sequence[CollectionObject]):
-    """Shapes in the order of their ids: a sequence of `CollectionObject`.
+    """Objects in the order of their ids: a sequence of `CollectionObject`.
 
     Attributes:
-        shapes: All of them; no two have one id.
-        classes: The names of the classes; the label of a shape is one of them, or empty.
+        objects: All of them; no two have one id.
+        classes: The names of the classes; the label of an object is one of them, or empty.
         skipped: What was met and not used, and why.
 
     Raises:
         DatasetError: Ids that are not unique, or a label that is no class.
     """
 
-    shapes: tuple[CollectionObject, ...]
+    objects: tuple[CollectionObject, ...]
     classes: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
-        if len({shape.id.lower() for shape in self.shapes}) < len(self.shapes):
-            raise DatasetError("shapes must have different ids, also where letters' case does not count.")
-        strange = {shape.label for shape in self.shapes} - {*self.classes, ""}
+        if len({item.id.lower() for item in self.objects}) < len(self.objects):
+            raise DatasetError("objects must have different ids, also where letters' case does not count.")
+        strange = {item.label for item in self.objects} - {*self.classes, ""}
         if strange:
             raise DatasetError(f"classes must name every label; {', '.join(sorted(strange))} are missing.")
 
     @classmethod
-    def of(cls, shapes: Collection[CollectionObject], skipped: Collection[Skipped] = ()) -> Self:
-        """Shapes in any order; the classes are their labels, sorted."""
-        ordered = sorted(shapes, key=lambda shape: shape.id)
-        classes = sorted({shape.label for shape in shapes if shape.label})
+    def of(cls, objects: Collection[CollectionObject], skipped: Collection[Skipped] = ()) -> Self:
+        """Objects in any order; the classes are their labels, sorted."""
+        ordered = sorted(objects, key=lambda item: item.id)
+        classes = sorted({item.label for item in objects if item.label})
         return cls(tuple(ordered), tuple(classes), tuple(skipped))
 
     def __len__(self) -> int:
-        return len(self.shapes)
+        return len(self.objects)
 
     def __iter__(self) -> Iterator[CollectionObject]:
-        return iter(self.shapes)
+        return iter(self.objects)
 
     @overload
     def __getitem__(self, index: int) -> CollectionObject: ...
@@ -64,11 +64,11 @@ class MeshCollection(Sequence[CollectionObject]):
     def __getitem__(self, index: slice) -> "MeshCollection": ...
 
     def __getitem__(self, index: int | slice) -> "CollectionObject | MeshCollection":
-        chosen = self.shapes[index]
-        return chosen if isinstance(chosen, CollectionObject) else dataclasses.replace(self, shapes=chosen)
+        chosen = self.objects[index]
+        return chosen if isinstance(chosen, CollectionObject) else dataclasses.replace(self, objects=chosen)
 
     def __repr__(self) -> str:
-        return f"Shapes({len(self)} shapes, {len(self.classes)} classes, {len(self.skipped)} skipped)"
+        return f"Objects({len(self)} objects, {len(self.classes)} classes, {len(self.skipped)} skipped)"
 
     def select(self, *, split: str | None = None, classes: Sequence[str] | None = None) -> "MeshCollection":
         """Those of a split, those of some classes, or both.
@@ -79,7 +79,7 @@ class MeshCollection(Sequence[CollectionObject]):
                 so labels keep their numbers.
 
         Raises:
-            DatasetError: A split or class that no shape is of.
+            DatasetError: A split or class that no object is of.
         """
         names = self.classes if classes is None else tuple(classes)
         unknown = [name for name in names if name not in self.classes]
@@ -87,15 +87,15 @@ class MeshCollection(Sequence[CollectionObject]):
             raise DatasetError(f"classes must be of {', '.join(self.classes)}; got {', '.join(unknown)}.")
         if split is not None and split not in SPLITS:
             raise DatasetError(f"split must be one of {', '.join(SPLITS)}; got {split!r}.")
-        chosen = [shape for shape in self.shapes if split in (None, shape.split)]
+        chosen = [item for item in self.objects if split in (None, item.split)]
         if split is not None and not chosen:
-            splits = sorted({shape.split for shape in self.shapes if shape.split})
+            splits = sorted({item.split for item in self.objects if item.split})
             raise DatasetError(
-                f"No shape is of the split {split!r}; there are {', '.join(splits) or 'no splits'}. Divide them: "
-                "with_splits(shapes)."
+                f"No object is of the split {split!r}; there are {', '.join(splits) or 'no splits'}. Divide them: "
+                "with_splits(objects)."
             )
-        kept = tuple(shape for shape in chosen if classes is None or shape.label in names)
-        return dataclasses.replace(self, shapes=kept, classes=names)
+        kept = tuple(item for item in chosen if classes is None or item.label in names)
+        return dataclasses.replace(self, objects=kept, classes=names)
 
 
 def split_of(word: str) -> str | None:

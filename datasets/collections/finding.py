@@ -1,4 +1,4 @@
-"""From a path to shapes: `open_collection`."""
+"""From a path to objects: `open_collection`."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,8 @@ def open_collection(path: str | Path, layout: str | CollectionLayout | None = No
 
     Args:
         path: A folder, a file that lists paths, or one mesh. Nothing outside the folder, or that of the file, is used.
-        layout: How it is laid out, by name; None to recognise it.
+        layout: How it is laid out: a name of `LAYOUTS`, or ``module:Class`` of a `CollectionLayout` of your own, or one
+            that is made; None to recognise it.
 
             - ``shapenet-v1``: ``<synset>/<model>/model.obj``;
             - ``shapenet-v2``: ``<synset>/<model>/models/model_normalized.obj``; both with ``taxonomy.json`` for the
@@ -36,25 +37,27 @@ def open_collection(path: str | Path, layout: str | CollectionLayout | None = No
             - ``list``: a ``.txt`` of paths, or a ``.csv`` with the columns path, label, split, creator, licence.
 
     Returns:
-        Shapes in the order of their ids. Their root is the folder.
+        Objects in the order of their ids. Their root is the folder.
 
     Raises:
-        DatasetError: No such path; a layout that is none, that cannot be told, or in which no shape can be used.
+        DatasetError: No such path; a layout that is none, that cannot be told, or in which no object can be used.
     """
     tree = Tree(Path(path).absolute())
     if not tree.path.exists():
         raise DatasetError(f"{path}: no such folder or file (from {Path.cwd()}).")
-    chosen = _recognised(tree.path) if layout is None else _named(layout)
-    usable = _usable(tree, chosen)
+    if not isinstance(layout, CollectionLayout):
+        layout = LAYOUTS.load(_recognised(tree.path) if layout is None else layout)()
+    usable = _usable(tree, layout)
     if not usable:
         reasons = "; ".join(f"{skip.path} {skip.reason}" for skip in tree.skipped[:_REASONS_SHOWN])
         raise DatasetError(
-            f"{path}: no shape can be used, read as {chosen.name} ({chosen.pattern}); {len(tree.skipped)} were skipped"
+            f"{path}: no object can be used, read as {LAYOUTS.short_name_of(type(layout))} ({layout.pattern}); "
+            f"{len(tree.skipped)} were skipped"
             f"{': ' if reasons else ''}{reasons}. Check the path, or name another layout: {', '.join(LAYOUTS)}."
         )
     ids = unique_ids([found.name for found in usable.values()], list(usable))
-    shapes = [_shape(id_, found, tree.root) for id_, found in zip(ids, usable.values(), strict=True)]
-    return MeshCollection.of(shapes, tree.skipped)
+    objects = [_object(id_, found, tree.root) for id_, found in zip(ids, usable.values(), strict=True)]
+    return MeshCollection.of(objects, tree.skipped)
 
 
 def _usable(tree: Tree, layout: CollectionLayout) -> dict[str, FoundObject]:
@@ -74,30 +77,23 @@ def _usable(tree: Tree, layout: CollectionLayout) -> dict[str, FoundObject]:
     return usable
 
 
-def _named(layout: str | CollectionLayout) -> CollectionLayout:
-    if not isinstance(layout, str):
-        return layout
-    if layout not in LAYOUTS:
-        raise DatasetError(f"layout must be one of {', '.join(LAYOUTS)}; got {layout!r}.")
-    return LAYOUTS[layout]
-
-
-def _recognised(path: Path) -> CollectionLayout:
-    fitting = [layout for layout in LAYOUTS.values() if layout.fits(Tree(path))]
+def _recognised(path: Path) -> str:
+    layouts = {name: LAYOUTS.load(name)() for name in LAYOUTS}
+    fitting = [name for name, layout in layouts.items() if layout.fits(Tree(path))]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        names = [layout.name for layout in fitting]
         raise DatasetError(
-            f"{path} can be read as {' and as '.join(names)}. Say which: layout={names[0]!r}, or separate them."
+            f"{path} can be read as {' and as '.join(fitting)}. Say which by the layout (--layout), such as "
+            f"{fitting[0]!r}, or separate them."
         )
-    known = "\n".join(f"  {layout.name}: {layout.pattern}" for layout in LAYOUTS.values())
+    known = "\n".join(f"  {name}: {layout.pattern}" for name, layout in layouts.items())
     raise DatasetError(
         f"{path} is laid out in no way that is known. Pass the folder just above what the pattern shows:\n{known}"
     )
 
 
-def _shape(id_: str, found: FoundObject, root: Path) -> CollectionObject:
+def _object(id_: str, found: FoundObject, root: Path) -> CollectionObject:
     label, creator, licence = map(_shown, (found.label, found.creator, found.licence))
     return CollectionObject(id_, found.path, root, label, found.split, creator, licence)
 

@@ -52,9 +52,9 @@ def furniture(archives: str | Path, folder: str | Path) -> MeshCollection:
         library = folder / path.stem
         _unpack(path, library)
         pieces += pieces_of(library)
-    shapes = with_splits(open_collection(folder, "sweethome3d"))
-    write_text(folder / _CREDITS, _credits(shapes, pieces))
-    return shapes
+    objects = with_splits(open_collection(folder, "sweethome3d"))
+    write_text(folder / _CREDITS, _credits(objects, pieces))
+    return objects
 
 
 def _unpack(archive: Path, library: Path) -> None:
@@ -108,13 +108,13 @@ def _turned(line: bytes, matrix: NDArray[np.float64]) -> bytes:
     return b" ".join([key, *(f"{number:.9g}".encode() for number in turned), *words[3:]])
 
 
-def _credits(shapes: MeshCollection, pieces: list[Piece]) -> str:
+def _credits(objects: MeshCollection, pieces: list[Piece]) -> str:
     piece_at = {piece.path: piece for piece in pieces}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "name", "creator", "license", "turned"])
-    for shape in shapes:
-        piece = piece_at[shape.path]
+    for item in objects:
+        piece = piece_at[item.path]
         turned = "turned upright" if piece.rotation else ""
-        writer.writerow([shape.id, piece.name, piece.creator, piece.license, turned])
+        writer.writerow([item.id, piece.name, piece.creator, piece.license, turned])
     return text.getvalue()

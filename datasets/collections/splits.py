@@ -11,15 +11,15 @@ from render3d.errors import DatasetError
 
 
 def with_splits(
-    shapes: MeshCollection, seed: int = 0, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    objects: MeshCollection, seed: int = 0, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
 ) -> MeshCollection:
-    """The same shapes divided at random, whatever their splits were.
+    """The same objects divided at random, whatever their splits were.
 
-    The split of a shape is a function of the seed, the fractions and its id alone: it stays when others come or go, so
-    the sizes are those of independent draws and not exact.
+    The split of an object is a function of the seed, the fractions and its id alone: it stays when others come or go,
+    so the sizes are those of independent draws and not exact.
 
     Args:
-        shapes: Any.
+        objects: Any.
         seed: Another one, another division.
         fractions: Of train, validation and test.
 
@@ -35,5 +35,5 @@ def with_splits(
         place = int.from_bytes(digest[:8]) / 2**64
         return SPLITS[sum(place >= border for border in borders)]
 
-    divided = tuple(dataclasses.replace(shape, split=split_of(shape.id)) for shape in shapes)
-    return dataclasses.replace(shapes, shapes=divided)
+    divided = tuple(dataclasses.replace(item, split=split_of(item.id)) for item in objects)
+    return dataclasses.replace(objects, objects=divided)

@@ -177,7 +177,7 @@ def _divided(shapes: MeshCollection, fractions: tuple[float, float, float]) -> M
     train, validation, _ = fractions
     learnt = with_splits(shapes, fractions=(train / (train + validation), validation / (train + validation), 0.0))
     kept = (new if old.split == "train" else old for old, new in zip(shapes, learnt, strict=True))
-    return dataclasses.replace(shapes, shapes=tuple(kept))
+    return dataclasses.replace(shapes, objects=tuple(kept))
 
 
 def _of_classes(shapes: MeshCollection, settings: CollectionVolumesSettings) -> MeshCollection:
@@ -214,7 +214,7 @@ def _usable(shapes: MeshCollection, cache: Path, settings: VoxelizedSettings) ->
             highlight=False,
             markup=False,
         )
-    return dataclasses.replace(shapes, shapes=tuple(sorted(usable, key=lambda shape: shape.id)))
+    return dataclasses.replace(shapes, objects=tuple(sorted(usable, key=lambda shape: shape.id)))
 
 
 def _check_each_can_be_learnt(shapes: MeshCollection) -> None:

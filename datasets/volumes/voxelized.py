@@ -95,11 +95,11 @@ class VoxelizedCollection(VolumeDataset[VoxelizedSettings]):
             for outcome in LocalEngine(workers).run(Voxelize(self._cache), waiting, limits or Limits()):
                 bar.advance(bar.task_ids[0])
                 if isinstance(outcome, Failed):
-                    failed[outcome.shape.id] = outcome
+                    failed[outcome.object.id] = outcome
                     if outcome.kind == "output":
                         raise DatasetError(outcome.reason)
         self._shapes = tuple(shape for shape in self._shapes if shape.id not in failed)
-        return tuple(Skipped(failure.shape.path, failure.reason) for _, failure in sorted(failed.items()))
+        return tuple(Skipped(failure.object.path, failure.reason) for _, failure in sorted(failed.items()))
 
     def _is_kept(self, shape: CollectionObject) -> bool:
         try:

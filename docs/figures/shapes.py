@@ -1,4 +1,4 @@
-"""Voxelises the furniture, draws docs/images/shapes.png, and prints the table and the credits of docs/shapes.md.
+"""Voxelises the furniture, draws docs/images/shapes.png, and prints the table and the credits of docs/collections.md.
 
 Debian's package sweethome3d-furniture must be installed: make furniture. Run it as
 

@@ -30,7 +30,7 @@ from render3d.renderers.table import ready_renderers
 from render3d.scenes import Mesh
 from render3d.scenes.files.opening import SUFFIXES, open_scene
 from render3d.scenes.kind import SCENES
-from render3d.view_sets.views import TRANSFORMS, read_views
+from render3d.view_sets import read_views
 
 _SETTINGS: dict[Scene, FitSettings | VolumeFitSettings] = {"mesh": FitSettings(), "volume": VolumeFitSettings()}
 _SCENE_SETTINGS = SceneSettings()
@@ -101,6 +101,7 @@ def fits(
     scene: Scene = "mesh",
     renderers: str | None = None,
     template: Path | None = None,
+    format: str | None = None,
     hold_out: int | None = None,
     truth: Path | None = None,
     resume: bool = False,
@@ -118,6 +119,7 @@ def fits(
         renderers: Names with commas between; module:Class for one of your own. The first one judges the fits of all,
             beside each its own. By default all renderers of the package; those that are not installed are listed.
         template: A mesh file to deform instead of a sphere.
+        format: Of VIEWS, where it is not recognised: nerfstudio, r2n2; or module:Class for one of your own.
         hold_out: Views that are kept for measuring; by default one in five.
         truth: The mesh that the views show, where it is known, in the world of the cameras: fits are measured by their
             distance to it.
@@ -127,7 +129,7 @@ def fits(
     """
     if template and scene == "volume":
         raise FitError("--template is a mesh to deform, and --scene volume has none. Leave it out.")
-    training, held_out = split(read_views(path), hold_out)
+    training, held_out = split(read_views(path, format), hold_out)
     task = FitTask(
         views=training,
         held_out=held_out,
@@ -159,8 +161,8 @@ def _is_scene(path: Path) -> bool:
         return False
     there = "" if path.exists() else ", which is not there"
     raise ComparisonError(
-        f"The first word is a mesh or a volume ({', '.join(SUFFIXES)}), views to fit (a {TRANSFORMS}, or the folder "
-        f"that holds one), or a file that the class of --scene module:Class loads; got {path}{there}."
+        f"The first word is a mesh or a volume ({', '.join(SUFFIXES)}), views to fit (a transforms.json, or the folder "
+        f"of an object), or a file that the class of --scene module:Class loads; got {path}{there}."
     )
 
 

@@ -44,6 +44,7 @@ def fit(
     scene: Scene = "mesh",
     renderer: Annotated[str, tyro.conf.arg(help=_RENDERER)] = "opengl",
     template: Path | None = None,
+    format: str | None = None,
     hold_out: int | None = None,
     resume: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
@@ -56,11 +57,12 @@ def fit(
     Writes mesh.glb, mesh.obj, metrics.json, config.json and report.html; of a volume, volume.npz as well.
 
     Args:
-        views: A transforms.json, or the folder that holds one.
+        views: A transforms.json, or the folder of an object in any format of view sets.
         out: The folder for the results.
         scene: What is fitted. Each has flags of its own: --scene volume --help shows those of volumes.
         renderer: The renderer to fit through; the help lists their names.
         template: A mesh file to deform instead of a sphere.
+        format: Of VIEWS, where it is not recognised: nerfstudio, r2n2; or module:Class for one of your own.
         hold_out: Views that are kept for measuring; by default one in five.
         resume: Go on with the fit that was stopped in OUT.
         as_json: Print the measures as JSON instead of a table.
@@ -71,7 +73,7 @@ def fit(
     if template and scene == "volume":
         raise FitError("--template is a mesh to deform, and --scene volume has none. Leave it out.")
     through = make_renderer(renderer)
-    posed = read_views(views)
+    posed = read_views(views, format)
     training, held_out = split(posed, hold_out)
     console = Console(stderr=as_json)
     count = f"{len(training)} views, {0 if held_out is None else len(held_out)} held out"

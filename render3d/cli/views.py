@@ -45,14 +45,14 @@ def views(
     near: float | None = None,
     far: float | None = None,
     outputs: str = "rgb,alpha,depth",
-    layout: str = "nerfstudio",
+    format: str = "nerfstudio",
     radius: float | None = None,
     keep_size: bool = False,
     up: Up = "y",
     samples_per_pixel: int = 1,
     renderer: str = "opengl",
     seed: int = 0,
-    collection: str | None = None,
+    layout: str | None = None,
     classes: str = "",
     limit: int | None = None,
     resume: bool = False,
@@ -79,15 +79,15 @@ def views(
         near: Where the visible depths begin, scene units; by default 0.1.
         far: Where they end; by default 10.
         outputs: What is stored, of rgb, alpha, depth, normal and face_index, with commas between.
-        layout: How files lie on disk: nerfstudio, r2n2 or shards.
+        format: How files lie on disk: nerfstudio, r2n2 or shards; or module:Class for one of your own.
         radius: Objects are moved to the middle and scaled to this; by default 1, for r2n2 0.5.
         keep_size: Leave objects where they are, as large as they are.
         up: The axis of the files that points up: z in ModelNet.
         samples_per_pixel: A square number; more than 1 smooths edges of rgb and alpha.
         renderer: A back end by its name, or module:Class for one of your own.
         seed: Of the places of random cameras.
-        collection: How MODELS is laid out, where that cannot be told: shapenet-v1, shapenet-v2, modelnet, sweethome3d,
-            classes, flat or list.
+        layout: How MODELS is laid out, where it is not recognised: shapenet-v1, shapenet-v2, modelnet, sweethome3d,
+            classes, flat or list; or module:Class for one of your own.
         classes: Only those classes, with commas between.
         limit: Only so many objects, the first of the collection.
         resume: Go on with the run that was stopped in OUT.
@@ -103,7 +103,7 @@ def views(
     settings = ViewsSettings(
         protocol=cameras,
         outputs=names_in(outputs),
-        layout=layout,
+        format=format,
         shading=Shading(samples_per_pixel=samples_per_pixel),
         radius=_radius(radius, keep_size, cameras),
         up=up,
@@ -111,7 +111,7 @@ def views(
         seed=seed,
     )
     workers_of = _engine(engine, {"workers": workers, "address": address})
-    shapes = open_collection(models, collection).select(classes=names_in(classes) or None)[:limit]
+    shapes = open_collection(models, layout).select(classes=names_in(classes) or None)[:limit]
     console = Console(stderr=as_json)
     with _nothing_on_stdout() if as_json else contextlib.nullcontext(), _Bar(console) as bar:
         try:

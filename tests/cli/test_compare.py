@@ -141,10 +141,10 @@ def test_ctrl_c_says_how_to_go_on(
         (("none.json",), "none.json: no such file"),
         (
             ("picture.png",),
-            "or views to fit (a transforms.json, or the folder that holds one); got picture.png, which is",
+            "or views to fit (a transforms.json, or the folder of an object); got picture.png, which is",
         ),
         (("--out", "out"), "The first word is a mesh, a volume or views; got --out. Put flags after it."),
-        ((".",), "transforms.json: no such file"),
+        ((".",), "holds no view set, which is recognised by its files: nerfstudio by transforms.json"),
     ],
 )
 def test_what_cannot_be_compared_is_told_in_one_line(

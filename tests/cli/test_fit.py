@@ -216,5 +216,5 @@ def test_bad_flags_fail_in_one_line(
 
 def test_views_that_are_not_there_fail_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "nothing", "--out", tmp_path / "out") == 1
-    assert "no such file. Give a transforms.json or the folder that holds one." in capsys.readouterr().err
+    assert "no such file or folder. Give a transforms.json, or the folder of an object." in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -23,7 +23,7 @@ from render3d.datasets.view_sets.write.engine import Limits
 from render3d.datasets.view_sets.write.local import LocalEngine
 from render3d.datasets.view_sets.write.run import Advance
 from render3d.datasets.view_sets.write.settings import ViewsSettings
-from render3d.view_sets.view_files import camera_transforms
+from render3d.view_sets.formats.nerfstudio import camera_transforms
 
 QUICK = ("--views", "2", "--size", "16", "--workers", "1")
 
@@ -61,8 +61,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict:
     """What the command would have had done."""
     given: dict = {}
 
-    def record(shapes, settings, folder, engine, limits, **rest):
-        given.update(shapes=shapes, settings=settings, folder=folder, engine=engine, limits=limits, **rest)
+    def record(objects, settings, folder, engine, limits, **rest):
+        given.update(objects=objects, settings=settings, folder=folder, engine=engine, limits=limits, **rest)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(views, "generate", record)
@@ -78,7 +78,7 @@ def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.Capture
     settings: ViewsSettings = asked["settings"]
     protocol = settings.to_json()["protocol"]
     assert protocol == {
-        "name": "orbit",
+        "class": "render3d.datasets.view_sets.write.protocols:Orbit",
         "views": 5,
         "distance": 4.0,
         "vertical_fov_degrees": 30.0,
@@ -89,7 +89,7 @@ def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.Capture
     }
     assert (settings.outputs, settings.radius, settings.up, settings.seed) == (("alpha", "depth"), 1.5, "z", 9)
     assert settings.shading.samples_per_pixel == 4
-    assert [shape.id for shape in asked["shapes"]] == ["round/ball"]
+    assert [item.id for item in asked["objects"]] == ["round/ball"]
     assert asked["engine"] == LocalEngine(3)
     assert asked["limits"] == Limits(7.0, 2**29)
     assert asked["resume"] is False
@@ -122,7 +122,8 @@ def test_cameras_may_come_from_a_file(models: Path, asked: dict) -> None:
         ("--protocol spiral.json --views 3", "the cameras of a file are as they are; leave out views"),
         ("--keep-size --radius 2", "exclude each other"),
         ("--address here:1", "--engine local takes no --address"),
-        ("--layout heap", "layout must be one of 'nerfstudio', 'r2n2', 'shards'; got 'heap'"),
+        ("--format heap", "There is no format of view sets 'heap'. Known: nerfstudio, r2n2, shards; or module:Name"),
+        ("--layout modelnt", "There is no layout of collections 'modelnt'. Did you mean 'modelnet'?"),
         ("--outputs rgb", "outputs must hold 'alpha'"),
         ("--classes square", "classes must be of other, round; got square"),
         ("--workers 0", "workers must be at least 1"),

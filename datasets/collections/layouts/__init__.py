@@ -1,15 +1,23 @@
 """How collections of meshes lie on disk: one file a layout."""
 
-from render3d.datasets.collections.layouts.classes import CLASSES
-from render3d.datasets.collections.layouts.flat import FLAT
 from render3d.datasets.collections.layouts.layout import CollectionLayout as CollectionLayout
 from render3d.datasets.collections.layouts.layout import FoundObject as FoundObject
-from render3d.datasets.collections.layouts.listed import LISTED
-from render3d.datasets.collections.layouts.modelnet import MODELNET
-from render3d.datasets.collections.layouts.shapenet import SHAPENET_V1, SHAPENET_V2
-from render3d.datasets.collections.layouts.sweethome3d import SWEET_HOME_3D
+from render3d.errors import DatasetError
+from render3d.registry import Registry
 
-LAYOUTS: dict[str, CollectionLayout] = {
-    layout.name: layout for layout in (SHAPENET_V1, SHAPENET_V2, MODELNET, SWEET_HOME_3D, CLASSES, FLAT, LISTED)
-}
-"""Those that are known, by name."""
+__all__ = ["LAYOUTS", "CollectionLayout", "FoundObject"]
+
+LAYOUTS: Registry[type[CollectionLayout]] = Registry(
+    "layout of collections",
+    {
+        "shapenet-v1": "render3d.datasets.collections.layouts.shapenet:ShapeNetV1",
+        "shapenet-v2": "render3d.datasets.collections.layouts.shapenet:ShapeNetV2",
+        "modelnet": "render3d.datasets.collections.layouts.modelnet:ModelNet",
+        "sweethome3d": "render3d.datasets.collections.layouts.sweethome3d:SweetHome3D",
+        "classes": "render3d.datasets.collections.layouts.classes:Classes",
+        "flat": "render3d.datasets.collections.layouts.flat:Flat",
+        "list": "render3d.datasets.collections.layouts.listed:Listed",
+    },
+    base=CollectionLayout,
+    error=DatasetError,
+)

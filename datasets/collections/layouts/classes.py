@@ -1,20 +1,17 @@
 """A folder for each class, meshes in it."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar, final
 
 from render3d.datasets.collections.collection import split_of
-from render3d.datasets.collections.layouts.layout import FoundObject
+from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
 
 
 @final
-@dataclasses.dataclass(frozen=True)
-class Classes:
+class Classes(CollectionLayout):
     """``<class>/<model>.obj`` and so on; the class is the name of the folder."""
 
-    name: ClassVar[str] = "classes"
     pattern: ClassVar[str] = "<class>/<model>.{obj,off,ply,stl,glb,gltf}"
 
     def fits(self, tree: Tree) -> bool:
@@ -32,6 +29,3 @@ class Classes:
         for folder in tree.folders(tree.path):
             for path in tree.meshes(folder):
                 yield FoundObject(tree.name_of(path), path, folder.name)
-
-
-CLASSES = Classes()

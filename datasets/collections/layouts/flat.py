@@ -1,21 +1,18 @@
 """Meshes in one folder, or one mesh."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, final
 
-from render3d.datasets.collections.layouts.layout import FoundObject
+from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
 from render3d.scenes.files.meshes import READ
 
 
 @final
-@dataclasses.dataclass(frozen=True)
-class Flat:
+class Flat(CollectionLayout):
     """``<model>.obj`` and so on, without classes; or one such file."""
 
-    name: ClassVar[str] = "flat"
     pattern: ClassVar[str] = "<model>.{obj,off,ply,stl,glb,gltf}, the folder or the file"
 
     def fits(self, tree: Tree) -> bool:
@@ -32,6 +29,3 @@ def _paths(tree: Tree) -> list[Path]:
     if tree.path.is_file():
         return [tree.path] if tree.path.suffix.lower() in READ else []
     return tree.meshes(tree.path)
-
-
-FLAT = Flat()

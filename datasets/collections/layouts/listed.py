@@ -1,13 +1,12 @@
 """A file that lists meshes."""
 
 import csv
-import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar, final
 
 from render3d.datasets.base import SPLITS
 from render3d.datasets.collections.collection import split_of
-from render3d.datasets.collections.layouts.layout import FoundObject
+from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
 from render3d.errors import DatasetError
 
@@ -15,15 +14,13 @@ _SUFFIXES = (".txt", ".csv")
 
 
 @final
-@dataclasses.dataclass(frozen=True)
-class Listed:
+class Listed(CollectionLayout):
     """A ``.txt`` of one path a line, or a ``.csv`` of columns.
 
     Those are ``path`` and, if known, ``label``, ``split``, ``creator``, ``licence``. Paths are relative to the
     folder of the list. In a ``.txt``, empty lines and those that begin with ``#`` are passed over.
     """
 
-    name: ClassVar[str] = "list"
     pattern: ClassVar[str] = "a .txt of paths, or a .csv with the columns path, label, split, creator, licence"
 
     def fits(self, tree: Tree) -> bool:
@@ -55,6 +52,3 @@ def _rows(tree: Tree) -> list[dict[str, str]]:
     if any(not row.get("path") for row in rows):
         raise DatasetError(f"{tree.path}: each row of the list needs a path; name the columns path, label, split.")
     return rows
-
-
-LISTED = Listed()

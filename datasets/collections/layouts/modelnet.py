@@ -1,21 +1,18 @@
 """ModelNet10 and ModelNet40: a folder for each class, and in it one for each split."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, final
 
 from render3d.datasets.collections.collection import split_of
-from render3d.datasets.collections.layouts.layout import FoundObject
+from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
 
 
 @final
-@dataclasses.dataclass(frozen=True)
-class ModelNet:
+class ModelNet(CollectionLayout):
     """``<class>/train/<class>_0001.off`` and ``<class>/test/...``, or meshes of other formats there."""
 
-    name: ClassVar[str] = "modelnet"
     pattern: ClassVar[str] = "<class>/{train,test}/<model>.off"
 
     def fits(self, tree: Tree) -> bool:
@@ -35,6 +32,3 @@ def _folders(tree: Tree) -> Iterator[tuple[str, str, Path]]:
             split = split_of(folder.name)
             if split:
                 yield parent.name, split, folder
-
-
-MODELNET = ModelNet()

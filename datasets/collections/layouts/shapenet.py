@@ -1,15 +1,14 @@
 """ShapeNetCore: a folder for each synset of WordNet, and in it one for each model."""
 
 import csv
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import final
+from typing import ClassVar, final
 
 from render3d.datasets.collections.collection import split_of
-from render3d.datasets.collections.layouts.layout import FoundObject
+from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
 
 _TAXONOMY = "taxonomy.json"
@@ -17,26 +16,17 @@ _SPLITS = "all.csv"
 _MODELS_TRIED = 64  # of each synset; some of the models are empty folders
 
 
-@final
-@dataclasses.dataclass(frozen=True)
-class ShapeNet:
+class _ShapeNet(CollectionLayout):
     """ShapeNetCore in one of its versions, which differ in where a model has its mesh.
 
     Labels are the first names of the synsets in ``taxonomy.json``, with the synset's number where two have the same, or
     those numbers alone without that file. Splits are those of ``all.csv``, where that file is.
 
     Attributes:
-        name: As it is chosen.
         mesh: The path of the mesh in the folder of a model.
     """
 
-    name: str
-    mesh: str
-
-    @property
-    def pattern(self) -> str:
-        """Where the meshes are."""
-        return f"<synset>/<model>/{self.mesh}"
+    mesh: ClassVar[str]
 
     def fits(self, tree: Tree) -> bool:
         """Whether one of the first models of a synset has its mesh there."""
@@ -55,6 +45,22 @@ class ShapeNet:
             for model in tree.folders(synset):
                 split = splits.get((synset.name, model.name), "")
                 yield FoundObject(f"{synset.name}/{model.name}", model / self.mesh, labels[synset.name], split)
+
+
+@final
+class ShapeNetV1(_ShapeNet):
+    """``<synset>/<model>/model.obj``, with ``taxonomy.json`` and ``all.csv`` where these are."""
+
+    mesh: ClassVar[str] = "model.obj"
+    pattern: ClassVar[str] = f"<synset>/<model>/{mesh}"
+
+
+@final
+class ShapeNetV2(_ShapeNet):
+    """``<synset>/<model>/models/model_normalized.obj``, with ``taxonomy.json`` and ``all.csv`` where these are."""
+
+    mesh: ClassVar[str] = "models/model_normalized.obj"
+    pattern: ClassVar[str] = f"<synset>/<model>/{mesh}"
 
 
 def _labels(tree: Tree, synsets: Iterable[str]) -> dict[str, str]:
@@ -90,7 +96,3 @@ def _splits(tree: Tree) -> dict[tuple[str, str], str]:
     except (OSError, ValueError, KeyError, AttributeError, csv.Error) as error:
         tree.skip(path, f"is no list of splits that can be read ({error!r}); there are no splits")
         return {}
-
-
-SHAPENET_V1 = ShapeNet("shapenet-v1", "model.obj")
-SHAPENET_V2 = ShapeNet("shapenet-v2", "models/model_normalized.obj")

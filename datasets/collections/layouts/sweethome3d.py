@@ -1,11 +1,10 @@
 """Libraries of furniture for Sweet Home 3D, unpacked: a folder for each, and in it a catalogue of its models."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, NamedTuple, final
 
-from render3d.datasets.collections.layouts.layout import FoundObject
+from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.layouts.properties import read_properties
 from render3d.datasets.collections.tree import Tree
 from render3d.errors import DatasetError
@@ -26,8 +25,7 @@ class Piece(NamedTuple):
 
 
 @final
-@dataclasses.dataclass(frozen=True)
-class SweetHome3D:
+class SweetHome3D(CollectionLayout):
     """The models that ``<library>/PluginFurnitureCatalog.properties`` names, of the classes that it names in English.
 
     Creators and licences are those of the catalogue.
@@ -35,7 +33,6 @@ class SweetHome3D:
     Rotations of the catalogue are not applied; see `furniture`, which unpacks such libraries.
     """
 
-    name: ClassVar[str] = "sweethome3d"
     pattern: ClassVar[str] = f"<library>/{CATALOGUE}, and the models that it names"
 
     def fits(self, tree: Tree) -> bool:
@@ -82,6 +79,3 @@ def _piece(library: Path, entries: dict[str, str], number: str) -> Piece:
         creator=entries.get(f"creator#{number}") or entries.get("provider", ""),
         license=entries.get("license", ""),
     )
-
-
-SWEET_HOME_3D = SweetHome3D()

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeVar, final, get_args
+from typing import NamedTuple, TypeVar, final, get_args
 
 from torch import Tensor
 
@@ -11,10 +11,11 @@ from render3d.datasets.base import OF_VIEWS, Split, check_at_least, check_choice
 from render3d.datasets.view_sets.write.settings import OUTPUTS
 from render3d.errors import DatasetError
 from render3d.randomness import Key
+from render3d.view_sets.formats import StoredObject
 
 
 class PosedObject(NamedTuple):
-    """Pictures of one object with the cameras that took them. `render3d.collate` makes batches of these."""
+    """Images of one object with the cameras that took them. `render3d.collate` makes batches of these."""
 
     id: str
     label: int  # a number of the dataset's `classes`; -1 where the object has no class
@@ -85,21 +86,7 @@ class PosedSettings:
         return numbers
 
 
-class Labelled(Protocol):
-    """What has a class and a split, each empty where there is none."""
-
-    @property
-    def label(self) -> str:
-        """The name of its class."""
-        ...
-
-    @property
-    def split(self) -> str:
-        """The name of its split."""
-        ...
-
-
-_Item = TypeVar("_Item", bound=Labelled)
+_Item = TypeVar("_Item", bound=StoredObject)
 
 
 def select(items: Sequence[_Item], settings: PosedSettings) -> tuple[list[_Item], tuple[str, ...]]:
@@ -125,6 +112,6 @@ def select(items: Sequence[_Item], settings: PosedSettings) -> tuple[list[_Item]
     return chosen, classes
 
 
-def label_of(item: Labelled, classes: Sequence[str]) -> int:
+def label_of(item: StoredObject, classes: Sequence[str]) -> int:
     """The number of its class, or -1."""
     return classes.index(item.label) if item.label else -1

@@ -24,7 +24,7 @@ class RenderedObjects(Epochs, Dataset[PosedObject]):
     OpenGL does not survive a fork: ``DataLoader(..., multiprocessing_context="spawn")``.
 
     Args:
-        shapes: Of a collection, such as `render3d.datasets.collections.open_collection` gives.
+        objects: Of a collection, such as `render3d.datasets.collections.open_collection` gives.
         views: How they are rendered: all that a run would store is rendered for each example.
         settings: What is given of it; there is nothing to verify.
 
@@ -33,12 +33,12 @@ class RenderedObjects(Epochs, Dataset[PosedObject]):
         classes: The name of each label.
 
     Raises:
-        DatasetError: Outputs that are not rendered, or no shape that the settings ask for.
+        DatasetError: Outputs that are not rendered, or no object that the settings ask for.
         MeshError: When an example is made: a mesh that cannot be used, or that no view shows.
     """
 
     def __init__(
-        self, shapes: Sequence[CollectionObject], views: ViewsSettings, settings: PosedSettings | None = None
+        self, objects: Sequence[CollectionObject], views: ViewsSettings, settings: PosedSettings | None = None
     ) -> None:
         super().__init__()
         self.settings = settings or PosedSettings()
@@ -48,17 +48,17 @@ class RenderedObjects(Epochs, Dataset[PosedObject]):
                 f"outputs must be of those rendered, {', '.join(views.outputs)}; got {', '.join(lacking)} too."
             )
         self._job = RenderObject(views, Path())  # nothing is stored
-        chosen, self.classes = select(shapes, self.settings)
-        self._shapes = sorted(chosen, key=lambda shape: shape.id)
-        self.ids = tuple(shape.id for shape in self._shapes)
+        chosen, self.classes = select(objects, self.settings)
+        self._objects = sorted(chosen, key=lambda item: item.id)
+        self.ids = tuple(item.id for item in self._objects)
 
     def __len__(self) -> int:
-        return len(self._shapes)
+        return len(self._objects)
 
     def __getitem__(self, index: int) -> PosedObject:
         """Example ``index``; negative ones count from the end. An IndexError beyond, as of a list."""
-        shape = self._shapes[resolve_index(index, len(self))]
-        rendered = self._job.render(shape)
-        numbers = self.settings.chosen_views(shape.id, rendered.cameras.views, self.epoch)
+        item = self._objects[resolve_index(index, len(self))]
+        rendered = self._job.render(item)
+        numbers = self.settings.chosen_views(item.id, rendered.cameras.views, self.epoch)
         images = {name: getattr(rendered.rendering, name)[numbers] for name in self.settings.outputs}
-        return PosedObject(shape.id, label_of(shape, self.classes), images, rendered.cameras[numbers])
+        return PosedObject(item.id, label_of(item, self.classes), images, rendered.cameras[numbers])

@@ -3,36 +3,20 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from render3d.datasets.base import OF_ORDER, check_at_least, example_generator
+from render3d.datasets.view_sets.formats.shards import INDEX, SHARDS, Shards, objects_in, read_index
 from render3d.datasets.view_sets.read.example import PosedObject, PosedSettings, label_of, select
-from render3d.datasets.view_sets.read.files import MemoryFiles
 from render3d.datasets.view_sets.read.finding import Place
 from render3d.datasets.view_sets.read.objects import read_object
 from render3d.datasets.view_sets.read.resuming import Resumable, fingerprint, share, this_rank
-from render3d.datasets.view_sets.read.tars import objects_in
-from render3d.datasets.view_sets.shard_files import INDEX, SHARDS, ShardedObject, read_index
 from render3d.errors import DatasetError
-
-
-class _Item(NamedTuple):
-    """An object that is read, and the number of its shard."""
-
-    shard: int
-    object: ShardedObject
-
-    @property
-    def label(self) -> str:
-        return self.object.label
-
-    @property
-    def split(self) -> str:
-        return self.object.split
+from render3d.view_sets.files import MemoryFiles
 
 
 @final
@@ -51,7 +35,7 @@ class PosedShards(Resumable, IterableDataset[PosedObject]):
     its workers.
 
     Args:
-        folder: Of a finished run of ``render3d views --layout shards``, or its folder ``shards``.
+        folder: Of a finished run of ``render3d views --format shards``, or its folder ``shards``.
         settings: What is read.
         buffer: Objects, as they are in their files, that each worker holds to give them out in another order; 0: in
             the order they are stored in, epoch after epoch.
@@ -87,9 +71,10 @@ class PosedShards(Resumable, IterableDataset[PosedObject]):
         self.buffer, self.even = buffer, even
         self.rank, self.world_size = this_rank(rank, world_size)
         self._shards = read_index(self.folder)
-        items = [_Item(number, item) for number, shard in enumerate(self._shards) for item in shard.objects]
-        self._items, self.classes = select(items, self.settings)
-        self.ids = tuple(item.object.id for item in self._items)
+        self._items, self.classes = select([item for shard in self._shards for item in shard.objects], self.settings)
+        self.ids = tuple(item.id for item in self._items)
+        shard_of = {item.id: number for number, shard in enumerate(self._shards) for item in shard.objects}
+        self._shard_of = [shard_of[id_] for id_ in self.ids]
         self._read_by_workers = torch.zeros((), dtype=torch.bool).share_memory_()  # type: ignore[no-untyped-call]
 
     def set_epoch(self, epoch: int) -> None:
@@ -129,7 +114,7 @@ class PosedShards(Resumable, IterableDataset[PosedObject]):
 
     def _fingerprint(self) -> str:
         facts = (self.buffer, self.even, self.rank, self.world_size, *_worker(), self.settings.seed)
-        return fingerprint(self.ids, [item.shard for item in self._items], *facts)
+        return fingerprint(self.ids, self._shard_of, *facts)
 
     def _order(self, epoch: int) -> tuple[list[int], list[int]]:
         """The numbers of this worker's examples, in the order they are given out and in the order they are read."""
@@ -138,7 +123,7 @@ class PosedShards(Resumable, IterableDataset[PosedObject]):
         if self.buffer:
             shards = generator.permutation(shards)
         place = np.argsort(shards)  # of each shard in the order of this epoch
-        numbers = np.argsort(place[[item.shard for item in self._items]], kind="stable")
+        numbers = np.argsort(place[self._shard_of], kind="stable")
         of_rank = numbers[share(len(numbers), self.rank, self.world_size, even=self.even)]
         worker, workers = _worker()
         stored: list[int] = of_rank[share(len(of_rank), worker, workers)].tolist()
@@ -147,15 +132,15 @@ class PosedShards(Resumable, IterableDataset[PosedObject]):
 
     def _read(self, numbers: Sequence[int]) -> Iterator[tuple[int, MemoryFiles]]:
         """Numbers with their files, in that order: shard after shard."""
-        for shard, group in itertools.groupby(numbers, key=lambda number: self._items[number].shard):
-            by_key = {self._items[number].object.key: number for number in group}
+        for shard, group in itertools.groupby(numbers, key=self._shard_of.__getitem__):
+            by_key = {self._items[number].key: number for number in group}
             found = self._shards[shard]
             for item, files in objects_in(self.folder / found.name, found, by_key.keys()):
                 yield by_key[item.key], files
 
     def _example(self, number: int, files: MemoryFiles, epoch: int) -> PosedObject:
-        item = self._items[number].object
-        place = Place(item.id, item.label, item.split, files.archive / files.key, "transforms", item.sha256)
+        item = self._items[number]
+        place = Place(item.id, item.label, item.split, files.archive / files.key, Shards(), item.sha256)
         return read_object(files, place, label_of(item, self.classes), self.settings, epoch)
 
 

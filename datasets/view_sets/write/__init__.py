@@ -1,1 +1,1 @@
-"""Pictures of collections of meshes: made in worker processes, one object at a time, and kept whole or not at all."""
+"""Images of collections of meshes: made in worker processes, one object at a time, and kept whole or not at all."""

@@ -1,4 +1,4 @@
-"""The seam between what is done for one shape and the workers that do it."""
+"""The seam between what is done for one object and the workers that do it."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,23 +7,23 @@ from typing import Literal, Protocol, final
 from render3d.datasets.collections import CollectionObject
 
 Kind = Literal["input", "timeout", "memory", "crash", "output"]
-"""Why a shape failed: it cannot be used; it took too long; it took too much memory; its worker died; nothing can be
-written, which ends the run, for the next shape would fail as well."""
+"""Why an object failed: it cannot be used; it took too long; it took too much memory; its worker died; nothing can be
+written, which ends the run, for the next object would fail as well."""
 
 
 @final
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """A shape whose pictures are stored.
+    """An object whose images are stored.
 
     Attributes:
-        shape: Which.
+        object: Which.
         seconds: Of each stage, by name: ``loading``, ``rendering``, ``writing``.
         worker: The process that did it, ``MACHINE:NUMBER``; empty if it was none of its own.
         memory: Bytes that this process held afterwards; None if it was none of its own.
     """
 
-    shape: CollectionObject
+    object: CollectionObject
     seconds: Mapping[str, float]
     worker: str = ""
     memory: int | None = None
@@ -32,17 +32,17 @@ class Finished:
 @final
 @dataclasses.dataclass(frozen=True)
 class Failed:
-    """A shape of which nothing is stored.
+    """An object of which nothing is stored.
 
     Attributes:
-        shape: Which.
+        object: Which.
         kind: Why, for programs.
         reason: Why, in a sentence.
         trace: Where, for those who mend it; empty where there is none.
         files: SHA-256 of what was read beside the mesh file, as `render3d.scenes.files.meshes.load_mesh` tells it.
     """
 
-    shape: CollectionObject
+    object: CollectionObject
     kind: Kind
     reason: str
     trace: str = ""
@@ -53,17 +53,17 @@ Outcome = Finished | Failed
 
 
 class Job(Protocol):
-    """What is done for one shape, in a worker: it can be pickled, and is the same whichever worker runs it."""
+    """What is done for one object, in a worker: it can be pickled, and is the same whichever worker runs it."""
 
-    def __call__(self, shape: CollectionObject) -> Outcome:
-        """Do it. Whatever goes wrong with the shape is `Failed`, not an exception."""
+    def __call__(self, item: CollectionObject, /) -> Outcome:
+        """Do it. Whatever goes wrong with the object is `Failed`, not an exception."""
         ...
 
 
 @final
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one shape may take.
+    """What one object may take.
 
     Attributes:
         seconds: From when a worker takes it up.
@@ -75,16 +75,16 @@ class Limits:
 
 
 class Engine(Protocol):
-    """Workers that run a job for each of many shapes.
+    """Workers that run a job for each of many objects.
 
     One whose workers may be on other machines has an attribute ``elsewhere`` that is true: what is missing on this
     machine need not be missing there.
     """
 
-    def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
-        """Outcomes in the order in which they come, one for each shape.
+    def run(self, job: Job, objects: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
+        """Outcomes in the order in which they come, one for each object.
 
-        A shape that is too slow, takes too much memory or kills its worker is `Failed` and costs only itself.
+        An object that is too slow, takes too much memory or kills its worker is `Failed` and costs only itself.
         Closing the iterator stops the workers.
         """
         ...

@@ -1,4 +1,4 @@
-"""Which shapes failed and why, in a file that survives the run."""
+"""Which objects failed and why, in a file that survives the run."""
 
 import csv
 import dataclasses
@@ -22,7 +22,7 @@ class Failure:
     """A line of the file.
 
     Attributes:
-        id: Of the shape.
+        id: Of the object.
         source: Its file, relative to the root of its collection.
         kind: As in `Failed`, like the next.
         reason: In a sentence.
@@ -42,15 +42,15 @@ class Failure:
     @classmethod
     def of(cls, failed: Failed) -> Self:
         """What is kept of a failure."""
-        shape = failed.shape
-        source = shape.path.relative_to(shape.root).as_posix()
+        item = failed.object
+        source = item.path.relative_to(item.root).as_posix()
         files = json.dumps(dict(failed.files))
-        return cls(shape.id, source, failed.kind, failed.reason, source_checksum(shape), files, failed.trace)
+        return cls(item.id, source, failed.kind, failed.reason, source_checksum(item), files, failed.trace)
 
-    def would_recur(self, shape: CollectionObject) -> bool:
-        """Whether the shape's files were the reason, and are as they were."""
+    def would_recur(self, item: CollectionObject) -> bool:
+        """Whether the object's files were the reason, and are as they were."""
         try:
-            return self.kind == "input" and MeshSource(self.sha256, dict(json.loads(self.files))).is_there(shape)
+            return self.kind == "input" and MeshSource(self.sha256, dict(json.loads(self.files))).is_there(item)
         except (ValueError, TypeError):  # a damaged line
             return False
 

@@ -1,4 +1,4 @@
-"""A process that does a job for one shape after another, and is ended when a shape is too much for it."""
+"""A process that does a job for one object after another, and is ended when an object is too much for it."""
 
 import dataclasses
 import multiprocessing
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TOO_LARGE = 77  # the exit status of a process that held more memory than it may
 _SECONDS_BETWEEN_LOOKS = 0.05
-_MOST_STARTS = 3  # for one shape
+_MOST_STARTS = 3  # for one object
 
 
 @final
 class GuardedProcess:
     """One process with whatever the job keeps in it, such as an OpenGL context.
 
-    It is started when first needed, anew after a shape has cost it, and ends with the process that made it.
+    It is started when first needed, anew after an object has cost it, and ends with the process that made it.
 
     Args:
         job: What is done.
-        limits: What one shape may take. Memory is that of the whole process: libraries and what it keeps included.
+        limits: What one object may take. Memory is that of the whole process: libraries and what it keeps included.
         threads: Of software OpenGL; one, where each core has a process of its own.
     """
 
@@ -49,8 +49,8 @@ class GuardedProcess:
         self._closed = False
         self._worked = False
 
-    def outcome(self, shape: CollectionObject) -> Outcome:
-        """Do the job for a shape; whatever becomes of the process, there is an outcome.
+    def outcome(self, item: CollectionObject) -> Outcome:
+        """Do the job for an object; whatever becomes of the process, there is an outcome.
 
         Raises:
             RendererError: No process can be started.
@@ -58,8 +58,8 @@ class GuardedProcess:
         """
         for _ in range(_MOST_STARTS):
             try:
-                outcome = self._attempt(shape)
-            except RuntimeError:  # the process died between two shapes, or as it began: that costs no shape
+                outcome = self._attempt(item)
+            except RuntimeError:  # the process died between two objects, or as it began: that costs no object
                 if self._closed:
                     raise CancelledError from None
                 _end(self._pool)
@@ -68,26 +68,26 @@ class GuardedProcess:
                 self._worked = True
                 return outcome
         if self._worked:
-            return Failed(shape, "crash", "Its process ended as soon as it began, several times.")
+            return Failed(item, "crash", "Its process ended as soon as it began, several times.")
         raise RendererError(
             "Workers end as soon as they begin: see above what they print. A script that makes views must do so under "
             "if __name__ == '__main__', for its workers import it."
         )
 
-    def _attempt(self, shape: CollectionObject) -> Outcome:
+    def _attempt(self, item: CollectionObject) -> Outcome:
         with self._lock:
             if self._closed:
                 raise CancelledError
-            self._running = self._pool.schedule(_do, args=[self._job, shape], timeout=self._limits.seconds)
+            self._running = self._pool.schedule(_do, args=[self._job, item], timeout=self._limits.seconds)
         try:
             return self._running.result()
         except TimeoutError:
-            return Failed(shape, "timeout", f"It took longer than {self._limits.seconds:g} s.")
+            return Failed(item, "timeout", f"It took longer than {self._limits.seconds:g} s.")
         except self._pebble.ProcessExpired as error:
             if error.exitcode == _TOO_LARGE and self._limits.memory is not None:
                 held = self._limits.memory / 2**30
-                return Failed(shape, "memory", f"Its process held more than {held:.3g} GiB of memory.")
-            return Failed(shape, "crash", f"Its process ended with status {error.exitcode}.")
+                return Failed(item, "memory", f"Its process held more than {held:.3g} GiB of memory.")
+            return Failed(item, "crash", f"Its process ended with status {error.exitcode}.")
 
     def close(self) -> None:
         """End the process, whatever it is at."""
@@ -118,13 +118,13 @@ def _begin(memory: int | None, threads: int) -> None:
     threading.Thread(target=_watch, args=(memory,), daemon=True).start()
 
 
-def _do(job: Job, shape: CollectionObject) -> Outcome:
+def _do(job: Job, item: CollectionObject) -> Outcome:
     try:
-        outcome = job(shape)
+        outcome = job(item)
     except MemoryError as error:
-        return Failed(shape, "memory", str(error) or "There is no memory left.", traceback.format_exc())
-    except Exception as error:  # a job that does not keep its promise costs its shape only
-        return Failed(shape, "crash", f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Failed(item, "memory", str(error) or "There is no memory left.", traceback.format_exc())
+    except Exception as error:  # a job that does not keep its promise costs its object only
+        return Failed(item, "crash", f"{type(error).__name__}: {error}", traceback.format_exc())
     if isinstance(outcome, Finished):
         return dataclasses.replace(outcome, worker=f"{platform.node()}:{os.getpid()}", memory=_resident())
     return outcome

@@ -1,4 +1,4 @@
-"""What is done for one shape: read, normalise, render, encode, store."""
+"""What is done for one object: read, normalise, render, encode, store."""
 
 import contextlib
 import dataclasses
@@ -7,7 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 
@@ -16,29 +16,43 @@ from render3d.datasets.base import OF_CAMERAS, OF_RENDERING, example_generator, 
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.collections.checksums import sha256_of
 from render3d.datasets.collections.upright import upright
-from render3d.datasets.view_sets.formats import layout_by_name
 from render3d.datasets.view_sets.write.engine import Failed, Finished, Kind, Outcome
-from render3d.datasets.view_sets.write.rendered import RenderedObject
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.datasets.view_sets.write.sources import MeshSource
 from render3d.datasets.view_sets.write.store import put
 from render3d.errors import GraphicsError, MeshError, RendererError
+from render3d.images import Rendering
 from render3d.images.files import depth_unit
 from render3d.randomness import Key
 from render3d.renderers import Renderer
 from render3d.renderers.base import EmptyViewWarning
 from render3d.scenes import Mesh
+from render3d.view_sets.formats import format_by_name
 
 _CONVENTION = "OpenCV: x right, y down, z forward; columns; pixels from the corner of the image, centres at + 0.5"
 _renderers: dict[str, Renderer] = {}
 
 
+class RenderedObject(NamedTuple):
+    """One object, rendered.
+
+    Attributes:
+        cameras: ``[views]``, in the frame of the mesh as it was rendered: normalised, where it was.
+        rendering: ``[views]``.
+        facts: How it was made, for the record, as JSON has it: source, normalisation, shading, seed, versions.
+    """
+
+    cameras: Cameras
+    rendering: Rendering
+    facts: dict[str, Any]
+
+
 @final
 @dataclasses.dataclass(frozen=True)
 class RenderObject:
-    """The `Job` of making pictures.
+    """The `Job` of making images.
 
-    What it stores is a function of the settings and of the shape: its id and its file. The renderer is made once in
+    What it stores is a function of the settings and of the object: its id and its file. The renderer is made once in
     each process, when it is first needed.
 
     Attributes:
@@ -49,25 +63,26 @@ class RenderObject:
     settings: ViewsSettings
     folder: Path
 
-    def __call__(self, shape: CollectionObject) -> Outcome:
-        """Make and store the pictures of a shape."""
+    def __call__(self, item: CollectionObject) -> Outcome:
+        """Make and store the images of an object."""
         clock = _Clock()
         files: dict[str, str] = {}
         try:
             with clock.stage("loading"):
-                source = MeshSource(sha256_of(shape.path), files)
-                mesh = self._normalised(shape.load(files))
+                source = MeshSource(sha256_of(item.path), files)
+                mesh = self._normalised(item.load(files))
             with clock.stage("rendering"):
-                rendered = self._render(shape, mesh, source)
+                rendered = self._render(item, mesh, source)
             with clock.stage("writing"):
-                layout = layout_by_name(self.settings.layout)
-                put(self.folder, layout.place(shape), layout.files(rendered), rendered.facts)
-        except Exception as error:  # whatever it is, the next shape has its turn
-            return Failed(shape, _kind(error, clock.current), _reason(error), traceback.format_exc(), files)
-        return Finished(shape, clock.seconds)
+                format = format_by_name(self.settings.format)
+                files_ = format.files(rendered.cameras, rendered.rendering, rendered.facts["made_with"]["renderer"])
+                put(self.folder, format.place(item), files_, rendered.facts)
+        except Exception as error:  # whatever it is, the next object has its turn
+            return Failed(item, _kind(error, clock.current), _reason(error), traceback.format_exc(), files)
+        return Finished(item, clock.seconds)
 
-    def render(self, shape: CollectionObject) -> RenderedObject:
-        """The pictures of a shape, as they would be stored.
+    def render(self, item: CollectionObject) -> RenderedObject:
+        """The images of an object, as they would be stored.
 
         Raises:
             MeshError: As `CollectionObject.load`, or no view shows anything.
@@ -75,8 +90,8 @@ class RenderObject:
             OSError: The file cannot be read.
         """
         files: dict[str, str] = {}
-        source = MeshSource(sha256_of(shape.path), files)
-        return self._render(shape, self._normalised(shape.load(files)), source)
+        source = MeshSource(sha256_of(item.path), files)
+        return self._render(item, self._normalised(item.load(files)), source)
 
     def _normalised(self, mesh: Mesh) -> Mesh:
         mesh = upright(mesh, self.settings.up)
@@ -88,35 +103,35 @@ class RenderObject:
         back[..., :3, :3] /= self.settings.radius
         return dataclasses.replace(unit, vertices=unit.vertices * self.settings.radius, to_source=back)
 
-    def _render(self, shape: CollectionObject, mesh: Mesh, source: MeshSource) -> RenderedObject:
+    def _render(self, item: CollectionObject, mesh: Mesh, source: MeshSource) -> RenderedObject:
         renderer = _renderer(self.settings)
-        cameras = self.settings.protocol(example_generator(self._stream(OF_CAMERAS), number_of(shape.id)))
-        key = self._stream(OF_RENDERING).fold_in(number_of(shape.id))
+        cameras = self.settings.protocol(example_generator(self._stream(OF_CAMERAS), number_of(item.id)))
+        key = self._stream(OF_RENDERING).fold_in(number_of(item.id))
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", EmptyViewWarning)  # it is told in the facts
             rendering = renderer(mesh, cameras, self.settings.outputs, generator=key)
         empty = (rendering.stored("alpha").flatten(1).amax(-1) == 0).nonzero()[:, 0].tolist()
         if len(empty) == cameras.views:
             raise MeshError("No view shows anything of it: it lies outside all of them. Have it normalised (radius).")
-        facts = self._facts(shape, mesh, source, cameras, renderer) | {"empty_views": empty}
-        return RenderedObject(shape, cameras, rendering, facts)
+        facts = self._facts(item, mesh, source, cameras, renderer) | {"empty_views": empty}
+        return RenderedObject(cameras, rendering, facts)
 
     def _stream(self, purpose: int) -> Key:
         return Key(self.settings.seed).fold_in(purpose)
 
     def _facts(
-        self, shape: CollectionObject, mesh: Mesh, source: MeshSource, cameras: Cameras, renderer: Renderer
+        self, item: CollectionObject, mesh: Mesh, source: MeshSource, cameras: Cameras, renderer: Renderer
     ) -> dict[str, Any]:
         from render3d import __version__
 
         settings = self.settings.to_json()
         return {
-            "id": shape.id,
-            "label": shape.label,
-            "split": shape.split,
-            "creator": shape.creator,
-            "licence": shape.licence,
-            "source": {"path": shape.path.relative_to(shape.root).as_posix(), **dataclasses.asdict(source)},
+            "id": item.id,
+            "label": item.label,
+            "split": item.split,
+            "creator": item.creator,
+            "licence": item.licence,
+            "source": {"path": item.path.relative_to(item.root).as_posix(), **dataclasses.asdict(source)},
             "problems": list(mesh.problems),
             "normalisation": {
                 "radius": self.settings.radius,
@@ -176,7 +191,7 @@ def _camera_facts(cameras: Cameras) -> dict[str, Any]:
 def _kind(error: Exception, stage: str) -> Kind:
     if isinstance(error, MemoryError):
         return "memory"
-    # No shape could be rendered or stored then.
+    # No object could be rendered or stored then.
     if isinstance(error, GraphicsError | RendererError) or (isinstance(error, OSError) and stage == "writing"):
         return "output"
     return "input" if stage == "loading" or isinstance(error, MeshError) else "crash"

@@ -35,32 +35,32 @@ class LocalEngine:
         if self.workers is not None:
             check_at_least(1, workers=self.workers)
 
-    def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
-        """As `Engine.run`; each worker has one shape at a time.
+    def run(self, job: Job, objects: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
+        """As `Engine.run`; each worker has one object at a time.
 
         Raises:
             RendererError: Workers cannot start.
         """
-        count = min(self.workers or _cores(), len(shapes))
+        count = min(self.workers or _cores(), len(objects))
         processes = [GuardedProcess(job, limits, threads=max(1, _cores() // count)) for _ in range(count)]
         free: SimpleQueue[GuardedProcess] = SimpleQueue()
         for process in processes:
             free.put(process)
 
-        def outcome(shape: CollectionObject) -> Outcome:
+        def outcome(item: CollectionObject) -> Outcome:
             process = free.get()
             try:
-                return process.outcome(shape)
+                return process.outcome(item)
             finally:
                 free.put(process)
 
-        waiting = iter(shapes)
+        waiting = iter(objects)
         with ThreadPoolExecutor(count + 1) as threads:
             try:
-                running = {threads.submit(outcome, shape) for shape in itertools.islice(waiting, count)}
+                running = {threads.submit(outcome, item) for item in itertools.islice(waiting, count)}
                 while running:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
-                    running |= {threads.submit(outcome, shape) for shape in itertools.islice(waiting, len(done))}
+                    running |= {threads.submit(outcome, item) for item in itertools.islice(waiting, len(done))}
                     for future in done:
                         yield future.result()
             finally:

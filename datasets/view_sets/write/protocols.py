@@ -14,8 +14,8 @@ from render3d.cameras import Cameras
 from render3d.conventions import from_r2n2
 from render3d.datasets.base import check_at_least, check_range
 from render3d.datasets.pictures.with_views import RandomCameras
-from render3d.view_sets.view_files import camera_transforms
-from render3d.view_sets.views import cameras_of, read_cameras
+from render3d.view_sets import read_cameras
+from render3d.view_sets.formats.nerfstudio import camera_transforms, cameras_of
 
 
 class CameraProtocol(abc.ABC):
@@ -156,7 +156,7 @@ class Given(CameraProtocol):
     """The same cameras for every object.
 
     Attributes:
-        transforms: The content of a ``transforms.json``, see `render3d.view_sets.view_files.camera_transforms`.
+        transforms: The content of a ``transforms.json``, see `render3d.view_sets.formats.nerfstudio.camera_transforms`.
 
     Raises:
         ViewSetError: They are no cameras.

@@ -20,7 +20,7 @@ from render3d.errors import RendererError
 from render3d.optional import PEBBLE, RAY
 
 RETRIES = 3
-"""How often a shape is made again because its worker was lost."""
+"""How often an object is made again because its worker was lost."""
 
 _SECONDS_TO_ANSWER = 10.0
 
@@ -30,9 +30,9 @@ _SECONDS_TO_ANSWER = 10.0
 class RayEngine:
     """Workers that Ray starts, one a CPU, on this machine or on all machines of a cluster.
 
-    A worker is an actor, and a process beside it that does the job. What a shape does, it does to that process: one
+    A worker is an actor, and a process beside it that does the job. What an object does, it does to that process: one
     that takes too long or too much memory, or crashes, is `Failed` at once, as on one machine without Ray. The actor
-    runs nothing of a shape's: when it dies, its machine was lost or short of memory, and the shape is made again by
+    runs nothing of an object's: when it dies, its machine was lost or short of memory, and the object is made again by
     another, `RETRIES` times at most.
 
     Attributes:
@@ -63,17 +63,17 @@ class RayEngine:
             check_at_least(1, workers=self.workers)
         RAY.load()  # what is missing is known before a run is begun
 
-    def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
-        """As `Engine.run`; each worker has one shape at a time, and gets the next when an outcome is asked for.
+    def run(self, job: Job, objects: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
+        """As `Engine.run`; each worker has one object at a time, and gets the next when an outcome is asked for.
 
         Raises:
             RendererError: There is no cluster at the address, or a worker cannot do its work on its machine.
         """
-        return self._run(RAY.load(), job, shapes, limits)
+        return self._run(RAY.load(), job, objects, limits)
 
-    def _run(self, ray: ModuleType, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
+    def _run(self, ray: ModuleType, job: Job, objects: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
         with self._session(ray):
-            yield from _Crew(ray, job, limits).run(shapes, self._count(ray))
+            yield from _Crew(ray, job, limits).run(objects, self._count(ray))
 
     @contextlib.contextmanager
     def _session(self, ray: ModuleType) -> Iterator[None]:
@@ -129,23 +129,23 @@ class _Crew:
         self._loss: tuple[type[Exception], ...] = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
         self._losses: collections.Counter[str] = collections.Counter()
 
-    def run(self, shapes: Sequence[CollectionObject], count: int) -> Iterator[Outcome]:
-        waiting = iter(shapes)
+    def run(self, objects: Sequence[CollectionObject], count: int) -> Iterator[Outcome]:
+        waiting = iter(objects)
         busy: dict[Any, tuple[Any, CollectionObject]] = {}
         try:
-            for shape in itertools.islice(waiting, count):
+            for item in itertools.islice(waiting, count):
                 actor = self._hire()
-                busy[actor.outcome.remote(shape)] = actor, shape
+                busy[actor.outcome.remote(item)] = actor, item
             while busy:
                 [done], _ = self._ray.wait(list(busy), num_returns=1)
-                actor, shape = busy.pop(done)
+                actor, item = busy.pop(done)
                 try:
                     outcome: Outcome | None = self._result(done)
                 except self._loss as error:
                     self._ray.kill(actor)  # it may only be out of reach
                     actor = self._hire()
-                    outcome = self._lost(shape, error)
-                following = next(waiting, None) if outcome else shape
+                    outcome = self._lost(item, error)
+                following = next(waiting, None) if outcome else item
                 if following:
                     busy[actor.outcome.remote(following)] = actor, following
                 del actor  # Ray ends an actor that nobody holds: one that waits for a CPU has it
@@ -165,17 +165,17 @@ class _Crew:
             raise error.cause from error  # what the actor raised
         return outcome
 
-    def _lost(self, shape: CollectionObject, error: Exception) -> Failed | None:
-        """None, as long as the shape is to be made again."""
+    def _lost(self, item: CollectionObject, error: Exception) -> Failed | None:
+        """None, as long as the object is to be made again."""
         if getattr(error, "actor_init_failed", False):
             raise RendererError(
                 f"A worker cannot start; install the same render3d on every machine of the cluster. Ray says: {error}"
             ) from error
-        self._losses[shape.id] += 1
-        if self._losses[shape.id] <= RETRIES:
+        self._losses[item.id] += 1
+        if self._losses[item.id] <= RETRIES:
             return None
         reason = f"It lost its worker {RETRIES + 1} times: machines went away, or were short of memory."
-        return Failed(shape, "crash", reason, str(error))
+        return Failed(item, "crash", reason, str(error))
 
 
 @final
@@ -187,14 +187,14 @@ class _Worker:
             os.chdir(directory)  # paths that are relative mean what they mean where the run was started
         self._process = GuardedProcess(job, limits)
 
-    def outcome(self, shape: CollectionObject) -> Outcome:
+    def outcome(self, item: CollectionObject) -> Outcome:
         # Left to the job, a machine that sees no models would fail them one by one, and faster than others make them.
-        if not shape.root.is_dir():
+        if not item.root.is_dir():
             raise RendererError(
-                f"{shape.root} is not there on {platform.node()}. Every machine of the cluster must see the models, "
+                f"{item.root} is not there on {platform.node()}. Every machine of the cluster must see the models, "
                 "and the folder of the run, at the same path."
             )
-        outcome = self._process.outcome(shape)
+        outcome = self._process.outcome(item)
         if isinstance(outcome, Failed) and outcome.kind == "output":
             return dataclasses.replace(outcome, reason=f"on {platform.node()}: {outcome.reason}")
         return outcome

@@ -1,23 +1,21 @@
-"""The page that shows what a run has made: some of the pictures, what failed, and how it was made."""
+"""The page that shows what a run has made: some of the images, what failed, and how it was made."""
 
 import collections
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from render3d import report
 from render3d.datasets.collections import CollectionObject
-from render3d.datasets.view_sets.formats.base import OBJECT, Layout
 from render3d.datasets.view_sets.write.protocols import Given
 from render3d.datasets.view_sets.write.settings import ViewsSettings
-from render3d.images.files import read_image
 from render3d.runs.provenance import provenance
 from render3d.settings import CLASS
+from render3d.view_sets.files import FolderFiles
+from render3d.view_sets.formats import Format
 
 if TYPE_CHECKING:
     from render3d.datasets.view_sets.write.run import Result
@@ -28,13 +26,13 @@ _MOST_WORKERS = 100
 
 
 def views_report(
-    folder: Path, layout: Layout, stored: Sequence[CollectionObject], settings: ViewsSettings, result: "Result"
+    folder: Path, format: Format, stored: Sequence[CollectionObject], settings: ViewsSettings, result: "Result"
 ) -> str:
     """The page, self-contained.
 
     Args:
         folder: Of the run.
-        layout: Where its objects are.
+        format: Where its objects are.
         stored: Which of them are there.
         settings: How they were made.
         result: What came of the run.
@@ -48,7 +46,7 @@ def views_report(
     return report.page(
         "Views of a collection of meshes",
         lead,
-        *_contact_sheet(folder, layout, stored),
+        *_contact_sheet(folder, format, stored),
         _classes(stored),
         *_failures(result),
         *_memory(result),
@@ -62,49 +60,36 @@ def views_report(
     )
 
 
-def _contact_sheet(folder: Path, layout: Layout, stored: Sequence[CollectionObject]) -> list[report.Html]:
+def _contact_sheet(folder: Path, format: Format, stored: Sequence[CollectionObject]) -> list[report.Html]:
     """Some objects, evenly over the collection, each from a few sides."""
-    chosen = [stored[number] for number in _spread(len(stored), _OBJECTS)]
-    pictures = [_pictures(folder / layout.place(shape)) for shape in chosen]
-    shown = [(shape, views) for shape, views in zip(chosen, pictures, strict=True) if views]
-    if not shown:
+    if not stored:
         return []
-    count = min(len(views) for _, views in shown)
-    rows = {f"view {number}": torch.stack([views[number] for _, views in shown]) for number in range(count)}
+    shown = [stored[number] for number in _spread(len(stored), _OBJECTS)]
+    images = [_images(format, folder / format.place(item)) for item in shown]
+    count = min(map(len, images))
+    rows = {f"view {number}": torch.stack([views[number] for views in images]) for number in range(count)}
     note = f"{len(shown)} of {len(stored)} objects, {count} of their views each."
-    sheet = report.gallery(rows, [shape.id for shape, _ in shown])
-    credits_ = _credits([shape for shape, _ in shown])
-    return [report.section("Contact sheet", report.paragraph(note), sheet, *credits_)]
+    sheet = report.gallery(rows, [item.id for item in shown])
+    return [report.section("Contact sheet", report.paragraph(note), sheet, *_credits(shown))]
 
 
 def _credits(shown: Sequence[CollectionObject]) -> list[report.Html]:
-    """Whom the pictures on the page are to be credited to, as far as the collection tells."""
-    rows = [[shape.id, shape.creator or "-", shape.licence or "-"] for shape in shown if shape.creator or shape.licence]
+    """Whom the images on the page are to be credited to, as far as the collection tells."""
+    rows = [[item.id, item.creator or "-", item.licence or "-"] for item in shown if item.creator or item.licence]
     if not rows:
         return []
     note = (
-        "The models are by these, under these licences: give credit where you show their pictures. manifest.json names "
+        "The models are by these, under these licences: give credit where you show their images. manifest.json names "
         "those of all objects."
     )
     return [report.paragraph(note), report.table(["object", "creator", "licence"], rows, words=True)]
 
 
-def _pictures(place: Path) -> list[Tensor]:
-    """A few of an object's pictures, ``[3, H, W]`` linear light: colours, or silhouettes where these are all."""
-    names = sorted(json.loads((place / OBJECT).read_bytes())["files"])
-    pictures = [place / name for name in names if name.endswith(".png") and _is_picture(place / name)]
-    shown = []
-    for number in _spread(len(pictures), _VIEWS):
-        rgb, alpha = read_image(pictures[number])
-        if alpha is not None:
-            shown.append((1 - alpha).expand(3, -1, -1) if rgb is None else rgb)
-    return shown
-
-
-def _is_picture(path: Path) -> bool:
-    """Whether it has coverage, as depth and normals do not."""
-    with Image.open(path) as image:
-        return image.mode in ("RGBA", "L")
+def _images(format: Format, place: Path) -> Tensor:
+    """A few of an object's images, ``[views, 3, H, W]`` linear light: colours, or silhouettes where these are all."""
+    stored = format.open(FolderFiles(place))
+    images = stored.read(_spread(stored.cameras.views, _VIEWS), ("alpha",), optional=("rgb",))
+    return images["rgb"] if "rgb" in images else (1 - images["alpha"]).expand(-1, 3, -1, -1)
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -112,7 +97,7 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def _classes(stored: Sequence[CollectionObject]) -> report.Html:
-    counts = collections.Counter((shape.label, shape.split) for shape in stored)
+    counts = collections.Counter((item.label, item.split) for item in stored)
     rows = [[label or "-", split or "-", str(number)] for (label, split), number in sorted(counts.items())]
     return report.section("Classes", report.table(["class", "split", "objects"], rows, words=True))
 

@@ -1,4 +1,4 @@
-"""Pictures of a whole collection, in a folder that explains itself; a run can be stopped at any moment and resumed."""
+"""Images of a whole collection, in a folder that explains itself; a run can be stopped at any moment and resumed."""
 
 import collections
 import contextlib
@@ -15,8 +15,6 @@ from render3d.atomic import atomic_write, json_by_lines, write_json, write_text
 from render3d.cameras import Cameras
 from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped
 from render3d.datasets.collections.checksums import sha256_of
-from render3d.datasets.view_sets.formats import layout_by_name
-from render3d.datasets.view_sets.formats.base import OBJECT, Layout
 from render3d.datasets.view_sets.write.engine import Engine, Failed, Finished, Limits, Outcome
 from render3d.datasets.view_sets.write.failures import Failure, append_failure, read_failures, write_failures
 from render3d.datasets.view_sets.write.job import RenderObject
@@ -30,6 +28,8 @@ from render3d.runs.folder import RunFolder
 from render3d.runs.readiness import check_ready
 from render3d.scenes import Mesh
 from render3d.settings import facts_of
+from render3d.view_sets.files import OBJECT
+from render3d.view_sets.formats import FORMATS, Format, format_by_name
 
 MANIFEST = "manifest.json"
 
@@ -52,8 +52,8 @@ class Result:
         kept: Objects that an earlier run had stored.
         made: Objects that this one has stored.
         failures: What is not stored, in the order of ids, with those of earlier runs that are as before.
-        skipped: What `open_collection` met and did not take for a shape.
-        views: Pictures that this run has stored.
+        skipped: What `open_collection` met and did not take for an object.
+        views: Images that this run has stored.
         seconds: That this run took.
         stages: Seconds that its workers spent on ``loading``, ``rendering`` and ``writing``, added up.
         memory: Of each process that made objects.
@@ -86,7 +86,7 @@ class Result:
 
 
 def generate(
-    shapes: Sequence[CollectionObject],
+    objects: Sequence[CollectionObject],
     settings: ViewsSettings,
     folder: Path,
     engine: Engine,
@@ -95,17 +95,17 @@ def generate(
     resume: bool = False,
     progress: Callable[[Advance], None] | None = None,
 ) -> Result:
-    """Make pictures of shapes, and write ``config.json``, ``manifest.json``, ``metrics.json`` and ``report.html``.
+    """Make images of objects, and write ``config.json``, ``manifest.json``, ``metrics.json`` and ``report.html``.
 
     What fails is told in ``failures.csv`` and stops nothing else. ``manifest.json`` lists what is stored, and comes
     when all else is on the disk.
 
     Args:
-        shapes: Of one collection, such as `render3d.datasets.collections.open_collection` gives.
+        objects: Of one collection, such as `render3d.datasets.collections.open_collection` gives.
         settings: How.
         folder: For the results; made if it is not there.
         engine: The workers.
-        limits: What one shape may take.
+        limits: What one object may take.
         resume: Go on with the run that was stopped there: make what is missing, damaged, or of a source that has
             changed, and try again what failed, unless its unchanged source was the reason.
         progress: Called whenever an object is done.
@@ -113,17 +113,18 @@ def generate(
     Raises:
         CapabilityError: As `ViewsSettings.make_renderer`.
         RendererError: The renderer's library or device is missing on this machine, and the workers are here.
-        DatasetError: No shapes, two that would lie in one place, no such layout, or one that lacks room for such views.
+        DatasetError: No objects, or two that would lie in one place.
+        ViewSetError: No such format, or one that lacks room for such views.
         GenerationError: A run in the folder without ``resume``, none or one of other settings with it; another run that
             is writing there; or nothing can be rendered or stored any more. What is finished stays.
         OSError: The folder cannot be written to.
     """
     begin = time.perf_counter()
     renderer = settings.make_renderer()
-    layout = layout_by_name(settings.layout)
-    layout.check(settings.protocol(np.random.default_rng(0)), settings.outputs)
-    collection = shapes if isinstance(shapes, MeshCollection) else MeshCollection.of(shapes)
-    _check_places(collection, layout)
+    format = format_by_name(settings.format)
+    format.check(settings.protocol(np.random.default_rng(0)), settings.outputs)
+    collection = objects if isinstance(objects, MeshCollection) else MeshCollection.of(objects)
+    _check_places(collection, format)
     config, asked = RunFolder(folder, "views", GenerationError), settings.to_json()
     config.check_resume(resume)
     if not resume and not getattr(engine, "elsewhere", False):
@@ -132,7 +133,7 @@ def generate(
         config.check_resume(resume)  # now that nobody else can begin one
         clean(folder)
         config.begin(asked, facts_of(asked))
-        run = _Run(folder, layout, collection, progress)
+        run = _Run(folder, format, collection, progress)
         if resume:
             run.look()
         else:
@@ -141,28 +142,28 @@ def generate(
             run.make(engine, RenderObject(settings, folder), limits or Limits())
         finally:
             clean(folder)
-        _finish(folder, layout, run.stored())
+        _finish(folder, format, run.stored())
         result = run.result(settings, time.perf_counter() - begin)
         write_json(folder / "metrics.json", result.facts())
-        write_text(folder / "report.html", views_report(folder, layout, run.stored(), settings, result))
+        write_text(folder / "report.html", views_report(folder, format, run.stored(), settings, result))
     return result
 
 
-def _check_places(shapes: MeshCollection, layout: Layout) -> None:
+def _check_places(objects: MeshCollection, format: Format) -> None:
     """Raise unless each object has a folder of its own, in none of another object."""
-    if not shapes:
-        raise DatasetError("There are no shapes to make pictures of.")
+    if not objects:
+        raise DatasetError("There are no objects to make images of.")
     places: dict[Any, CollectionObject] = {}
-    for shape in shapes:
-        other = places.setdefault(layout.place(shape), shape)
-        if other is not shape:
+    for item in objects:
+        other = places.setdefault(format.place(item), item)
+        if other is not item:
             raise DatasetError(
-                f"{other.path} and {shape.path} would both be stored as {layout.place(shape)}; rename one."
+                f"{other.path} and {item.path} would both be stored as {format.place(item)}; rename one."
             )
-    for place, shape in places.items():
+    for place, item in places.items():
         outer = next((places[parent] for parent in place.parents if parent in places), None)
         if outer is not None:
-            raise DatasetError(f"{shape.path} would be stored inside the object of {outer.path}; rename one.")
+            raise DatasetError(f"{item.path} would be stored inside the object of {outer.path}; rename one.")
 
 
 @final
@@ -170,9 +171,9 @@ class _Run:
     """The state of a run."""
 
     def __init__(
-        self, folder: Path, layout: Layout, shapes: MeshCollection, progress: Callable[[Advance], None] | None
+        self, folder: Path, format: Format, objects: MeshCollection, progress: Callable[[Advance], None] | None
     ) -> None:
-        self._folder, self._layout, self._shapes, self._progress = folder, layout, shapes, progress
+        self._folder, self._format, self._objects, self._progress = folder, format, objects, progress
         self._kept: set[str] = set()
         self._made: set[str] = set()
         self._failures: dict[str, Failure] = {}
@@ -183,18 +184,18 @@ class _Run:
         """Find what earlier runs have stored, and what they found unusable; remove what is damaged or outdated."""
         earlier = read_failures(self._folder)
         with ThreadPoolExecutor() as threads:
-            for shape, is_kept in zip(self._shapes, threads.map(self._look_at, self._shapes), strict=True):
-                failure = earlier.get(shape.id)
+            for item, is_kept in zip(self._objects, threads.map(self._look_at, self._objects), strict=True):
+                failure = earlier.get(item.id)
                 if is_kept:
-                    self._kept.add(shape.id)
-                elif failure is not None and failure.would_recur(shape):
-                    self._failures[shape.id] = failure
+                    self._kept.add(item.id)
+                elif failure is not None and failure.would_recur(item):
+                    self._failures[item.id] = failure
         write_failures(self._folder, self._failures.values())
 
-    def _look_at(self, shape: CollectionObject) -> bool:
+    def _look_at(self, item: CollectionObject) -> bool:
         """Whether it is stored whole; if not, nothing of it is left."""
-        place = self._layout.place(shape)
-        found = is_whole(self._folder, place, lambda source: MeshSource.from_json(source).is_there(shape))
+        place = self._format.place(item)
+        found = is_whole(self._folder, place, lambda source: MeshSource.from_json(source).is_there(item))
         if not found:
             discard(self._folder, place)
         return found
@@ -202,12 +203,12 @@ class _Run:
     def make(self, engine: Engine, job: RenderObject, limits: Limits) -> None:
         """Have the rest made."""
         known = len(self._failures)
-        rest = [shape for shape in self._shapes if shape.id not in self._kept and shape.id not in self._failures]
+        rest = [item for item in self._objects if item.id not in self._kept and item.id not in self._failures]
         with contextlib.closing(_outcomes(engine, job, rest, limits)) as outcomes:
             self._tell(known)
             for outcome in outcomes:
                 if isinstance(outcome, Finished):
-                    self._made.add(outcome.shape.id)
+                    self._made.add(outcome.object.id)
                     self._stages.update(outcome.seconds)
                     self._memory.add(outcome)
                 else:
@@ -217,32 +218,32 @@ class _Run:
     def _note(self, failed: Failed) -> None:
         if failed.kind == "output":
             raise GenerationError(
-                f"{failed.shape.id}: {failed.reason}. {len(self._kept) + len(self._made)} finished objects stay; go on "
-                "by --resume once that is mended."
+                f"{failed.object.id}: {failed.reason}. {len(self._kept) + len(self._made)} finished objects stay; go "
+                "on by --resume once that is mended."
             )
         failure = Failure.of(failed)
-        self._failures[failed.shape.id] = failure
+        self._failures[failed.object.id] = failure
         append_failure(self._folder, failure)
 
     def _tell(self, known: int) -> None:
         if self._progress is not None:
             kept, made = len(self._kept) + known, len(self._made)
-            self._progress(Advance(len(self._shapes), kept, made, len(self._failures) - known))
+            self._progress(Advance(len(self._objects), kept, made, len(self._failures) - known))
 
     def stored(self) -> list[CollectionObject]:
         """What is stored whole, in the order of ids."""
-        return [shape for shape in self._shapes if shape.id in self._kept or shape.id in self._made]
+        return [item for item in self._objects if item.id in self._kept or item.id in self._made]
 
     def result(self, settings: ViewsSettings, seconds: float) -> Result:
         """What came of it."""
         write_failures(self._folder, self._failures.values())
         views = settings.protocol(np.random.default_rng(0)).views
-        failures = tuple(self._failures[shape.id] for shape in self._shapes if shape.id in self._failures)
+        failures = tuple(self._failures[item.id] for item in self._objects if item.id in self._failures)
         return Result(
             kept=len(self._kept),
             made=len(self._made),
             failures=failures,
-            skipped=self._shapes.skipped,
+            skipped=self._objects.skipped,
             views=views * len(self._made),
             seconds=seconds,
             stages=dict(self._stages),
@@ -251,27 +252,28 @@ class _Run:
 
 
 def _outcomes(
-    engine: Engine, job: RenderObject, shapes: list[CollectionObject], limits: Limits
+    engine: Engine, job: RenderObject, objects: list[CollectionObject], limits: Limits
 ) -> Generator[Outcome, None, None]:
     # A generator of its own, so that it can be closed whatever iterator the engine returns.
-    yield from engine.run(job, shapes, limits)
+    yield from engine.run(job, objects, limits)
 
 
-def _finish(folder: Path, layout: Layout, stored: list[CollectionObject]) -> None:
-    """Whatever the layout makes of all together, and the list of what there is."""
+def _finish(folder: Path, format: Format, stored: list[CollectionObject]) -> None:
+    """Whatever the format makes of all together, and the list of what there is."""
     objects = [
         {
-            "id": shape.id,
-            "label": shape.label,
-            "split": shape.split,
-            "creator": shape.creator,
-            "licence": shape.licence,
-            "place": layout.place(shape).as_posix(),
-            "sha256": sha256_of(folder / layout.place(shape) / OBJECT),
+            "id": item.id,
+            "label": item.label,
+            "split": item.split,
+            "creator": item.creator,
+            "licence": item.licence,
+            "place": format.place(item).as_posix(),
+            "sha256": sha256_of(folder / format.place(item) / OBJECT),
         }
-        for shape in stored
+        for item in stored
     ]
-    layout.finish(folder, stored)
+    format.finish(folder, stored)
     wait_for_disk()
     with atomic_write(folder / MANIFEST) as stream:
-        stream.write(json_by_lines({"layout": layout.name, "count": len(objects), "objects": objects}))
+        facts = {"format": FORMATS.short_name_of(type(format)), "count": len(objects), "objects": objects}
+        stream.write(json_by_lines(facts))

@@ -1,4 +1,4 @@
-"""Everything that decides the pictures of a collection."""
+"""Everything that decides the images of a collection."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,13 +18,14 @@ OUTPUTS = ("rgb", "alpha", "depth", "normal", "face_index")
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ViewsSettings:
-    """How pictures of objects are made: with the meshes, all that their bytes are a function of.
+    """How images of objects are made: with the meshes, all that their bytes are a function of.
 
     Attributes:
         protocol: Where the cameras stand.
         outputs: What is stored of each view, of ``rgb``, ``alpha``, ``depth``, ``normal`` and ``face_index``; ``alpha``
             is always among them.
-        layout: How files lie on disk, by a name of `render3d.datasets.view_sets.formats.LAYOUTS`.
+        format: How files lie on disk, by a name of `render3d.view_sets.formats.FORMATS`, or ``module:Class`` of one of
+            your own.
         shading: Lights, background, culling, normals and supersampling.
         radius: The centre of each object's bounding box is moved to the origin and its farthest vertex to this
             distance; None: objects stay where they are in their files, and as large.
@@ -39,7 +40,7 @@ class ViewsSettings:
 
     protocol: CameraProtocol = dataclasses.field(default_factory=Sphere)
     outputs: tuple[str, ...] = ("rgb", "alpha", "depth")
-    layout: str = "nerfstudio"
+    format: str = "nerfstudio"
     shading: Shading = dataclasses.field(default_factory=Shading)
     radius: float | None = 1.0
     up: Up = "y"

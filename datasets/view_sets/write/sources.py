@@ -1,4 +1,4 @@
-"""What the pictures of a shape were made from, and whether it is still there."""
+"""What the images of an object were made from, and whether it is still there."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from render3d.scenes.files.meshes import checksums_beside
 @final
 @dataclasses.dataclass(frozen=True)
 class MeshSource:
-    """The files of a shape, known by their content.
+    """The files of an object, known by their content.
 
     Attributes:
         sha256: Of the mesh file; empty if it cannot be read.
@@ -28,19 +28,19 @@ class MeshSource:
         """What the record of an object tells of it; a KeyError or TypeError if that is damaged."""
         return cls(values["sha256"], dict(values["files"]))
 
-    def is_there(self, shape: CollectionObject) -> bool:
-        """Whether the files of a shape are these now: none has changed, gone or been added."""
-        if not self.sha256 or self.sha256 != source_checksum(shape):
+    def is_there(self, item: CollectionObject) -> bool:
+        """Whether the files of an object are these now: none has changed, gone or been added."""
+        if not self.sha256 or self.sha256 != source_checksum(item):
             return False
         try:
-            return checksums_beside(shape.path, shape.root, self.files) == self.files
+            return checksums_beside(item.path, item.root, self.files) == self.files
         except MeshError:
             return False
 
 
-def source_checksum(shape: CollectionObject) -> str:
-    """SHA-256 of the mesh file of a shape; empty if it cannot be read."""
+def source_checksum(item: CollectionObject) -> str:
+    """SHA-256 of the mesh file of an object; empty if it cannot be read."""
     try:
-        return sha256_of(shape.path)
+        return sha256_of(item.path)
     except OSError:
         return ""

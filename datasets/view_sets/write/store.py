@@ -14,8 +14,8 @@ from typing import Any
 
 from render3d.atomic import json_by_lines
 from render3d.datasets.collections.checksums import sha256_of
-from render3d.datasets.view_sets.formats.base import OBJECT
 from render3d.errors import GenerationError
+from render3d.view_sets.files import OBJECT
 
 PARTIAL = ".partial"
 """Where objects are until they are whole, in the folder of the run and so on its file system."""

@@ -2,11 +2,14 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from render3d.datasets.collections import CollectionObject, MeshCollection, open_collection
+from render3d.datasets.collections import CollectionLayout, CollectionObject, MeshCollection, open_collection
+from render3d.datasets.collections.layouts import FoundObject
+from render3d.datasets.collections.tree import Tree
 from render3d.errors import DatasetError
 
 TRIANGLE_OBJ = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
@@ -20,12 +23,12 @@ def write(path: Path, content: str = TRIANGLE_OBJ) -> Path:
     return path
 
 
-def facts(shapes: MeshCollection) -> list[tuple[str, str, str]]:
-    return [(shape.id, shape.label, shape.split) for shape in shapes]
+def facts(objects: MeshCollection) -> list[tuple[str, str, str]]:
+    return [(item.id, item.label, item.split) for item in objects]
 
 
-def skipped(shapes: MeshCollection, root: Path) -> dict[str, str]:
-    return {os.path.relpath(skip.path, root): skip.reason for skip in shapes.skipped}
+def skipped(objects: MeshCollection, root: Path) -> dict[str, str]:
+    return {os.path.relpath(skip.path, root): skip.reason for skip in objects.skipped}
 
 
 def write_taxonomy(root: Path) -> None:
@@ -54,16 +57,16 @@ def test_both_versions_of_shapenet_are_told_apart_and_labelled_by_the_taxonomy(t
         write(tmp_path / model / "images" / "texture0.jpg")
     write_taxonomy(tmp_path)
     write_splits(tmp_path)
-    shapes = open_collection(tmp_path)
-    assert facts(shapes) == [
+    objects = open_collection(tmp_path)
+    assert facts(objects) == [
         (f"{AIRPLANE}/1a04", "airplane", "train"),
         (f"{CHAIR}/1a6f", "chair", "validation"),
         (f"{CHAIR}/1b80", "chair", ""),
     ]
-    assert shapes.classes == ("airplane", "chair")
-    assert shapes.skipped == ()
-    assert [shape.path for shape in shapes] == [tmp_path / shape.id / mesh for shape in shapes]
-    assert {shape.root for shape in shapes} == {tmp_path}
+    assert objects.classes == ("airplane", "chair")
+    assert objects.skipped == ()
+    assert [item.path for item in objects] == [tmp_path / item.id / mesh for item in objects]
+    assert {item.root for item in objects} == {tmp_path}
 
 
 def test_without_a_taxonomy_synsets_are_their_own_labels(tmp_path: Path) -> None:
@@ -75,9 +78,9 @@ def test_a_broken_taxonomy_and_broken_splits_cost_names_and_splits_alone(tmp_pat
     write(tmp_path / AIRPLANE / "1a04" / "model.obj")
     write(tmp_path / "taxonomy.json", '[{"synsetId": ')
     write(tmp_path / "all.csv", "model,part\na,b\n")
-    shapes = open_collection(tmp_path)
-    assert facts(shapes) == [(f"{AIRPLANE}/1a04", AIRPLANE, "")]
-    assert set(skipped(shapes, tmp_path)) == {"taxonomy.json", "all.csv"}
+    objects = open_collection(tmp_path)
+    assert facts(objects) == [(f"{AIRPLANE}/1a04", AIRPLANE, "")]
+    assert set(skipped(objects, tmp_path)) == {"taxonomy.json", "all.csv"}
 
 
 def test_two_synsets_of_one_name_stay_two_classes(tmp_path: Path) -> None:
@@ -92,9 +95,9 @@ def test_models_that_are_empty_folders_are_told_even_if_they_come_first(tmp_path
     write(tmp_path / AIRPLANE / "2b" / "model.obj")
     (tmp_path / AIRPLANE / "1a").mkdir()
     write(tmp_path / AIRPLANE / "3c" / "model.obj", "")
-    shapes = open_collection(tmp_path)
-    assert [shape.id for shape in shapes] == [f"{AIRPLANE}/2b"]
-    assert skipped(shapes, tmp_path) == {
+    objects = open_collection(tmp_path)
+    assert [item.id for item in objects] == [f"{AIRPLANE}/2b"]
+    assert skipped(objects, tmp_path) == {
         f"{AIRPLANE}/1a/model.obj": "is missing",
         f"{AIRPLANE}/3c/model.obj": "is empty",
     }
@@ -106,12 +109,12 @@ def test_modelnet_has_its_splits_in_folders(tmp_path: Path) -> None:
     write(tmp_path / "README.txt", "Princeton ModelNet10")
     write(tmp_path / ".DS_Store")
     write(tmp_path / "__MACOSX" / "night_stand" / "train" / "._night_stand_0001.off")
-    shapes = open_collection(tmp_path)
-    assert facts(shapes) == [
+    objects = open_collection(tmp_path)
+    assert facts(objects) == [
         ("night_stand/test/night_stand_0201", "night_stand", "test"),
         ("night_stand/train/night_stand_0001", "night_stand", "train"),
     ]
-    assert shapes.skipped == ()
+    assert objects.skipped == ()
 
 
 def test_a_single_class_of_modelnet_is_not_taken_for_classes_named_train_and_test(tmp_path: Path) -> None:
@@ -131,17 +134,17 @@ def test_a_single_synset_is_not_taken_for_classes_named_like_its_models(tmp_path
 def test_folders_of_classes_may_hold_any_format_that_is_read(tmp_path: Path) -> None:
     for path in ("lamp/a.OBJ", "lamp/b.glb", "Big chair/c.ply", "Big chair/notes.txt"):
         write(tmp_path / path)
-    shapes = open_collection(tmp_path)
-    assert facts(shapes) == [("Big_chair/c", "Big chair", ""), ("lamp/a", "lamp", ""), ("lamp/b", "lamp", "")]
-    assert shapes.classes == ("Big chair", "lamp")
+    objects = open_collection(tmp_path)
+    assert facts(objects) == [("Big_chair/c", "Big chair", ""), ("lamp/a", "lamp", ""), ("lamp/b", "lamp", "")]
+    assert objects.classes == ("Big chair", "lamp")
 
 
 def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
     write(tmp_path / "b.off", TRIANGLE_OFF)
     write(tmp_path / "a.obj")
-    shapes = open_collection(tmp_path)
-    assert facts(shapes) == [("a", "", ""), ("b", "", "")]
-    assert shapes.classes == ()
+    objects = open_collection(tmp_path)
+    assert facts(objects) == [("a", "", ""), ("b", "", "")]
+    assert objects.classes == ()
     assert facts(open_collection(tmp_path / "a.obj")) == [("a", "", "")]
 
 
@@ -153,32 +156,32 @@ def test_a_list_of_paths_takes_what_it_names_and_nothing_outside_its_folder(tmp_
     lines = ["# chosen by hand", "deep/er/b.obj", "", "a.obj", "a.obj", "../outside.obj", str(outside), "gone.obj", "."]
     write(root / "list.txt", "\n".join([*lines, "notes.md"]))
     write(root / "notes.md", "no mesh")
-    shapes = open_collection(root / "list.txt")
-    assert [shape.id for shape in shapes] == ["a", "deep/er/b"]
-    assert {shape.root for shape in shapes} == {root}
-    reasons = skipped(shapes, root)
+    objects = open_collection(root / "list.txt")
+    assert [item.id for item in objects] == ["a", "deep/er/b"]
+    assert {item.root for item in objects} == {root}
+    reasons = skipped(objects, root)
     assert reasons["../outside.obj"] == f"lies outside {root}"
     assert reasons["gone.obj"] == "is missing"
     assert reasons["a.obj"] == "is listed twice"
     assert reasons["."] == "is no regular file"
     assert "is no mesh" in reasons["notes.md"]
-    assert len(shapes.skipped) == 6
+    assert len(objects.skipped) == 6
 
 
 def test_a_list_with_columns_gives_labels_and_splits(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write(tmp_path / f"{name}.obj")
     write(tmp_path / "list.csv", "split,path,label\nval,b.obj,chair\n,a.obj,lamp\ndev,c.obj,lamp\n")
-    shapes = open_collection(tmp_path / "list.csv")
-    assert facts(shapes) == [("a", "lamp", ""), ("b", "chair", "validation")]
-    assert "'dev'" in skipped(shapes, tmp_path)["c.obj"]
-    assert {(shape.creator, shape.licence) for shape in shapes} == {("", "")}
+    objects = open_collection(tmp_path / "list.csv")
+    assert facts(objects) == [("a", "lamp", ""), ("b", "chair", "validation")]
+    assert "'dev'" in skipped(objects, tmp_path)["c.obj"]
+    assert {(item.creator, item.licence) for item in objects} == {("", "")}
 
 
 def test_a_list_may_tell_creators_and_licences(tmp_path: Path) -> None:
     write(tmp_path / "a.obj")
-    (shape,) = open_collection(write(tmp_path / "list.csv", "path,licence,creator\na.obj,CC BY 4.0,Ada\n"))
-    assert (shape.creator, shape.licence) == ("Ada", "CC BY 4.0")
+    (item,) = open_collection(write(tmp_path / "list.csv", "path,licence,creator\na.obj,CC BY 4.0,Ada\n"))
+    assert (item.creator, item.licence) == ("Ada", "CC BY 4.0")
 
 
 def test_a_list_without_paths_is_an_error(tmp_path: Path) -> None:
@@ -197,9 +200,9 @@ def test_links_that_lead_outside_are_skipped_and_those_inside_are_followed(tmp_p
     (root / "chair" / "circle.obj").symlink_to("circle.obj")
     (root / "linked").symlink_to(elsewhere)
     (root / "round").symlink_to("round")
-    shapes = open_collection(root, "classes")
-    assert [shape.id for shape in shapes] == ["chair/a", "chair/in"]
-    reasons = skipped(shapes, root)
+    objects = open_collection(root, "classes")
+    assert [item.id for item in objects] == ["chair/a", "chair/in"]
+    reasons = skipped(objects, root)
     assert reasons["chair/out.obj"] == f"lies outside {root}"
     assert reasons["chair/dangling.obj"] == "is missing"
     assert "cannot be reached" in reasons["chair/circle.obj"]
@@ -213,7 +216,7 @@ def test_a_link_within_the_way_to_a_mesh_of_shapenet_is_not_followed_out(tmp_pat
     write(root / CHAIR / "1a" / "models" / "model_normalized.obj")
     (root / CHAIR / "2b").mkdir()
     (root / CHAIR / "2b" / "models").symlink_to(elsewhere)
-    assert [shape.id for shape in open_collection(root)] == [f"{CHAIR}/1a"]
+    assert [item.id for item in open_collection(root)] == [f"{CHAIR}/1a"]
 
 
 def test_a_pipe_named_like_a_mesh_is_skipped_and_nothing_waits_for_it(tmp_path: Path) -> None:
@@ -226,19 +229,21 @@ def test_names_that_are_no_text_are_read_and_their_labels_can_be_stored(tmp_path
     folder = os.fsencode(tmp_path) + b"/ch\xe4ir"
     os.mkdir(folder)  # noqa: PTH102  # pathlib takes no bytes
     write(Path(os.fsdecode(folder + b"/a.obj")))
-    shape = open_collection(tmp_path)[0]
-    assert shape.id == "ch_ir/a"
-    assert shape.label.encode() == b"ch?ir"
-    assert shape.load().faces.shape == (1, 3)
+    item = open_collection(tmp_path)[0]
+    assert item.id == "ch_ir/a"
+    assert item.label.encode() == b"ch?ir"
+    assert item.load().faces.shape == (1, 3)
 
 
 def test_a_folder_of_two_layouts_is_an_error_that_a_choice_resolves(tmp_path: Path) -> None:
     write(tmp_path / "a.obj")
     write(tmp_path / "chair" / "b.obj")
-    with pytest.raises(DatasetError, match="can be read as classes and as flat. Say which: layout='classes'"):
+    with pytest.raises(
+        DatasetError, match="read as classes and as flat. Say which by the layout .--layout., such as 'cl"
+    ):
         open_collection(tmp_path)
-    assert [shape.id for shape in open_collection(tmp_path, "flat")] == ["a"]
-    assert [shape.id for shape in open_collection(tmp_path, "classes")] == ["chair/b"]
+    assert [item.id for item in open_collection(tmp_path, "flat")] == ["a"]
+    assert [item.id for item in open_collection(tmp_path, "classes")] == ["chair/b"]
 
 
 def test_what_cannot_be_read_as_any_layout_is_told_with_all_of_them(tmp_path: Path) -> None:
@@ -252,42 +257,56 @@ def test_what_cannot_be_read_as_any_layout_is_told_with_all_of_them(tmp_path: Pa
 def test_other_bad_requests_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such folder or file"):
         open_collection(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="layout must be one of shapenet-v1, .*; got 'shapenet'"):
+    with pytest.raises(
+        DatasetError, match="no layout of collections 'shapenet'. Did you mean 'shapenet-v[12]'.*Known: "
+    ):
         open_collection(tmp_path, "shapenet")
     write(tmp_path / "a.obj", "")
-    with pytest.raises(DatasetError, match=r"no shape can be used, read as flat .* 1 were skipped: .*a.obj is empty"):
+    with pytest.raises(DatasetError, match=r"no object can be used, read as flat .* 1 were skipped: .*a.obj is empty"):
         open_collection(tmp_path)
 
 
 def test_a_layout_of_ones_own_is_taken(tmp_path: Path) -> None:
-    from render3d.datasets.collections.layouts.shapenet import ShapeNet
+    class Toys(CollectionLayout):
+        pattern = "<class>/<toy>/mesh.obj"
+
+        def fits(self, tree: Tree) -> bool:
+            return False
+
+        def find(self, tree: Tree) -> Iterator[FoundObject]:
+            for label in tree.folders(tree.path):
+                for toy in tree.folders(label):
+                    yield FoundObject(f"{label.name}/{toy.name}", toy / "mesh.obj", label.name)
 
     write(tmp_path / "toys" / "car" / "mesh.obj")
-    assert facts(open_collection(tmp_path, ShapeNet("mine", "mesh.obj"))) == [("toys/car", "toys", "")]
+    (tmp_path / "toys" / "nothing").mkdir()
+    found = open_collection(tmp_path, Toys())
+    assert facts(found) == [("toys/car", "toys", "")]
+    assert skipped(found, tmp_path) == {"toys/nothing/mesh.obj": "is missing"}
 
 
 def test_a_selection_keeps_the_numbers_of_labels(tmp_path: Path) -> None:
     for path in ("chair/train/a.off", "lamp/test/b.off", "table/train/c.off"):
         write(tmp_path / path, TRIANGLE_OFF)
-    shapes = open_collection(tmp_path)
-    train = shapes.select(split="train")
-    assert [shape.label for shape in train] == ["chair", "table"]
+    objects = open_collection(tmp_path)
+    train = objects.select(split="train")
+    assert [item.label for item in train] == ["chair", "table"]
     assert train.classes == ("chair", "lamp", "table")
-    some = shapes.select(classes=("table", "lamp"))
-    assert [shape.label for shape in some] == ["lamp", "table"]
+    some = objects.select(classes=("table", "lamp"))
+    assert [item.label for item in some] == ["lamp", "table"]
     assert some.classes == ("table", "lamp")
-    assert isinstance(shapes[1:], MeshCollection)
-    assert len(shapes[1:]) == 2
-    assert isinstance(shapes[-1], CollectionObject)
+    assert isinstance(objects[1:], MeshCollection)
+    assert len(objects[1:]) == 2
+    assert isinstance(objects[-1], CollectionObject)
     with pytest.raises(DatasetError, match="classes must be of chair, lamp, table; got sofa"):
-        shapes.select(classes=("sofa",))
+        objects.select(classes=("sofa",))
     with pytest.raises(DatasetError, match="there are test, train. Divide them: with_splits"):
-        shapes.select(split="validation")
+        objects.select(split="validation")
     with pytest.raises(DatasetError, match="split must be one of train, validation, test; got 'dev'"):
-        shapes.select(split="dev")
+        objects.select(split="dev")
 
 
-def test_shapes_refuse_ids_that_differ_in_case_only_and_labels_that_are_no_class(tmp_path: Path) -> None:
+def test_objects_refuse_ids_that_differ_in_case_only_and_labels_that_are_no_class(tmp_path: Path) -> None:
     one, other = (CollectionObject(id_, tmp_path / "a.obj", tmp_path, "chair") for id_ in ("a", "A"))
     with pytest.raises(DatasetError, match="different ids"):
         MeshCollection.of([one, other])

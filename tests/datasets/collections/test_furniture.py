@@ -55,16 +55,16 @@ def credits_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_library_becomes_shapes_with_categories_splits_and_credits(tmp_path: Path) -> None:
+def test_a_library_becomes_objects_with_categories_splits_and_credits(tmp_path: Path) -> None:
     library(tmp_path / "archives" / "Test.sh3f")
-    shapes = furniture(tmp_path / "archives", tmp_path / "out")
-    assert [(shape.id, shape.label) for shape in shapes] == [
+    objects = furniture(tmp_path / "archives", tmp_path / "out")
+    assert [(item.id, item.label) for item in objects] == [
         ("Some_One/lamp", "Lights"),
         ("Some_One/red_chair", "Living room"),
     ]
-    assert all(shape.split for shape in shapes)
+    assert all(item.split for item in objects)
     license_ = "Creative Commons Attribution \xa9 Somebody"
-    assert {shape.creator: shape.licence for shape in shapes} == {"www.example.org": license_, "Some One": license_}
+    assert {item.creator: item.licence for item in objects} == {"www.example.org": license_, "Some One": license_}
     assert credits_of(tmp_path / "out") == [
         {
             "id": "Some_One/lamp",
@@ -77,7 +77,7 @@ def test_a_library_becomes_shapes_with_categories_splits_and_credits(tmp_path: P
     ]
     assert (tmp_path / "out" / "Test" / "LICENSE.TXT").read_text() == "as stated"
     again = open_collection(tmp_path / "out")
-    assert with_splits(again) == shapes
+    assert with_splits(again) == objects
 
 
 def test_models_are_turned_by_the_catalogue_once(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_models_that_are_missing_or_lie_elsewhere_are_skipped_and_never_written(
         for number, path in ((3, "/../../outside.obj"), (4, "/../../../outside.obj"), (5, str(outside)))
     )
     library(tmp_path / "archives" / "Test.sh3f", text)
-    shapes = furniture(tmp_path / "archives", tmp_path / "out")
-    assert [shape.id for shape in shapes] == ["Some_One/lamp"]
-    reasons = Counter(skip.reason.split()[0] for skip in shapes.skipped)
+    objects = furniture(tmp_path / "archives", tmp_path / "out")
+    assert [item.id for item in objects] == ["Some_One/lamp"]
+    reasons = Counter(skip.reason.split()[0] for skip in objects.skipped)
     assert sum(reasons.values()) == 4
     assert reasons["lies"] >= 1
     assert outside.read_text() == TRIANGLE
@@ -159,7 +159,7 @@ def many(count: int) -> MeshCollection:
 
 def test_splits_are_those_of_independent_draws() -> None:
     count = 20_000
-    sizes = Counter(shape.split for shape in with_splits(many(count)))
+    sizes = Counter(item.split for item in with_splits(many(count)))
     for split, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
         deviation = (count * share * (1 - share)) ** 0.5
         assert abs(sizes[split] - count * share) < 4 * deviation  # three checks: wrong once in 5,000 seeds
@@ -167,20 +167,20 @@ def test_splits_are_those_of_independent_draws() -> None:
 
 
 def test_a_split_depends_on_the_id_and_the_seed_alone() -> None:
-    all_of_them = {shape.id: shape.split for shape in with_splits(many(1000))}
-    fewer = {shape.id: shape.split for shape in with_splits(many(1000)[::3])}
+    all_of_them = {item.id: item.split for item in with_splits(many(1000))}
+    fewer = {item.id: item.split for item in with_splits(many(1000)[::3])}
     assert fewer.items() <= all_of_them.items()
     # These stay for ever: what was trained on must not be tested on later.
     for split, numbers in PINNED.items():
         assert {all_of_them[f"{number:05}"] for number in numbers} == {split}
-    assert all_of_them != {shape.id: shape.split for shape in with_splits(many(1000), seed=1)}
+    assert all_of_them != {item.id: item.split for item in with_splits(many(1000), seed=1)}
 
 
 PINNED = {"train": [0, 1, 2], "validation": [7, 10, 15], "test": [8, 22, 26]}
 
 
 def test_fractions_must_be_shares_of_one() -> None:
-    assert {shape.split for shape in with_splits(many(50), fractions=(0.0, 0.0, 1.0))} == {"test"}
+    assert {item.split for item in with_splits(many(50), fractions=(0.0, 0.0, 1.0))} == {"test"}
     for fractions in ((0.8, 0.1, 0.2), (1.2, -0.1, -0.1)):
         with pytest.raises(DatasetError, match="fractions must be three shares that add up to 1"):
             with_splits(many(3), fractions=fractions)
@@ -201,15 +201,15 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> MeshCollection:
 def test_the_real_libraries_are_read_whole(real: MeshCollection) -> None:
     assert len(real) == 90 + 25
     assert real.skipped == ()
-    assert {shape.label for shape in real if shape.id.startswith("Reallusion/")} == {"Characters"}
+    assert {item.label for item in real if item.id.startswith("Reallusion/")} == {"Characters"}
     creators = Counter(row["creator"] for row in credits_of(real[0].root))
     assert creators == {"Kator Legaz": 90, "Reallusion": 25}
     assert {"License" in row["license"] or "license" in row["license"] for row in credits_of(real[0].root)} == {True}
 
 
 def test_real_models_load_in_their_colours(real: MeshCollection) -> None:
-    for shape in real[::30]:
-        mesh = shape.load()
+    for item in real[::30]:
+        mesh = item.load()
         assert mesh.check().renderable
         assert mesh.texture is not None or mesh.face_colors is not None
         assert not [problem for problem in mesh.problems if "outside" in problem]
@@ -217,7 +217,7 @@ def test_real_models_load_in_their_colours(real: MeshCollection) -> None:
 
 def test_real_people_stand_upright(real: MeshCollection) -> None:
     """Those who stand are taller than wide."""
-    standing = next(shape for shape in real if shape.id == "Reallusion/boyStanding")
+    standing = next(item for item in real if item.id == "Reallusion/boyStanding")
     vertices = standing.load().vertices
     width, height, depth = (vertices.amax(0) - vertices.amin(0)).tolist()
     assert height > 1.5 * max(width, depth)

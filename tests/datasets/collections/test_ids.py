@@ -1,4 +1,4 @@
-"""Ids of shapes: safe as folders, unique, and stable."""
+"""Ids of objects: safe as folders, unique, and stable."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ def test_ids_that_would_be_one_get_hashes_of_their_paths_that_depend_on_nothing_
     write(tmp_path / "lamp.ply")
     write(tmp_path / "table.obj")
     first = open_collection(tmp_path)
-    assert [shape.id.split("-")[0] for shape in first] == ["Chair", "chair", "lamp", "lamp", "table"]
-    assert len({shape.id.lower() for shape in first}) == 5
+    assert [item.id.split("-")[0] for item in first] == ["Chair", "chair", "lamp", "lamp", "table"]
+    assert len({item.id.lower() for item in first}) == 5
     write(tmp_path / "CHAIR.obj")
-    again = {shape.path: shape.id for shape in open_collection(tmp_path)}
-    assert all(again[shape.path] == shape.id for shape in first)
+    again = {item.path: item.id for item in open_collection(tmp_path)}
+    assert all(again[item.path] == item.id for item in first)
 
 
 def test_an_id_ending_like_the_hash_of_another_is_kept_apart(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_an_id_ending_like_the_hash_of_another_is_kept_apart(tmp_path: Path) -> 
     write(tmp_path / "chair.obj")
     suffixed = open_collection(tmp_path)[0].id
     write(tmp_path / f"{suffixed.lower()}.obj")
-    ids = [shape.id.lower() for shape in open_collection(tmp_path)]
+    ids = [item.id.lower() for item in open_collection(tmp_path)]
     assert len(set(ids)) == 3
 
 
@@ -40,7 +40,7 @@ def test_no_id_is_a_folder_on_the_way_to_another(tmp_path: Path) -> None:
     write(tmp_path / "chair.obj")
     write(tmp_path / "Chair" / "a.obj")
     write(tmp_path / "list.txt", "chair.obj\nChair/a.obj\n")
-    ids = [shape.id for shape in open_collection(tmp_path / "list.txt")]
+    ids = [item.id for item in open_collection(tmp_path / "list.txt")]
     assert ids[0] == "Chair/a"
     assert ids[1].startswith("chair-")
 
@@ -50,8 +50,8 @@ def test_no_id_is_a_folder_on_the_way_to_another(tmp_path: Path) -> None:
 )
 def test_ids_are_safe_as_folders_whatever_files_are_called(tmp_path: Path, name: str) -> None:
     write(tmp_path / "classes" / name)
-    shape = open_collection(tmp_path, "classes")[0]
-    _, part = shape.id.split("/")
+    item = open_collection(tmp_path, "classes")[0]
+    _, part = item.id.split("/")
     assert set(part) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
     assert 0 < len(part) <= 100
     assert part[0] not in ".-"

@@ -1,4 +1,4 @@
-"""Collections of pictures for tests of layouts and readers."""
+"""Collections of pictures for tests of formats and readers."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ HERE = str(Path(__file__).parent)
 if HERE not in sys.path:  # so that the renderer can be named, and this can be imported
     sys.path.insert(0, HERE)
 
-from pictures import LONG, R2N2_VIEWS, make_shapes, run_views, views_settings  # noqa: E402
+from pictures import LONG, R2N2_VIEWS, make_objects, run_views, views_settings  # noqa: E402
 
 from render3d import Cameras, Rendering  # noqa: E402
 from render3d.datasets import PosedObject, PosedSettings, RenderedObjects  # noqa: E402
@@ -23,33 +23,33 @@ IDS = ["chair/a", "chair/a.b", "chair/a_b", "lone.one", "table/x/y", "__lamp__/Z
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> list[CollectionObject]:
-    return make_shapes(tmp_path_factory.mktemp("shapes"), IDS)
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[CollectionObject]:
+    return make_objects(tmp_path_factory.mktemp("objects"), IDS)
 
 
 @pytest.fixture(scope="session")
-def layouts(shapes: list[CollectionObject], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same pictures in each layout. Not to be changed: `copied` is for that."""
-    root = tmp_path_factory.mktemp("layouts")
+def formats(objects: list[CollectionObject], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same pictures in each format. Not to be changed: `copied` is for that."""
+    root = tmp_path_factory.mktemp("formats")
     names = ("nerfstudio", "r2n2", "shards")
-    return {name: run_views(root / name, shapes, views_settings(name, R2N2_VIEWS)) for name in names}
+    return {name: run_views(root / name, objects, views_settings(name, R2N2_VIEWS)) for name in names}
 
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[CollectionObject]]:
     """Thirteen objects, three a shard."""
     root = tmp_path_factory.mktemp("many")
-    shapes = make_shapes(root / "shapes", [*(f"{'abc'[n % 3]}/{n}" for n in range(12)), LONG])
-    run_views(root / "run", shapes, views_settings("shards"))
-    Shards(size=3).finish(root / "run", shapes)
-    return root / "run", shapes
+    objects = make_objects(root / "objects", [*(f"{'abc'[n % 3]}/{n}" for n in range(12)), LONG])
+    run_views(root / "run", objects, views_settings("shards"))
+    Shards(size=3).finish(root / "run", objects)
+    return root / "run", objects
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     """A folder of one scene, with all kinds of images."""
-    shape = make_shapes(tmp_path / "shapes", ["a"])[0]
-    rendered = RenderedObjects([shape], views_settings("nerfstudio"), PosedSettings(outputs=OUTPUTS))[0]
+    item = make_objects(tmp_path / "objects", ["a"])[0]
+    rendered = RenderedObjects([item], views_settings("nerfstudio"), PosedSettings(outputs=OUTPUTS))[0]
     write_views(tmp_path / "scenes" / "chair" / "one", rendered.cameras, Rendering(rendered.images))
     return tmp_path / "scenes"
 

@@ -57,11 +57,11 @@ class Noise:
 class Here:
     """An engine of no workers."""
 
-    def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
-        return (job(shape) for shape in shapes)
+    def run(self, job: Job, objects: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
+        return (job(item) for item in objects)
 
 
-def make_shapes(folder: Path, ids: Sequence[str]) -> list[CollectionObject]:
+def make_objects(folder: Path, ids: Sequence[str]) -> list[CollectionObject]:
     """Tetrahedra; the first part of an id is its class, and every third object is a test."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "tetrahedron.off"
@@ -73,16 +73,16 @@ def make_shapes(folder: Path, ids: Sequence[str]) -> list[CollectionObject]:
     ]
 
 
-def views_settings(layout: str, protocol: CameraProtocol = SMALL, outputs: tuple[str, ...] = OUTPUTS) -> ViewsSettings:
-    return ViewsSettings(protocol=protocol, outputs=outputs, layout=layout, renderer="pictures:Noise", seed=3)
+def views_settings(format: str, protocol: CameraProtocol = SMALL, outputs: tuple[str, ...] = OUTPUTS) -> ViewsSettings:
+    return ViewsSettings(protocol=protocol, outputs=outputs, format=format, renderer="pictures:Noise", seed=3)
 
 
 def run_views(
-    folder: Path, shapes: Sequence[CollectionObject], settings: ViewsSettings, *, resume: bool = False
+    folder: Path, objects: Sequence[CollectionObject], settings: ViewsSettings, *, resume: bool = False
 ) -> Path:
     # The page takes longer than all else, and sync waits for whatever the machine writes.
     with mock.patch("os.sync"), mock.patch("render3d.datasets.view_sets.write.run.views_report", return_value=""):
-        result = generate(shapes, settings, folder, Here(), resume=resume)
+        result = generate(objects, settings, folder, Here(), resume=resume)
     assert not result.failures, result.failures
     return folder
 

@@ -279,7 +279,7 @@ def test_the_fingerprint_tells_files_classes_and_settings_apart(tmp_path: Path) 
     assert one["settings.size"] == "10"
     assert one == VoxelizedCollection("train", shapes, tmp_path / "other", SMALL).fingerprint()
     some = shapes.select(classes=("lamp", "chair"))
-    fewer = MeshCollection(some.shapes[:1], some.classes)
+    fewer = MeshCollection(some.objects[:1], some.classes)
     assert one != VoxelizedCollection("train", fewer, tmp_path / "cache", SMALL).fingerprint()
 
 

@@ -14,7 +14,7 @@ from render3d.datasets.view_sets.write.settings import OUTPUTS
 from render3d.errors import DatasetError
 
 EVERYTHING = PosedSettings(outputs=OUTPUTS)
-LAYOUTS = ("nerfstudio", "r2n2", "shards")
+FORMATS = ("nerfstudio", "r2n2", "shards")
 
 
 def edit(scene: Path, **changes: object) -> None:
@@ -96,11 +96,11 @@ def test_an_array_that_claims_to_be_huge_is_refused_without_taking_memory(scene:
         PosedObjects(scene, EVERYTHING)[0]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_single_bit_is_found_where_checksums_are_compared(
-    layout: str, layouts: dict[str, Path], tmp_path: Path
+    format: str, formats: dict[str, Path], tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(layouts[layout], tmp_path / "run"))
+    folder = Path(shutil.copytree(formats[format], tmp_path / "run"))
     verified = PosedObjects(folder, PosedSettings(outputs=("depth",), verify=True))
     number = verified.ids.index("table/x/y")
     assert verified[number].images["depth"].shape == (3, 1, 137, 137)  # all is as it was
@@ -123,7 +123,7 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"layout": "nerfstudio", "objects": [{"id": "a"}]}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"format": "nerfstudio", "objects": [{"id": "a"}]}'])
 def test_a_list_that_is_damaged_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(DatasetError, match=r"manifest.json: no list of views, or damaged"):
@@ -133,13 +133,13 @@ def test_a_list_that_is_damaged_is_refused(content: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("place", ["../a", "objects/../../a", "/a"])
 def test_a_list_whose_places_lead_out_of_the_folder_is_refused(place: str, tmp_path: Path) -> None:
     item = {"id": "a", "label": "", "split": "", "place": place, "sha256": ""}
-    (tmp_path / "manifest.json").write_text(json.dumps({"layout": "nerfstudio", "objects": [item]}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": "nerfstudio", "objects": [item]}))
     with pytest.raises(DatasetError, match="leads out of the folder"):
         PosedObjects(tmp_path)
 
 
-def test_a_run_that_is_not_finished_is_refused(layouts: dict[str, Path], tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(layouts["nerfstudio"], tmp_path / "run"))
+def test_a_run_that_is_not_finished_is_refused(formats: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(formats["nerfstudio"], tmp_path / "run"))
     (folder / "manifest.json").unlink()
     with pytest.raises(DatasetError, match="the run has no manifest.json yet: it is not finished"):
         PosedObjects(folder)

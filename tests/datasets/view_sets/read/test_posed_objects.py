@@ -1,4 +1,4 @@
-"""What is read is what was rendered, from whichever layout; what is damaged is named."""
+"""What is read is what was rendered, from whichever format; what is damaged is named."""
 
 import dataclasses
 from collections import Counter
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pictures import R2N2_VIEWS, SMALL, make_shapes, views_settings
+from pictures import R2N2_VIEWS, SMALL, make_objects, views_settings
 from scipy import stats
 from torch.utils.data import DataLoader
 
@@ -19,7 +19,7 @@ from render3d.errors import DatasetError, MeshError
 from render3d.view_sets import read_views
 
 EVERYTHING = PosedSettings(outputs=OUTPUTS)
-LAYOUTS = ("nerfstudio", "r2n2", "shards")
+FORMATS = ("nerfstudio", "r2n2", "shards")
 
 
 def assert_same_cameras(found: Cameras, expected: Cameras) -> None:
@@ -28,12 +28,12 @@ def assert_same_cameras(found: Cameras, expected: Cameras) -> None:
     assert (found.image_size, found.near, found.far) == (expected.image_size, expected.near, expected.far)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("format", FORMATS)
 def test_an_example_is_what_was_rendered_up_to_the_rounding_of_files(
-    layout: str, layouts: dict[str, Path], shapes: list[CollectionObject]
+    format: str, formats: dict[str, Path], objects: list[CollectionObject]
 ) -> None:
-    rendered = RenderedObjects(shapes, views_settings(layout, R2N2_VIEWS), EVERYTHING)
-    read = PosedObjects(layouts[layout], EVERYTHING)
+    rendered = RenderedObjects(objects, views_settings(format, R2N2_VIEWS), EVERYTHING)
+    read = PosedObjects(formats[format], EVERYTHING)
     assert read.ids == rendered.ids
     assert read.classes == rendered.classes == ("__lamp__", "chair", "table")
     for number in range(0, len(read), 2):
@@ -57,9 +57,9 @@ def test_an_example_is_what_was_rendered_up_to_the_rounding_of_files(
         torch.testing.assert_close(length, covered.float())
 
 
-def test_all_layouts_give_the_same_pictures_and_cameras(layouts: dict[str, Path]) -> None:
-    first, second = (PosedObjects(layouts[name], EVERYTHING) for name in ("nerfstudio", "r2n2"))
-    stream = {example.id: example for example in PosedShards(layouts["shards"], EVERYTHING, rank=0, world_size=1)}
+def test_all_formats_give_the_same_pictures_and_cameras(formats: dict[str, Path]) -> None:
+    first, second = (PosedObjects(formats[name], EVERYTHING) for name in ("nerfstudio", "r2n2"))
+    stream = {example.id: example for example in PosedShards(formats["shards"], EVERYTHING, rank=0, world_size=1)}
     assert stream.keys() == {*first.ids} == {*second.ids}
     for one, other in zip(first, second, strict=False):
         streamed = stream[one.id]
@@ -84,15 +84,15 @@ def test_colours_and_coverage_are_those_that_read_views_reads(scene: Path) -> No
 
 
 def test_the_views_of_an_example_are_a_function_of_seed_epoch_and_id(
-    layouts: dict[str, Path], shapes: list[CollectionObject]
+    formats: dict[str, Path], objects: list[CollectionObject]
 ) -> None:
-    whole = PosedObjects(layouts["nerfstudio"])
+    whole = PosedObjects(formats["nerfstudio"])
     some = PosedSettings(views=2, seed=5)
     for epoch in range(3):
         datasets = [
-            PosedObjects(layouts["nerfstudio"], some),
-            PosedObjects(layouts["r2n2"], dataclasses.replace(some, classes=("table", "chair"))),
-            RenderedObjects(shapes, views_settings("r2n2", R2N2_VIEWS), some),
+            PosedObjects(formats["nerfstudio"], some),
+            PosedObjects(formats["r2n2"], dataclasses.replace(some, classes=("table", "chair"))),
+            RenderedObjects(objects, views_settings("r2n2", R2N2_VIEWS), some),
         ]
         chosen = []
         for dataset in datasets:
@@ -101,7 +101,7 @@ def test_the_views_of_an_example_are_a_function_of_seed_epoch_and_id(
             assert example.images["alpha"].shape == (2, 1, 137, 137)
             chosen.append(which_views(example, whole[whole.ids.index("chair/a.b")]))
         assert chosen[0] == chosen[1] == chosen[2]
-        stream = PosedShards(layouts["shards"], some, rank=0, world_size=1)
+        stream = PosedShards(formats["shards"], some, rank=0, world_size=1)
         stream.set_epoch(epoch)
         streamed = next(example for example in stream if example.id == "chair/a.b")
         assert which_views(streamed, whole[whole.ids.index("chair/a.b")]) == chosen[0]
@@ -133,23 +133,23 @@ def test_views_of_splits_that_are_fixed_are_the_same_in_all_epochs() -> None:
         assert len({tuple(settings.chosen_views("a", 9, epoch)) for epoch in range(30)}) == orders
 
 
-def test_labels_are_those_of_the_whole_collection_whatever_the_split(layouts: dict[str, Path]) -> None:
-    train, test = (PosedObjects(layouts["nerfstudio"], PosedSettings(split=split)) for split in ("train", "test"))
+def test_labels_are_those_of_the_whole_collection_whatever_the_split(formats: dict[str, Path]) -> None:
+    train, test = (PosedObjects(formats["nerfstudio"], PosedSettings(split=split)) for split in ("train", "test"))
     assert train.classes == test.classes == ("__lamp__", "chair", "table")
-    assert sorted([*train.ids, *test.ids]) == list(PosedObjects(layouts["nerfstudio"]).ids)
+    assert sorted([*train.ids, *test.ids]) == list(PosedObjects(formats["nerfstudio"]).ids)
     assert test.ids == ("__lamp__/Z", "chair/a_b")
     assert [test[number].label for number in range(2)] == [0, 1]
 
 
 @pytest.mark.parametrize("kind", ["folder", "shards", "rendered"])
 def test_classes_that_are_given_are_the_labels_in_their_order(
-    kind: str, layouts: dict[str, Path], shapes: list[CollectionObject]
+    kind: str, formats: dict[str, Path], objects: list[CollectionObject]
 ) -> None:
     settings = PosedSettings(classes=("table", "chair"))
     datasets = {
-        "folder": lambda: PosedObjects(layouts["nerfstudio"], settings),
-        "shards": lambda: PosedShards(layouts["shards"], settings, rank=0, world_size=1),
-        "rendered": lambda: RenderedObjects(shapes, views_settings("r2n2", R2N2_VIEWS), settings),
+        "folder": lambda: PosedObjects(formats["nerfstudio"], settings),
+        "shards": lambda: PosedShards(formats["shards"], settings, rank=0, world_size=1),
+        "rendered": lambda: RenderedObjects(objects, views_settings("r2n2", R2N2_VIEWS), settings),
     }
     dataset = datasets[kind]()
     found = (
@@ -161,8 +161,8 @@ def test_classes_that_are_given_are_the_labels_in_their_order(
     assert dataset.classes == ("table", "chair")
 
 
-def test_an_object_of_no_class_has_the_label_minus_one(layouts: dict[str, Path]) -> None:
-    dataset = PosedObjects(layouts["nerfstudio"])
+def test_an_object_of_no_class_has_the_label_minus_one(formats: dict[str, Path]) -> None:
+    dataset = PosedObjects(formats["nerfstudio"])
     assert dataset[dataset.ids.index("lone.one")].label == -1
 
 
@@ -191,14 +191,14 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object], message:
     ],
 )
 def test_a_choice_that_leaves_nothing_is_refused(
-    settings: PosedSettings, message: str, layouts: dict[str, Path], shapes: list[CollectionObject]
+    settings: PosedSettings, message: str, formats: dict[str, Path], objects: list[CollectionObject]
 ) -> None:
     with pytest.raises(DatasetError, match=message):
-        PosedObjects(layouts["nerfstudio"], settings)
+        PosedObjects(formats["nerfstudio"], settings)
     with pytest.raises(DatasetError, match=message):
-        PosedShards(layouts["shards"], settings)
+        PosedShards(formats["shards"], settings)
     with pytest.raises(DatasetError, match=message):
-        RenderedObjects(shapes, views_settings("r2n2", R2N2_VIEWS), settings)
+        RenderedObjects(objects, views_settings("r2n2", R2N2_VIEWS), settings)
 
 
 def test_more_views_than_there_are_is_an_error(scene: Path) -> None:
@@ -206,8 +206,8 @@ def test_more_views_than_there_are_is_an_error(scene: Path) -> None:
         PosedObjects(scene, PosedSettings(views=5))[0]
 
 
-def test_batches_hold_pictures_and_cameras_whatever_the_workers(layouts: dict[str, Path]) -> None:
-    dataset = PosedObjects(layouts["nerfstudio"], PosedSettings(outputs=("depth",), views=2))
+def test_batches_hold_pictures_and_cameras_whatever_the_workers(formats: dict[str, Path]) -> None:
+    dataset = PosedObjects(formats["nerfstudio"], PosedSettings(outputs=("depth",), views=2))
     batches = [list(DataLoader(dataset, batch_size=3, collate_fn=collate, num_workers=workers)) for workers in (0, 2)]
     for one, other in zip(*batches, strict=True):
         assert one.images["depth"].shape == (3, 2, 1, 137, 137)
@@ -227,14 +227,14 @@ def test_indices_are_those_of_a_list(scene: Path) -> None:
 # Rendering on the fly
 
 
-def test_outputs_that_are_not_rendered_are_refused(shapes: list[CollectionObject]) -> None:
+def test_outputs_that_are_not_rendered_are_refused(objects: list[CollectionObject]) -> None:
     with pytest.raises(DatasetError, match="outputs must be of those rendered, rgb, alpha; got depth too"):
-        RenderedObjects(shapes, views_settings("r2n2", SMALL, ("rgb", "alpha")), PosedSettings(outputs=("depth",)))
+        RenderedObjects(objects, views_settings("r2n2", SMALL, ("rgb", "alpha")), PosedSettings(outputs=("depth",)))
 
 
 def test_a_mesh_that_cannot_be_read_is_an_error_when_it_is_needed(tmp_path: Path) -> None:
-    shape = make_shapes(tmp_path, ["a"])[0]
-    shape.path.write_text("OFF\n")
-    dataset = RenderedObjects([shape], views_settings("nerfstudio"))
+    item = make_objects(tmp_path, ["a"])[0]
+    item.path.write_text("OFF\n")
+    dataset = RenderedObjects([item], views_settings("nerfstudio"))
     with pytest.raises(MeshError, match="tetrahedron.off"):
         dataset[0]

@@ -15,20 +15,20 @@ from torch.utils.data import DataLoader
 from render3d import collate
 from render3d.datasets import PosedObjects, PosedSettings, PosedShards
 from render3d.datasets.view_sets.read import shards as module
-from render3d.datasets.view_sets.read.files import MemoryFiles
 from render3d.errors import DatasetError
+from render3d.view_sets.files import MemoryFiles
 
 
 @pytest.mark.parametrize("buffer", [0, 4])
 def test_two_ranks_of_two_workers_give_every_example_once(many: Many, buffer: int) -> None:
-    folder, shapes = many
+    folder, objects = many
     seen: list[str] = []
     for rank in range(2):
         dataset = stream(folder, buffer=buffer, rank=rank, world_size=2)
         for batch in DataLoader(dataset, batch_size=2, num_workers=2, collate_fn=collate):
             seen += batch.id
             assert batch.images["alpha"].shape[1:] == (1, 1, 5, 7)
-    assert sorted(seen) == sorted(shape.id for shape in shapes)
+    assert sorted(seen) == sorted(item.id for item in objects)
 
 
 @settings(deadline=None, max_examples=60)

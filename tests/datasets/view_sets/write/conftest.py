@@ -23,10 +23,10 @@ class InThisProcess:
     backwards: bool = False
     asked: list[str] = dataclasses.field(default_factory=list)
 
-    def run(self, job: Job, shapes: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
-        for shape in reversed(shapes) if self.backwards else shapes:
-            self.asked.append(shape.id)
-            yield job(shape)
+    def run(self, job: Job, objects: Sequence[CollectionObject], limits: Limits) -> Iterator[Outcome]:
+        for item in reversed(objects) if self.backwards else objects:
+            self.asked.append(item.id)
+            yield job(item)
 
 
 @pytest.fixture
@@ -69,14 +69,14 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shapes(models: Path) -> MeshCollection:
+def objects(models: Path) -> MeshCollection:
     return open_collection(models)
 
 
 @pytest.fixture
-def out(tmp_path: Path, shapes: MeshCollection, settings: ViewsSettings, engine) -> Path:
+def out(tmp_path: Path, objects: MeshCollection, settings: ViewsSettings, engine) -> Path:
     """A run from beginning to end."""
-    generate(shapes, settings, tmp_path / "out", engine)
+    generate(objects, settings, tmp_path / "out", engine)
     return tmp_path / "out"
 
 

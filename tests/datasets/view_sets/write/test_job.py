@@ -24,32 +24,32 @@ from render3d.view_sets import read_views
 
 
 @pytest.fixture
-def made(tmp_path: Path, shapes: MeshCollection, settings: ViewsSettings) -> Path:
+def made(tmp_path: Path, objects: MeshCollection, settings: ViewsSettings) -> Path:
     (tmp_path / "out").mkdir()
-    outcome = RenderObject(settings, tmp_path / "out")(shapes[1])
+    outcome = RenderObject(settings, tmp_path / "out")(objects[1])
     assert isinstance(outcome, Finished)
     assert list(outcome.seconds) == ["loading", "rendering", "writing"]
-    return tmp_path / "out" / "objects" / shapes[1].id
+    return tmp_path / "out" / "objects" / objects[1].id
 
 
 def facts_of(made: Path) -> dict:
     return json.loads((made / "object.json").read_text())
 
 
-def direct(made: Path, shape: CollectionObject, settings: ViewsSettings):
+def direct(made: Path, item: CollectionObject, settings: ViewsSettings):
     """What a renderer gives for the mesh of the file and the cameras of the facts, written down independently."""
     cameras = facts_of(made)["cameras"]
     poses, matrices = (torch.tensor(cameras[name]) for name in ("world_to_camera", "intrinsics"))
     seen = Cameras(poses, matrices, tuple(cameras["image_size"]), cameras["near"], cameras["far"])
-    mesh = Mesh.load(shape.path)
+    mesh = Mesh.load(item.path)
     low, high = mesh.vertices.amin(0), mesh.vertices.amax(0)
     moved = mesh.vertices - (low + high) / 2
     mesh = mesh.with_vertices(moved / moved.norm(dim=-1).max())
     return seen, OpenGL(settings.shading)(mesh, seen, settings.outputs)
 
 
-def test_images_are_those_of_a_direct_render(made: Path, shapes: MeshCollection, settings: ViewsSettings) -> None:
-    _, expected = direct(made, shapes[1], settings)
+def test_images_are_those_of_a_direct_render(made: Path, objects: MeshCollection, settings: ViewsSettings) -> None:
+    _, expected = direct(made, objects[1], settings)
     for number in range(3):
         pixels = np.asarray(Image.open(made / f"images/{number:04d}.png")).astype(float)
         srgb = linear_to_srgb(expected.rgb[number].clamp(0, 1)).movedim(0, -1).numpy() * 255
@@ -62,8 +62,8 @@ def test_images_are_those_of_a_direct_render(made: Path, shapes: MeshCollection,
         assert 0 < (faces >= 0).sum() < faces.size
 
 
-def test_depth_is_off_by_half_a_unit_at_most(made: Path, shapes: MeshCollection, settings: ViewsSettings) -> None:
-    _, expected = direct(made, shapes[1], settings)
+def test_depth_is_off_by_half_a_unit_at_most(made: Path, objects: MeshCollection, settings: ViewsSettings) -> None:
+    _, expected = direct(made, objects[1], settings)
     transforms = json.loads((made / "transforms.json").read_text())
     unit = transforms["depth_unit_scale_factor"]
     assert unit == facts_of(made)["depth"]["unit"] == 10.0 / 65535
@@ -78,10 +78,10 @@ def test_depth_is_off_by_half_a_unit_at_most(made: Path, shapes: MeshCollection,
 
 
 def test_a_reader_written_from_the_description_of_nerfstudio_finds_the_same_rays(
-    made: Path, shapes: MeshCollection, settings: ViewsSettings
+    made: Path, objects: MeshCollection, settings: ViewsSettings
 ) -> None:
     """Camera to world, OpenGL axes (x right, y up, looking along -z), focal lengths and centre in pixels."""
-    cameras, _ = direct(made, shapes[1], settings)
+    cameras, _ = direct(made, objects[1], settings)
     rays = cameras.rays()
     for number, frame in enumerate(json.loads((made / "transforms.json").read_text())["frames"]):
         to_world = np.array(frame["transform_matrix"])
@@ -94,9 +94,9 @@ def test_a_reader_written_from_the_description_of_nerfstudio_finds_the_same_rays
 
 
 def test_read_views_and_fit_take_the_folder_of_an_object(
-    made: Path, shapes: MeshCollection, settings: ViewsSettings
+    made: Path, objects: MeshCollection, settings: ViewsSettings
 ) -> None:
-    cameras, expected = direct(made, shapes[1], settings)
+    cameras, expected = direct(made, objects[1], settings)
     views = read_views(made)
     assert torch.equal(views.alpha, expected.alpha)
     torch.testing.assert_close(views.cameras.world_to_camera, cameras.world_to_camera, atol=1e-5, rtol=0)
@@ -106,11 +106,11 @@ def test_read_views_and_fit_take_the_folder_of_an_object(
 
 
 def test_the_facts_tell_what_it_is_and_where_it_came_from(
-    made: Path, shapes: MeshCollection, settings: ViewsSettings
+    made: Path, objects: MeshCollection, settings: ViewsSettings
 ) -> None:
     facts = facts_of(made)
     assert (facts["id"], facts["label"], facts["split"], facts["seed"]) == ("flat/disc", "flat", "", 0)
-    assert facts["source"] == {"path": "flat/disc.ply", "sha256": sha256_of(shapes[1].path), "files": {}}
+    assert facts["source"] == {"path": "flat/disc.ply", "sha256": sha256_of(objects[1].path), "files": {}}
     assert (facts["creator"], facts["licence"], facts["problems"]) == ("", "", [])
     assert facts["outputs"] == list(settings.outputs)
     assert facts["normal_space"] == "world"
@@ -133,13 +133,13 @@ def test_the_facts_tell_what_it_is_and_where_it_came_from(
 
 @pytest.mark.parametrize("radius", [0.5, 1.0, None])
 def test_the_transform_takes_what_was_rendered_back_to_the_file(
-    tmp_path: Path, shapes: MeshCollection, radius: float | None
+    tmp_path: Path, objects: MeshCollection, radius: float | None
 ) -> None:
     """Points seen, from depth and cameras, lie on the mesh of the file: an ellipsoid round (3, 0, -1)."""
     near = Sphere(views=4, distance=8.0 if radius is None else 3.0, vertical_fov_degrees=60.0, far=12.0)
     settings = ViewsSettings(protocol=near, radius=radius)
-    RenderObject(settings, tmp_path)(shapes[1])
-    made = tmp_path / "objects" / shapes[1].id
+    RenderObject(settings, tmp_path)(objects[1])
+    made = tmp_path / "objects" / objects[1].id
     facts, views = facts_of(made), read_views(made)
     depth = (
         np.stack([np.asarray(Image.open(path)) for path in sorted((made / "depth").iterdir())]) * facts["depth"]["unit"]
@@ -159,25 +159,25 @@ def test_the_transform_takes_what_was_rendered_back_to_the_file(
     assert 0.7 < float(radii.min()) <= float(radii.max()) < 1.01  # a sphere of 80 faces, within and on it
 
 
-def test_alpha_alone_is_stored_as_masks(tmp_path: Path, shapes: MeshCollection) -> None:
-    RenderObject(ViewsSettings(protocol=Sphere(views=2, image_size=(16, 16)), outputs=("alpha",)), tmp_path)(shapes[1])
-    with Image.open(tmp_path / "objects" / shapes[1].id / "images" / "0001.png") as image:
+def test_alpha_alone_is_stored_as_masks(tmp_path: Path, objects: MeshCollection) -> None:
+    RenderObject(ViewsSettings(protocol=Sphere(views=2, image_size=(16, 16)), outputs=("alpha",)), tmp_path)(objects[1])
+    with Image.open(tmp_path / "objects" / objects[1].id / "images" / "0001.png") as image:
         assert image.mode == "L"
-    assert read_views(tmp_path / "objects" / shapes[1].id).rgb is None
+    assert read_views(tmp_path / "objects" / objects[1].id).rgb is None
 
 
-def test_randomness_depends_on_seed_and_id_alone(tmp_path: Path, shapes: MeshCollection) -> None:
-    def poses(shape: CollectionObject, seed: int, folder: str) -> list:
+def test_randomness_depends_on_seed_and_id_alone(tmp_path: Path, objects: MeshCollection) -> None:
+    def poses(item: CollectionObject, seed: int, folder: str) -> list:
         (tmp_path / folder).mkdir(exist_ok=True)
         settings = ViewsSettings(protocol=Random(views=2, image_size=(8, 8)), outputs=("alpha",), seed=seed)
-        RenderObject(settings, tmp_path / folder)(shape)
-        return facts_of(tmp_path / folder / "objects" / shape.id)["cameras"]["world_to_camera"]
+        RenderObject(settings, tmp_path / folder)(item)
+        return facts_of(tmp_path / folder / "objects" / item.id)["cameras"]["world_to_camera"]
 
-    first = poses(shapes[1], 0, "a")
-    assert poses(shapes[2], 0, "a") != first
-    assert poses(shapes[1], 1, "b") != first
-    assert poses(shapes[1], 0, "c") == first
-    renamed = CollectionObject("other", shapes[1].path, shapes[1].root)
+    first = poses(objects[1], 0, "a")
+    assert poses(objects[2], 0, "a") != first
+    assert poses(objects[1], 1, "b") != first
+    assert poses(objects[1], 0, "c") == first
+    renamed = CollectionObject("other", objects[1].path, objects[1].root)
     assert poses(renamed, 0, "a") != first
 
 
@@ -200,8 +200,8 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_meshes_that_cannot_be_used_fail_as_input(tmp_path: Path, name: str, settings: ViewsSettings) -> None:
     text, message = BAD[name]
-    shape = CollectionObject("bad", write(tmp_path / name, text), tmp_path)
-    outcome = RenderObject(settings, tmp_path)(shape)
+    item = CollectionObject("bad", write(tmp_path / name, text), tmp_path)
+    outcome = RenderObject(settings, tmp_path)(item)
     assert isinstance(outcome, Failed)
     assert outcome.kind == "input"
     assert any(part in outcome.reason for part in message.split("|")), outcome.reason
@@ -215,20 +215,20 @@ def test_a_file_that_is_gone_fails_as_input(tmp_path: Path, settings: ViewsSetti
     assert outcome.kind == "input"
 
 
-def test_an_object_outside_all_views_is_no_success(tmp_path: Path, shapes: MeshCollection) -> None:
+def test_an_object_outside_all_views_is_no_success(tmp_path: Path, objects: MeshCollection) -> None:
     away = Given.of(Cameras.look_at([[0.0, 0.0, 50.0], [0.0, 50.0, 0.0]], [0.0, 99.0, 99.0], image_size=(8, 8)))
-    outcome = RenderObject(ViewsSettings(protocol=away), tmp_path)(shapes[1])
+    outcome = RenderObject(ViewsSettings(protocol=away), tmp_path)(objects[1])
     assert isinstance(outcome, Failed)
     assert outcome.kind == "input"
     assert "No view shows anything of it" in outcome.reason
 
 
-def test_a_view_that_shows_nothing_is_told(tmp_path: Path, shapes: MeshCollection) -> None:
+def test_a_view_that_shows_nothing_is_told(tmp_path: Path, objects: MeshCollection) -> None:
     some = Given.of(
         Cameras.look_at([[0.0, 0.0, 5.0], [0.0, 5.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 9.0, 9.0]], image_size=(24, 24))
     )
-    assert isinstance(RenderObject(ViewsSettings(protocol=some), tmp_path)(shapes[1]), Finished)
-    assert facts_of(tmp_path / "objects" / shapes[1].id)["empty_views"] == [1]
+    assert isinstance(RenderObject(ViewsSettings(protocol=some), tmp_path)(objects[1]), Finished)
+    assert facts_of(tmp_path / "objects" / objects[1].id)["empty_views"] == [1]
 
 
 @pytest.mark.parametrize(
@@ -241,12 +241,12 @@ def test_a_view_that_shows_nothing_is_told(tmp_path: Path, shapes: MeshCollectio
     ],
 )
 def test_what_the_renderer_raises_has_its_kind(
-    tmp_path: Path, shapes: MeshCollection, monkeypatch, error, kind
+    tmp_path: Path, objects: MeshCollection, monkeypatch, error, kind
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(OpenGL, "__call__", refuse)
-    outcome = RenderObject(ViewsSettings(protocol=Sphere(views=1), shading=Shading(cull="back")), tmp_path)(shapes[1])
+    outcome = RenderObject(ViewsSettings(protocol=Sphere(views=1), shading=Shading(cull="back")), tmp_path)(objects[1])
     assert isinstance(outcome, Failed)
     assert outcome.kind == kind

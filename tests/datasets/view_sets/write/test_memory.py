@@ -27,9 +27,9 @@ class Keeps:
 
     job: RenderObject
 
-    def __call__(self, shape: CollectionObject) -> Outcome:
-        _kept.append(shape.load())
-        return self.job(shape)
+    def __call__(self, item: CollectionObject) -> Outcome:
+        _kept.append(item.load())
+        return self.job(item)
 
 
 @pytest.mark.parametrize("keeps", [False, True])
@@ -39,11 +39,11 @@ def test_a_worker_does_not_grow_with_the_number_of_objects(
     """One that did would be noticed."""
     monkeypatch.syspath_prepend(ROOT)  # workers import this module
     Mesh.icosphere(6).save(tmp_path / "ball.ply")
-    shapes = [CollectionObject(f"{number:02d}", tmp_path / "ball.ply", tmp_path) for number in range(OBJECTS)]
+    objects = [CollectionObject(f"{number:02d}", tmp_path / "ball.ply", tmp_path) for number in range(OBJECTS)]
     settings = ViewsSettings(protocol=Sphere(views=2, image_size=(32, 32)))
     job: Job = RenderObject(settings, tmp_path)
     log = MemoryLog()
-    for outcome in LocalEngine(1).run(Keeps(job) if keeps else job, shapes, Limits()):  # type: ignore[arg-type]
+    for outcome in LocalEngine(1).run(Keeps(job) if keeps else job, objects, Limits()):  # type: ignore[arg-type]
         assert isinstance(outcome, Finished), outcome
         log.add(outcome)
     (worker,) = log.by_worker()
@@ -54,11 +54,11 @@ def test_a_worker_does_not_grow_with_the_number_of_objects(
 
 
 def test_the_log_tells_each_process_of_its_own() -> None:
-    log, shape = MemoryLog(), CollectionObject("a", Path("a.obj"), Path())
+    log, item = MemoryLog(), CollectionObject("a", Path("a.obj"), Path())
     for number in range(20):
-        log.add(Finished(shape, {}, "here:1", (100 + number % 13) * 2**20))
-    log.add(Finished(shape, {}, "there:1", 2**20))
-    log.add(Finished(shape, {}))
+        log.add(Finished(item, {}, "here:1", (100 + number % 13) * 2**20))
+    log.add(Finished(item, {}, "there:1", 2**20))
+    log.add(Finished(item, {}))
     assert log.by_worker() == (
         WorkerMemory("here:1", 20, after_tenth=102.0, at_end=106.0, most=112.0),
         WorkerMemory("there:1", 1, after_tenth=1.0, at_end=1.0, most=1.0),

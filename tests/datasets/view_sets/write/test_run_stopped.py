@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(
-    tmp_path: Path, shapes: MeshCollection, settings: ViewsSettings, engine, out: Path, tree, monkeypatch
+    tmp_path: Path, objects: MeshCollection, settings: ViewsSettings, engine, out: Path, tree, monkeypatch
 ) -> None:
     original, calls = store._move, []
 
@@ -42,12 +42,12 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(
         with pytest.raises(
             GenerationError, match=r"No space left on device. 1 finished objects stay; go on by --resume"
         ):
-            generate(shapes, settings, new, engine)
+            generate(objects, settings, new, engine)
     assert len(calls) == 2  # the third is not even tried
     assert not (new / "manifest.json").exists()
     assert not (new / store.PARTIAL).exists()
     engine.asked.clear()
-    assert generate(shapes, settings, new, engine, resume=True).kept == 1
+    assert generate(objects, settings, new, engine, resume=True).kept == 1
     assert engine.asked == ["flat/tile", "long/rod"]
     assert tree(new) == tree(out)
 
@@ -57,7 +57,7 @@ class _Killed(BaseException):
 
 
 def test_a_run_that_dies_at_any_write_goes_on_to_the_same_bytes(
-    tmp_path: Path, shapes: MeshCollection, settings: ViewsSettings, engine, out: Path, tree, monkeypatch
+    tmp_path: Path, objects: MeshCollection, settings: ViewsSettings, engine, out: Path, tree, monkeypatch
 ) -> None:
     """Nothing is tidied up, as if the process were gone; half of what is written at that moment is there."""
     expected = tree(out)
@@ -67,12 +67,12 @@ def test_a_run_that_dies_at_any_write_goes_on_to_the_same_bytes(
             patch.setattr(Path, "write_bytes", _dies_at(death))
             patch.setattr(shutil, "rmtree", lambda *_, **__: None)
             try:
-                generate(shapes, settings, new, engine)
+                generate(objects, settings, new, engine)
             except _Killed:
                 assert any((new / store.PARTIAL).iterdir())
             else:
                 break
-        generate(shapes, settings, new, engine, resume=True)
+        generate(objects, settings, new, engine, resume=True)
         assert tree(new) == expected
     assert death > 40
 
@@ -117,10 +117,10 @@ def test_a_process_group_that_is_killed_at_any_moment_loses_nothing(tmp_path: Pa
         _, errors = process.communicate()
         assert process.returncode in (0, -signal.SIGKILL), errors
     settings = ViewsSettings(protocol=Random(views=24, image_size=(64, 64)))
-    shapes = open_collection(models)
-    result = generate(shapes, settings, tmp_path / "killed", engine, resume=True)
+    objects = open_collection(models)
+    result = generate(objects, settings, tmp_path / "killed", engine, resume=True)
     assert result.kept >= 4
-    generate(shapes, settings, tmp_path / "whole", engine)
+    generate(objects, settings, tmp_path / "whole", engine)
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
@@ -133,8 +133,8 @@ def test_a_mesh_of_ten_million_faces_is_ended_by_the_bound_on_memory_and_costs_o
     with (tmp_path / "models" / "large.obj").open("w") as stream:
         stream.write("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
         stream.writelines(["f 1 2 3\n" * 1000] * 10_000)
-    shapes = open_collection(tmp_path / "models")
-    result = generate(shapes, settings, tmp_path / "out", LocalEngine(1), Limits(60, 3 * 2**28))
+    objects = open_collection(tmp_path / "models")
+    result = generate(objects, settings, tmp_path / "out", LocalEngine(1), Limits(60, 3 * 2**28))
     assert [(failure.id, failure.kind) for failure in result.failures] == [("large", "memory")]
     assert "more than 0.75 GiB" in result.failures[0].reason
     assert [path.name for path in sorted((tmp_path / "out" / "objects").iterdir())] == ["ball", "moon"]

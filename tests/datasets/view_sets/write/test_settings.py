@@ -17,7 +17,7 @@ PLAIN = ViewsSettings()
     [
         PLAIN,
         ViewsSettings(protocol=Orbit(views=3), outputs=("alpha",), radius=None, seed=4, renderer="pyrender"),
-        ViewsSettings(protocol=Random(elevation_degrees=(0.0, 30.0)), layout="shards"),
+        ViewsSettings(protocol=Random(elevation_degrees=(0.0, 30.0)), format="shards"),
         ViewsSettings(
             protocol=R2N2Cameras(), shading=Shading(lights=(DirectionalLight(towards=(0, 1, 0)),), cull="back")
         ),

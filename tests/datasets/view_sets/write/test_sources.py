@@ -40,13 +40,13 @@ def paint(path: Path, color: tuple[int, int, int]) -> None:
 
 
 @pytest.fixture
-def shapes(models: Path) -> MeshCollection:
+def objects(models: Path) -> MeshCollection:
     return MeshCollection.of([CollectionObject(name, models / name / "model.obj", models) for name in ("a", "b")])
 
 
 @pytest.fixture
-def out(tmp_path: Path, shapes: MeshCollection, engine) -> Path:
-    generate(shapes, SETTINGS, tmp_path / "out", engine)
+def out(tmp_path: Path, objects: MeshCollection, engine) -> Path:
+    generate(objects, SETTINGS, tmp_path / "out", engine)
     engine.asked.clear()
     return tmp_path / "out"
 
@@ -76,31 +76,31 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_an_object_is_made_again_when_a_file_beside_its_mesh_has_changed(
-    out: Path, shapes: MeshCollection, models: Path, engine, tree, tmp_path: Path, change: str
+    out: Path, objects: MeshCollection, models: Path, engine, tree, tmp_path: Path, change: str
 ) -> None:
-    generate(shapes, SETTINGS, out, engine, resume=True)
+    generate(objects, SETTINGS, out, engine, resume=True)
     assert engine.asked == []
     CHANGES[change](models)
-    generate(shapes, SETTINGS, out, engine, resume=True)
+    generate(objects, SETTINGS, out, engine, resume=True)
     assert engine.asked == ["a"]
-    generate(shapes, SETTINGS, tmp_path / "new", engine)
+    generate(objects, SETTINGS, tmp_path / "new", engine)
     assert tree(out) == tree(tmp_path / "new")
 
 
 def test_a_file_outside_the_collection_is_not_read_whatever_refers_to_it(
-    out: Path, shapes: MeshCollection, models: Path, engine
+    out: Path, objects: MeshCollection, models: Path, engine
 ) -> None:
     secret = models.parent / "secret.mtl"
     secret.write_text("newmtl skin\nKd 1 0 0\n")
     (models / "b" / "model.obj").write_text(f"mtllib ../../secret.mtl\n{TRIANGLE}usemtl skin\nf 1 2 3\n")
-    generate(shapes, SETTINGS, out, engine, resume=True)
+    generate(objects, SETTINGS, out, engine, resume=True)
     assert files_of(out, "b") == {"../../secret.mtl": ""}
     assert engine.asked == ["b"]
     path = out / "objects" / "b" / "object.json"
     facts = json.loads(path.read_text())
     facts["source"]["files"] = {os.path.relpath(secret, models / "b"): sha256_of(secret)}
     path.write_text(json.dumps(facts))  # as if it had been
-    generate(shapes, SETTINGS, out, engine, resume=True)
+    generate(objects, SETTINGS, out, engine, resume=True)
     assert engine.asked == ["b", "b"]
 
 
@@ -117,26 +117,26 @@ def test_a_scene_whose_buffer_was_missing_is_tried_again_when_it_is_there(tmp_pa
     }
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a.gltf").write_text(json.dumps(header))
-    shapes, out = open_collection(tmp_path / "models"), tmp_path / "out"
-    assert [failure.kind for failure in generate(shapes, SETTINGS, out, engine).failures] == ["input"]
-    generate(shapes, SETTINGS, out, engine, resume=True)
+    objects, out = open_collection(tmp_path / "models"), tmp_path / "out"
+    assert [failure.kind for failure in generate(objects, SETTINGS, out, engine).failures] == ["input"]
+    generate(objects, SETTINGS, out, engine, resume=True)
     assert engine.asked == ["a"]  # nothing has changed
     positions = np.array([[0, 0, 0], [4, 0, 0], [0, 2, 1]], dtype="<f4")
     (tmp_path / "models" / "a.bin").write_bytes(positions.tobytes())
-    assert generate(shapes, SETTINGS, out, engine, resume=True).made == 1
+    assert generate(objects, SETTINGS, out, engine, resume=True).made == 1
     assert files_of(out) == {"a.bin": sha256_of(tmp_path / "models" / "a.bin")}
 
 
-def test_failures_are_read_back_however_long_they_are(tmp_path: Path, shapes: MeshCollection) -> None:
-    long = Failure.of(Failed(shapes[0], "input", "x" * 300_000, "trace", {"y" * 300_000: ""}))
-    short = Failure.of(Failed(shapes[1], "input", "short"))
+def test_failures_are_read_back_however_long_they_are(tmp_path: Path, objects: MeshCollection) -> None:
+    long = Failure.of(Failed(objects[0], "input", "x" * 300_000, "trace", {"y" * 300_000: ""}))
+    short = Failure.of(Failed(objects[1], "input", "short"))
     for failure in (long, short):
         append_failure(tmp_path, failure)
     assert read_failures(tmp_path) == {"a": long, "b": short}
 
 
 @pytest.mark.parametrize("files", ["", "{", "[1]", "null"])
-def test_a_failure_whose_line_is_damaged_is_tried_again(shapes: MeshCollection, files: str) -> None:
-    failure = Failure("b", "b/model.obj", "input", "?", sha256_of(shapes[1].path), files, "")
-    assert not failure.would_recur(shapes[1])
-    assert Failure("b", "b/model.obj", "input", "?", sha256_of(shapes[1].path), "{}", "").would_recur(shapes[1])
+def test_a_failure_whose_line_is_damaged_is_tried_again(objects: MeshCollection, files: str) -> None:
+    failure = Failure("b", "b/model.obj", "input", "?", sha256_of(objects[1].path), files, "")
+    assert not failure.would_recur(objects[1])
+    assert Failure("b", "b/model.obj", "input", "?", sha256_of(objects[1].path), "{}", "").would_recur(objects[1])

@@ -46,8 +46,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, in_this_process) -> tuple[Path
     (folder / "link.obj").symlink_to(root / "secret.mtl")
     write(folder / "lines.obj", "v 0 0 0\nv 1 0 0\nl 1 2\n")
     write(folder / "torn.ply", "ply\nformat ascii 1.0\nelement vertex 9\n")
-    shapes = open_collection(folder)
-    return root / "out", generate(shapes, SETTINGS, root / "out", in_this_process)
+    objects = open_collection(folder)
+    return root / "out", generate(objects, SETTINGS, root / "out", in_this_process)
 
 
 def write(path: Path, text: str = "") -> Path:
@@ -109,9 +109,9 @@ def test_credits_are_in_the_record_the_manifest_and_the_page(tmp_path: Path, eng
     for name in ("chair", "stool"):
         BALL.save(write(tmp_path / "models" / f"{name}.ply"))
     text = "path,creator,licence\nchair.ply,Ada <ada@example.org>,CC BY 4.0\nstool.ply,,\n"
-    shapes = open_collection(write(tmp_path / "models" / "list.csv", text))
+    objects = open_collection(write(tmp_path / "models" / "list.csv", text))
     out = tmp_path / "out"
-    generate(shapes, SETTINGS, out, engine)
+    generate(objects, SETTINGS, out, engine)
     expected = {"chair": ("Ada <ada@example.org>", "CC BY 4.0"), "stool": ("", "")}
     records = [json.loads((out / "objects" / name / "object.json").read_text()) for name in expected]
     for told in (records, json.loads((out / "manifest.json").read_text())["objects"]):

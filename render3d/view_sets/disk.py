@@ -1,0 +1,90 @@
+"""View sets on disk: `read_views` and `write_views`, in any format."""
+
+from pathlib import Path
+
+from render3d.atomic import atomic_write
+from render3d.cameras import Cameras
+from render3d.errors import ViewSetError
+from render3d.images import Rendering
+from render3d.view_sets.files import FolderFiles
+from render3d.view_sets.formats import StoredViews, format_at, format_by_name
+from render3d.view_sets.formats.nerfstudio import Nerfstudio
+from render3d.view_sets.view_set import ViewSet
+
+
+def write_views(
+    folder: str | Path,
+    cameras: Cameras,
+    rendering: Rendering,
+    *,
+    renderer: str | None = None,
+    format: str = "nerfstudio",
+) -> Path:
+    """Write the views of one scene.
+
+    Args:
+        folder: Made if it is not there.
+        cameras: ``[views]``.
+        rendering: ``[views]``, with ``alpha`` and possibly others.
+        renderer: What made the images, for the record.
+        format: A name of `render3d.view_sets.formats.FORMATS`, such as ``"nerfstudio"``, whose files are described at
+            `render3d.view_sets.formats.nerfstudio.Nerfstudio`; or ``module:Class`` of one of your own.
+
+    Returns:
+        The path of the file that was written last; of nerfstudio, ``transforms.json``.
+
+    Raises:
+        ViewSetError: More than one leading dimension, no alpha, an unknown format, or one that lacks room for these.
+        OSError: The disk is full, or the folder cannot be written to.
+    """
+    path = Path(folder)
+    for name, content in format_by_name(format).files(cameras, rendering, renderer):
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as stream:
+            stream.write(content)
+    return path
+
+
+def read_views(path: str | Path, format: str | None = None) -> ViewSet:
+    """Read the views of one scene.
+
+    Args:
+        path: The folder, such as one that holds a ``transforms.json`` (nerfstudio, instant-ngp, NeRF-synthetic) or that
+            of a model of ShapeNetRendering; or a file like ``transforms.json``, whatever its name.
+        format: Of the folder, as in `write_views`; None to recognise it.
+
+    Returns:
+        Its images and cameras. Colours are kept as they are stored, decoded to linear light, where every view has them.
+
+    Raises:
+        ViewSetError: Whatever is wrong, with the file, the view and the field: nothing there, broken JSON, a field
+            missing, a pose that is not rigid, distortion, ``near >= far``, a path that leaves the folder, an image that
+            is missing, unreadable or of another size than its camera, no silhouette.
+    """
+    stored = _open(path, format)
+    numbers = range(stored.cameras.views)
+    images = stored.read(numbers, ("alpha",), optional=("rgb",))
+    return ViewSet(stored.cameras, images["alpha"], images.get("rgb"), tuple(map(stored.name, numbers)))
+
+
+def read_cameras(path: str | Path, format: str | None = None) -> Cameras:
+    """Read the cameras ``[views]`` of a view set, without its images.
+
+    Args:
+        path: As in `read_views`. A ``transforms.json`` may lack the images if it tells their size.
+        format: As in `read_views`.
+
+    Raises:
+        ViewSetError: As `read_views`, or no size.
+    """
+    return _open(path, format).cameras
+
+
+def _open(path: str | Path, format: str | None) -> StoredViews:
+    path = Path(path)
+    if not path.exists():
+        raise ViewSetError(f"{path}: no such file or folder. Give a transforms.json, or the folder of an object.")
+    if path.is_file():
+        return Nerfstudio(path.name).open(FolderFiles(path.parent))
+    return (format_at(path) if format is None else format_by_name(format)).open(FolderFiles(path))

@@ -1,0 +1,142 @@
+"""The files of one object, in a folder or in memory."""
+
+import abc
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, final
+
+from render3d.errors import ViewSetError
+
+OBJECT = "object.json"
+"""The file that ``render3d views`` adds to each object: the facts, and the SHA-256 of every other file by its name."""
+
+_SUFFIXES = ("", ".png", ".jpg", ".jpeg")  # NeRF-synthetic leaves them out
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Files(abc.ABC):
+    """Files by the names they have in the folder of their object.
+
+    Attributes:
+        checksums: SHA-256 by name, that of `OBJECT` last, which whatever is read must have; None: nothing is compared.
+    """
+
+    checksums: Mapping[str, str] | None = None
+
+    @abc.abstractmethod
+    def where(self, name: str) -> Path:
+        """Return what messages call a file."""
+
+    @abc.abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether it is there."""
+
+    def read(self, name: str) -> bytes:
+        """Read all of it.
+
+        Raises:
+            ViewSetError: It is missing, cannot be read, or is not what was stored.
+        """
+        content = self._content(name)
+        if self.checksums is not None and hashlib.sha256(content).hexdigest() != self.checksums.get(name):
+            raise ViewSetError(f"{self.where(name)}: damaged: not the file that was stored. Make it again by --resume.")
+        return content
+
+    def verified(self, sha256: str | None) -> Self:
+        """Return the same files, each of which is compared with the checksum that `OBJECT` has of it.
+
+        Args:
+            sha256: Of `OBJECT`, as the collection's list has it; None: there is no such list.
+
+        Raises:
+            ViewSetError: No checksums, or `OBJECT` is not the one of the list.
+        """
+        if sha256 is None:
+            raise ViewSetError(f"{self.where(OBJECT)}: there are no checksums of it; use verify=False.")
+        listed = {OBJECT: sha256}
+        facts = read_json(dataclasses.replace(self, checksums=listed), OBJECT)
+        return dataclasses.replace(self, checksums={**facts["files"], **listed})
+
+    @abc.abstractmethod
+    def _content(self, name: str) -> bytes: ...
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class FolderFiles(Files):
+    """Those of a folder, and nothing outside it, links followed.
+
+    Attributes:
+        folder: Of the object.
+    """
+
+    folder: Path
+
+    def where(self, name: str) -> Path:
+        """Return its path."""
+        return self.folder / name
+
+    def has(self, name: str) -> bool:
+        """Whether it is there."""
+        return self.where(name).is_file()
+
+    def _content(self, name: str) -> bytes:
+        folder = self.folder.resolve()
+        for suffix in _SUFFIXES:
+            path = (folder / (name + suffix)).resolve()
+            if not path.is_relative_to(folder):
+                raise ViewSetError(f"{self.where(name)}: leads out of its folder. Move the file into it.")
+            if path.is_file():
+                try:
+                    return path.read_bytes()
+                except OSError as error:
+                    raise ViewSetError(f"{path}: cannot be read ({error}).") from error
+        raise ViewSetError(f"{self.where(name)}: no such file.")
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class MemoryFiles(Files):
+    """Those that were read from an archive.
+
+    Attributes:
+        archive: Its path.
+        key: Of the object in it.
+        members: By the names they have there, with dots for slashes.
+    """
+
+    archive: Path
+    key: str
+    members: Mapping[str, bytes]
+
+    def where(self, name: str) -> Path:
+        """Return the archive, and in it the member."""
+        return self.archive / f"{self.key}.{name.replace('/', '.')}"
+
+    def has(self, name: str) -> bool:
+        """Whether it is there."""
+        return name.replace("/", ".") in self.members
+
+    def _content(self, name: str) -> bytes:
+        if not self.has(name):
+            raise ViewSetError(f"{self.where(name)}: no such member.")
+        return self.members[name.replace("/", ".")]
+
+
+def read_json(files: Files, name: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ViewSetError: As `Files.read`, or something else.
+    """
+    text = files.read(name)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ViewSetError(f"{files.where(name)}: no valid JSON, empty, broken or truncated ({error}).") from error
+    if not isinstance(content, dict):
+        raise ViewSetError(f"{files.where(name)}: must hold a JSON object; got a {type(content).__name__}.")
+    return content

@@ -1,0 +1,157 @@
+"""Image files of views, written and read: what formats that store an image a file have in common."""
+
+import dataclasses
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from render3d.cameras import Cameras
+from render3d.errors import ViewSetError
+from render3d.images import Rendering, png
+from render3d.images.files import (
+    color_pixels,
+    depth_pixels,
+    depth_unit,
+    normal_pixels,
+    read_depth,
+    read_image,
+    read_normal,
+    read_size,
+)
+from render3d.view_sets.files import Files
+from render3d.view_sets.formats.format import StoredViews
+
+BESIDE = ("depth", "normal", "face_index")
+"""The outputs that have files of their own, in the order in which they are written."""
+
+
+def frame_files(cameras: Cameras, rendering: Rendering, names: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Yield an RGBA PNG of each view, or a grey mask of alpha alone, then depth, normals and face indices if there.
+
+    Args:
+        cameras: ``[views]``.
+        rendering: ``[views]``, with ``alpha``.
+        names: Of the files, with a field for the number of the view: of ``"image"`` and of each of `BESIDE`.
+
+    Raises:
+        ViewSetError: More than one leading dimension, or no alpha.
+    """
+    outputs = rendering.outputs
+    if cameras.batch_shape or rendering.leading_shape != cameras.leading_shape or "alpha" not in outputs:
+        raise ViewSetError(
+            "A view set is the views of one scene: cameras and a rendering with alpha, both of shape [views]; got "
+            f"{list(cameras.leading_shape)} and {rendering}."
+        )
+    stored: dict[str, Any] = {
+        "image": color_pixels(rendering.stored("rgb") if "rgb" in outputs else None, rendering.stored("alpha"))
+    }
+    if "depth" in outputs:
+        stored["depth"] = depth_pixels(rendering.depth, depth_unit(cameras.far))
+    if "normal" in outputs:
+        stored["normal"] = normal_pixels(rendering.normal)
+    if "face_index" in outputs:
+        stored["face_index"] = rendering.stored("face_index")[:, 0].cpu().numpy().astype(np.int32)
+    for kind, values in stored.items():
+        for number, pixels in enumerate(values):
+            yield names[kind].format(number), _npy(pixels) if kind == "face_index" else png.encode(pixels)
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frames(StoredViews):
+    """Views whose images have files of their own.
+
+    Attributes:
+        files: Of the object.
+        source: What describes the views, for messages.
+        cameras: ``[views]``.
+        frames: For each view the names of its files: ``image``, and where they are there ``mask``, ``depth``,
+            ``normal`` and ``face_index``.
+        depth_unit: Scene units that 1 stands for in depth images.
+        normals_in_world: Whether normals are said to be in world axes.
+    """
+
+    files: Files
+    source: Path
+    cameras: Cameras
+    frames: tuple[Mapping[str, str], ...]
+    depth_unit: float
+    normals_in_world: bool
+
+    def name(self, number: int) -> str:
+        """Return the name of its image, without folder and suffix."""
+        return PurePosixPath(self.frames[number]["image"]).stem
+
+    def where(self, number: int, output: str) -> Path:
+        """Return the file that holds an image."""
+        frame = self.frames[number]
+        return self.files.where(frame.get("mask" if output == "alpha" else output, frame["image"]))
+
+    def view(self, number: int, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """Read images of one view; a mask goes before the alpha of the image.
+
+        Raises:
+            ViewSetError: As `StoredViews.view`, or normals that may be in other axes.
+        """
+        frame = self.frames[number]
+        if "normal" in outputs and not self.normals_in_world:
+            raise ViewSetError(f"{self.source}: normals are not said to be in world axes; leave them out of outputs.")
+        if "image" not in frame:
+            raise ViewSetError(f"{self.source}: view {number} lacks the path of its image (file_path).")
+        try:
+            view = self._colors(frame) if {"rgb", "alpha"}.intersection(outputs) else {}
+            view |= {kind: self._beside(kind, frame[kind]) for kind in BESIDE if kind in outputs and kind in frame}
+        except ViewSetError as error:
+            raise ViewSetError(f"{self.source}: view {number}: {error}") from error
+        return {name: image for name, image in view.items() if name in outputs}
+
+    def _colors(self, frame: Mapping[str, str]) -> dict[str, Tensor]:
+        rgb, alpha = self._image(frame["image"])
+        if frame.get("mask", frame["image"]) != frame["image"]:
+            mask_rgb, mask_alpha = self._image(frame["mask"])
+            alpha = mask_alpha if mask_rgb is None else mask_rgb.mean(0, keepdim=True)
+        return {name: value for name, value in (("rgb", rgb), ("alpha", alpha)) if value is not None}
+
+    def _image(self, name: str) -> tuple[Tensor | None, Tensor | None]:
+        return read_image(self.files.where(name), self.files.read(name))
+
+    def _beside(self, kind: str, name: str) -> Tensor:
+        where, content = self.files.where(name), self.files.read(name)
+        if kind == "depth":
+            return read_depth(where, self.depth_unit, content)
+        return read_normal(where, content) if kind == "normal" else _face_index(where, content)
+
+
+def size_of(files: Files, name: str) -> tuple[int, int]:
+    """Return ``(height, width)`` of an image.
+
+    Raises:
+        ViewSetError: As `Files.read`, or no image.
+    """
+    return read_size(files.where(name), files.read(name))
+
+
+def _npy(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _face_index(where: Path, content: bytes) -> Tensor:
+    """``[1, H, W]`` int64 of an ``.npy`` file, whose header is believed as far as the file reaches."""
+    stream = io.BytesIO(content)
+    try:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("not of version 1.0")
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+        if len(shape) != 2 or in_columns or dtype != np.dtype("<i4"):
+            raise ValueError(f"not int32 in rows of two dimensions, but {dtype} {shape}")
+        values = np.frombuffer(content, "<i4", offset=stream.tell()).reshape(shape)
+    except ValueError as error:
+        raise ViewSetError(f"{where}: no face indices, broken or truncated ({error}).") from error
+    return torch.from_numpy(values.astype(np.int64))[None]
