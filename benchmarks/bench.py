@@ -27,7 +27,7 @@ def bench(
     check: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     rounds: int = 8,
-    renderers: str = "",
+    renderers: tuple[str, ...] = (),
 ) -> int:
     """Time the package beside its peers, both in turns in one run.
 
@@ -41,7 +41,7 @@ def bench(
         check: Exit with 1 if a ratio is below its floor.
         as_json: Print JSON instead of a table.
         rounds: Rounds in which both take turns; the best of each counts. Gradients: how many calls are averaged.
-        renderers: Of render: time these back ends instead, by their names with commas between.
+        renderers: Of render: names of renderers that are timed instead.
     """
     found = _find(subject, renderers, rounds)
     made_with = provenance(_renderer(subject))
@@ -57,15 +57,14 @@ def bench(
     return 1 if check and slow else 0
 
 
-def _find(subject: Subject, renderers: str, rounds: int) -> Results:
+def _find(subject: Subject, renderers: tuple[str, ...], rounds: int) -> Results:
     found: Results
     if renderers:
         if subject != "render":
             raise ValueError(f"--renderers is for 'python -m benchmarks render'; got it with {subject}. Leave it out.")
         from benchmarks.renderers import compare_renderers
-        from render3d.renderers.registry import names_in
 
-        found = compare_renderers(names_in(renderers), rounds)
+        found = compare_renderers(renderers, rounds)
     else:
         found = importlib.import_module(_MODULES.get(subject, f"benchmarks.{subject}")).compare(rounds)
     return found

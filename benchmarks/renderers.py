@@ -1,4 +1,4 @@
-"""``python -m benchmarks render --renderers A,B``: images a second of several back ends, on the same meshes in one run.
+"""``python -m benchmarks render --renderers A B``: images a second of several back ends, on the same meshes in one run.
 
 The grid is that of PyTorch3D's own benchmark of its rasteriser: spheres of 5,120 to 81,920 faces, 64 to 512 pixels a
 side, 1 to 64 images a call; and smaller spheres of 1,280 faces.

@@ -33,7 +33,7 @@ class Level(NamedTuple):
     """One of the sizes, and how it is fitted; quantities that decay do so geometrically."""
 
     pixels: int
-    steps: int
+    updates: int
     learning_rate: tuple[float, float]  # scene units
     smoothness: float
     noise: tuple[float, float]  # pixels
@@ -104,11 +104,11 @@ def descend(
     samples: int,
     renderer: r3.renderers.Renderer,
 ) -> Mesh:
-    """The mesh after all steps of a level."""
+    """The mesh after all updates of a level."""
     coordinates = SmoothCoordinates(template.faces, len(template.vertices), level.smoothness)
     state = Adam.start(coordinates.from_vertices(template.vertices), uniform=True)
-    for step in range(level.steps):
-        done = step / level.steps
+    for step in range(level.updates):
+        done = step / level.updates
         parameters = state.parameters.clone().requires_grad_()
         mesh = template.with_vertices(coordinates.to_vertices(parameters))
         estimator = local_credit(samples, Pixels(between(level.noise, done)))
@@ -176,7 +176,7 @@ def main(
         targets: What is fitted to: silhouettes, depth, colour.
         views: Pictures that are fitted.
         held_out: Further ones, whose silhouettes are compared.
-        samples: Noisy meshes a view and step.
+        samples: Noisy meshes a view and update.
         levels: How many of the sizes, from the coarsest.
     """
     found = {target: fit_finely(target, LEVELS[:levels], views, held_out, samples) for target in targets}

@@ -31,7 +31,7 @@ THRESHOLDS = (1, 5, 10)
 # The rough poses' shift along each axis, as a share of the radius of the meshes, which is 1.
 SHIFT = 0.1
 # From few renders to the defaults.
-BUDGETS = (PoseSettings(candidates=128, starts=4, steps=4), PoseSettings(steps=4), PoseSettings())
+BUDGETS = (PoseSettings(candidates=128, starts=4, updates=4), PoseSettings(updates=4), PoseSettings())
 # Population and spread of CMA-ES: the best of seven settings on other problems (seed 1) for many renders, and the best
 # with pycma's own population, for few. The rest were other spreads, starts from the best of 128 candidates, and coarse
 # pictures first.

@@ -44,18 +44,18 @@ METHODS = {
 }
 
 
-def run(out: Path, *, seconds: float = 120.0, methods: str = ",".join(METHODS), seed: int = 0) -> None:
+def run(out: Path, *, seconds: float = 120.0, methods: tuple[str, ...] = tuple(METHODS), seed: int = 0) -> None:
     """Train by each gradient, and compare.
 
     Args:
         out: The folder for the results; runs that are in it are not made again.
         seconds: Of the processor, for each training.
-        methods: Names with commas between; pytorch3d only where that is installed.
+        methods: Names of methods; pytorch3d only where that is installed.
         seed: Of everything random.
     """
     torch.set_num_threads(1)
     found = {}
-    for name in methods.split(","):
+    for name in methods:
         folder = out / name
         if not (folder / "metrics.json").exists():
             _train(folder, METHODS[name], seconds, seed)

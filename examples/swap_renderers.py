@@ -3,9 +3,9 @@
 What is predicted is compared with silhouettes from other sides, as `renderer` draws it; so the gradient comes from the
 renderer, or through an estimator where it gives none. ``--renderers`` is the only thing that changes:
 
-    python examples/swap_renderers.py --renderers opengl,pyrender,mitsuba,emissionabsorption
+    python examples/swap_renderers.py --renderers opengl pyrender mitsuba emissionabsorption
 
-and, where PyTorch3D is installed, with its soft edges: ``--renderers ...,one_image.back_ends:SoftPyTorch3D``. A
+and, where PyTorch3D is installed, with its soft edges: ``--renderers ... one_image.back_ends:SoftPyTorch3D``. A
 renderer of volumes makes the network predict a volume.
 
 It writes config.json, metrics.json, report.html and pictures; networks that are trained already, by an earlier call
@@ -27,7 +27,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from render3d.atomic import atomic_write, write_json, write_text
 from render3d.comparison.facts import RendererFacts, folder_name, labels_of
 from render3d.renderers import make_renderer
-from render3d.renderers.registry import names_in
 from render3d.report import provenance, standalone
 from render3d.report.pictures import image_of
 
@@ -37,7 +36,7 @@ _DEFAULTS = Settings()
 def run(
     out: Path = Path("out/swap_renderers"),
     *,
-    renderers: str = "opengl,pyrender,mitsuba,emissionabsorption",
+    renderers: tuple[str, ...] = ("opengl", "pyrender", "mitsuba", "emissionabsorption"),
     device: str = "cpu",
     settings: Annotated[Settings, tyro.conf.arg(name="")] = _DEFAULTS,
 ) -> None:
@@ -45,14 +44,13 @@ def run(
 
     Args:
         out: The folder for the results.
-        renderers: Names with commas between; module:Class for one of your own.
+        renderers: Names of renderers; module:Class for one of your own.
         device: Where network and images are; a renderer works where it can, and gradients come back here.
         settings: The same for all.
     """
     _keep_config(out, settings)
-    names = names_in(renderers)
-    labels = labels_of(names)
-    made = {name: make_renderer(name) for name in names}  # what is missing is told before anything is trained
+    labels = labels_of(renderers)
+    made = {name: make_renderer(name) for name in renderers}  # what is missing is told before anything is trained
     print(f"Drawing {settings.training} solids to learn from and {settings.test} to test on.")
     place = torch.device(device)
     training = Objects.make("train", settings.training, settings.image_size).to(place)

@@ -87,7 +87,7 @@ class Study:
         shown = self.result.shown
         return {
             "renders": len(self.training),
-            "steps": len(self.result.differences) - 1,
+            "updates": len(self.result.differences) - 1,
             "seconds": self.seconds,
             "texels": shown.numel(),
             "share_shown": float((shown > 0).float().mean()),
@@ -98,7 +98,7 @@ class Study:
         }
 
 
-def study(folder: Path, views: int, held_out: int, image_size: int, texture_size: int, steps: int) -> Study:
+def study(folder: Path, views: int, held_out: int, image_size: int, texture_size: int, updates: int) -> Study:
     """Write views of the chicken to ``folder``, read them back, and find the texture."""
     truth = chicken_of(texture_size)
     cameras = r3.Cameras.sphere(
@@ -108,7 +108,7 @@ def study(folder: Path, views: int, held_out: int, image_size: int, texture_size
     training, others = read_views(folder).split(held_out)
     start = textured(truth, torch.full_like(image_in(truth).movedim(0, -1), GREY))
     begin = time.perf_counter()
-    result = fit_colors(training, start, steps=steps)
+    result = fit_colors(training, start, updates=updates)
     return Study(truth, start, training, others, result, time.perf_counter() - begin)
 
 
@@ -165,7 +165,7 @@ def page(done: Study) -> str:
             report.columns(
                 report.curves(
                     "Difference of the pictures",
-                    x_label="steps of conjugate gradients",
+                    x_label="updates of conjugate gradients",
                     y_label="log10 of the root mean square, linear light",
                     series={"training views": (list(range(len(logarithms))), logarithms)},
                 ),
@@ -182,7 +182,7 @@ def main(
     held_out: int = 12,
     image_size: int = 256,
     texture_size: int = 256,
-    steps: int = 20,
+    updates: int = 20,
 ) -> None:
     """Recover the texture of the chicken from pictures of it.
 
@@ -192,9 +192,9 @@ def main(
         held_out: Further pictures, to measure on.
         image_size: Pixels along each side of a picture.
         texture_size: Texels along each side of the texture.
-        steps: Of conjugate gradients.
+        updates: Of conjugate gradients.
     """
-    done = study(out / "views", views, held_out, image_size, texture_size, steps)
+    done = study(out / "views", views, held_out, image_size, texture_size, updates)
     figures = done.summary()
     with atomic_write(out / "metrics.json") as stream:
         stream.write((json.dumps(figures | {"made_with": report.provenance()}, indent=2) + "\n").encode())
@@ -202,7 +202,7 @@ def main(
         stream.write(page(done).encode())
     with atomic_write(out / "texture.png") as stream:
         image_of(picture(done)).save(stream, "PNG", optimize=True)
-    print(f"{figures['renders']} renders, {steps} steps, {done.seconds:.1f} s.")
+    print(f"{figures['renders']} renders, {updates} updates, {done.seconds:.1f} s.")
     for name, mesh in (("start", done.start), ("found", done.result.mesh)):
         measures = done.measures(mesh)
         print(

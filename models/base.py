@@ -102,20 +102,20 @@ class TrainSettings:
     """How a model is trained.
 
     Attributes:
-        updates: Steps of the optimiser.
-        batch_size: Examples a step, over all processes. The paper does not say.
-        learning_rate: Of Adam, at the first and the last step; it decays geometrically. The paper does not say. Twice
+        updates: Updates of the optimiser.
+        batch_size: Examples in an update, over all processes. The paper does not say.
+        learning_rate: Of Adam, in the first and the last update; it decays geometrically. The paper does not say. Twice
             as much is quicker up to T = 6, and makes many runs of T = 12 and 24 jump back and stay behind: where
             readers look follows from the state, which follows from what they saw, and gradients through that explode.
         gradient_norm: Larger gradients are scaled down to this norm: LSTMs blow up now and then.
-        kl_weight: Of the divergence of z in what is minimised: at the first step and, after a geometric path, from the
+        kl_weight: Weight of the divergence of z in the loss: in the first update and, after a geometric path, from the
             middle of the training on. More than 1 at first (Higgins et al., "beta-VAE", 2017) keeps z from telling
             examples apart before the rest has learnt what they share. Bounds are measured with 1.
-        precision: Of products and convolutions in training: ``"bfloat16"`` is quicker where the hardware has it.
-            Parameters, latents, and the terms of the free energy are float32 in any case, and so are bounds.
-        validate_every: Steps between two bounds on held-out data.
-        validation_examples: How many of them are used.
-        seed: Of parameters, data, their order, and latents.
+        precision: Precision of products and convolutions in training: ``"bfloat16"`` is quicker where the hardware has
+            it. Parameters, latents, and the terms of the free energy are float32 in any case, and so are bounds.
+        validate_every: Updates between two bounds on held-out data.
+        validation_examples: Held-out examples in such a bound.
+        seed: Seed of parameters, data, their order, and latents.
 
     Raises:
         TrainingError: A value outside its range.

@@ -17,7 +17,8 @@ Render3DError
 ├── ViewSetError(ValueError)      a view set on disk that cannot be read or written
 ├── FitError(RuntimeError)        a fit that cannot start or go on
 ├── ComparisonError(RuntimeError) a comparison of renderers that cannot start or go on
-└── TrainingError(RuntimeError)   a training run that cannot start or go on
+├── TrainingError(RuntimeError)   a training run that cannot start or go on
+└── UsageError                    words on a command line that make no command
 """
 
 
@@ -91,3 +92,7 @@ class ComparisonError(Render3DError, RuntimeError):
 
 class TrainingError(Render3DError, RuntimeError):
     """A training run that cannot start or go on."""
+
+
+class UsageError(Render3DError):
+    """Words on a command line make no command."""

@@ -44,7 +44,7 @@ def _fit(renderer: Renderer, recorder: Recorder, seconds: float) -> dict[str, ob
     views = bunny_views(_SIZE, recorder.device)
     updates = _QUICK_UPDATES if recorder.quick else _UPDATES
     template = Mesh.icosphere(3).to(recorder.device)
-    fit(views, template, renderer, FitSettings(steps=2, resolution=_SIZE))
+    fit(views, template, renderer, FitSettings(updates=2, pixels=_SIZE))
     records: list[FitRecord] = []
     began = time.perf_counter()
 
@@ -55,7 +55,7 @@ def _fit(renderer: Renderer, recorder: Recorder, seconds: float) -> dict[str, ob
 
     finished = True
     try:
-        fit(views, template, renderer, FitSettings(steps=updates, resolution=_SIZE), progress=note)
+        fit(views, template, renderer, FitSettings(updates=updates, pixels=_SIZE), progress=note)
     except _OutOfTimeError:
         finished = False
     wait_for(recorder.device)
@@ -72,5 +72,5 @@ def _summary(records: list[FitRecord], seconds: float) -> dict[str, object]:
         "ms_per_update": 1e3 * seconds / max(1, len(records)),
         "iou": measured[-1].training_iou if measured else None,
         "seconds_to_95": good and good.seconds,
-        "updates_to_95": good and good.step,
+        "updates_to_95": good and good.update,
     }

@@ -45,7 +45,7 @@ class Watched:
 
     def __call__(self, record: FitRecord) -> None:
         """Begin and end what is measured, between updates."""
-        done = record.step - _WARM
+        done = record.update - _WARM
         if done == 0:
             wait_for(self._device)
             self._began = time.perf_counter()

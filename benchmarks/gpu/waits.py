@@ -38,7 +38,7 @@ def _measure_case(recorder: Recorder, renderer: Renderer, line: dict[str, object
         return
     size, samples = line["pixels"], line["samples"] or 4
     assert isinstance(size, int) and isinstance(samples, int)
-    settings = FitSettings(steps=UPDATES, resolution=size, samples=samples, evaluate_every=10 * UPDATES)
+    settings = FitSettings(updates=UPDATES, pixels=size, samples=samples, evaluate_every=10 * UPDATES)
     views = bunny_views(size, recorder.device)
     with recorder.case(**line), Watched(recorder.device) as watched:
         fit(views, template.to(recorder.device), renderer, settings, progress=watched)

@@ -3,10 +3,11 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Annotated, Any, ClassVar, NamedTuple, final
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor
 
 from render3d.datasets.base import (
@@ -71,10 +72,10 @@ class ColoredSolidsSettings(SolidSettings, ImageSettings):
         test: Examples, fixed.
     """
 
-    image_size: int = 32
+    image_size: Annotated[int, tyro.conf.arg(name="size")] = 32
     side: float = 1.0
     distance: float = 3.2
-    vertical_fov_degrees: float = 35.0
+    vertical_fov_degrees: Annotated[float, tyro.conf.arg(name="fov")] = 35.0
     train: int = 6_000
     validation: int = 600
     test: int = 600

@@ -6,10 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, final, get_args
+from typing import Annotated, Literal, final, get_args
 
 import numpy as np
 import numpy.typing as npt
+import tyro
 from rich.console import Console
 
 from render3d.datasets.base import SPLITS, Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
@@ -34,7 +35,7 @@ class CollectionVolumesSettings(VoxelizedSettings, VolumeSettings):
     How they become voxels is said by the fields of `VoxelizedSettings`.
 
     Attributes:
-        collection: How it is laid out: a name that `open_collection` takes.
+        layout: How the collection is laid out: a name that `open_collection` takes.
         class_names: Those to keep, in this order; none: all that have ``least_models``.
         least_models: How many models a class must have, over all splits, where no ``class_names`` are given. A class
             of two can be neither learnt nor judged.
@@ -50,8 +51,8 @@ class CollectionVolumesSettings(VoxelizedSettings, VolumeSettings):
         DatasetError: A value that cannot be.
     """
 
-    collection: str = "sweethome3d"
-    class_names: tuple[str, ...] = ()
+    layout: str = "sweethome3d"
+    class_names: Annotated[tuple[str, ...], tyro.conf.arg(name="classes")] = ()
     least_models: int = 20
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
     turns: Turns = "quarter"
@@ -125,7 +126,7 @@ def volumes_of_collection(
     Raises:
         DatasetError: No such collection or class; a class without a shape to train on; a split without shapes.
     """
-    chosen = _of_classes(_divided(open_collection(path, settings.collection), settings.fractions), settings)
+    chosen = _of_classes(_divided(open_collection(path, settings.layout), settings.fractions), settings)
     cache = cache_folder() / "voxels"
     usable = _usable(chosen, cache, settings.voxels)
     _check_each_can_be_learnt(usable)

@@ -1,10 +1,11 @@
 """From shapes of collections, sound or not, to voxels of one grid."""
 
 import dataclasses
-from typing import get_args
+from typing import Annotated, get_args
 
 import numpy as np
 import numpy.typing as npt
+import tyro
 
 from render3d.datasets.base import check_at_least, check_choice
 from render3d.datasets.collections.upright import Up, upright
@@ -34,7 +35,7 @@ class VoxelizedSettings:
             ModelNet.
     """
 
-    size: int = 30
+    size: Annotated[int, tyro.conf.arg(name="resolution")] = 30
     margin: int = 1
     kind: Kind = "filled"
     up: Up = "y"

@@ -1,4 +1,4 @@
-"""Prints what ``python -m benchmarks render --renderers A,B --json`` measured as a table in Markdown.
+"""Prints what ``python -m benchmarks render --renderers A B --json`` measured as a table in Markdown.
 
 python docs/figures/speed.py bench.json
 """

@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
+import tyro
 
 from render3d.cameras import Cameras
 from render3d.datasets import DatasetSettings, Examples, FixedThenRandom, RandomCameras
@@ -74,8 +75,8 @@ class DepthViews(Experiment):
     anchored: int = 1
     cameras: CameraKind = "inferred"
     projection: ProjectionKind = "learned"
-    image: int = 24
-    vertical_fov_degrees: float = 45.0
+    image: Annotated[int, tyro.conf.arg(name="size")] = 24
+    vertical_fov_degrees: Annotated[float, tyro.conf.arg(name="fov")] = 45.0
     elevation_degrees: tuple[float, float] = (-90.0, 90.0)
     sigma: float = 0.07
     canvas: int = 20

@@ -31,7 +31,7 @@ def multiview(
 
     Args:
         data: Of what: solids of six kinds, large, upright and in the middle of 30^3 voxels; digits; or meshes of a
-            collection, which may fill their cube, so that they want ``--vertical-fov-degrees 45``.
+            collection, which may fill their cube, so that they want ``--fov 45``.
         experiment: What is modelled, given what, and by which model.
         training: How it is trained.
         path: The folder of the collection; or for digits, one with MNIST's four IDX files, without which they are the

@@ -86,7 +86,7 @@ class RunBound:
                 samples=tight["samples"],
                 examples=test["examples"],
                 seconds=metrics["seconds"],
-                held_out=tuple((each["step"], each["validation"]) for each in metrics["history"]),
+                held_out=tuple((each["update"], each["validation"]) for each in metrics["history"]),
             )
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise TrainingError(

@@ -20,17 +20,17 @@ _PENDING = "pending"
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What some steps showed.
+    """What some updates showed.
 
     Attributes:
-        step: Steps done.
+        update: Updates done.
         seconds: Since training began; time in which it was stopped does not count.
-        reconstruction: Nats, the mean over the examples of the steps since the last record.
+        reconstruction: Nats, the mean over the examples of the updates since the last record.
         kl: The same; the sum over the latents.
         validation: The bound on held-out examples, nats; None where it was not measured.
     """
 
-    step: int
+    update: int
     seconds: float
     reconstruction: float
     kl: float
@@ -46,7 +46,7 @@ class TrainingState(NamedTuple):
     """How far a run is.
 
     Attributes:
-        step: Steps done.
+        update: Updates done.
         records: What they showed.
         pending: Reconstruction and KL of each step that is in no record yet, nats.
     """
@@ -80,9 +80,9 @@ def read_checkpoint(path: Path, model: nn.Module) -> Saved[TrainingRecord]:
     """
 
     def expected(count: int, records: Sequence[TrainingRecord]) -> dict[str, Tensor]:
-        recorded = records[-1].step if records else 0
+        recorded = records[-1].update if records else 0
         if count < recorded:
-            raise ValueError(f"{count} steps, and a record of {recorded}")
+            raise ValueError(f"{count} updates, and a record of {recorded}")
         return _tensors(model, {}) | {_PENDING: torch.empty(count - recorded, 2, dtype=torch.float64)}
 
     return _file(path).load(expected)

@@ -99,7 +99,7 @@ def _metrics(run: Run, found: Bound, more: Findings) -> dict[str, Any]:
         found.split: found.summary(),
         held_out.split: held_out.summary(),
         **({"findings": more.figures} if more.figures else {}),
-        "updates": run.records[-1].step,
+        "updates": run.records[-1].update,
         "seconds": run.records[-1].seconds,
         "history": [dataclasses.asdict(record) for record in measured],
     }
@@ -124,6 +124,6 @@ def _log(folder: Path, wanted: bool) -> Iterator[Callable[[TrainingRecord], None
             if record.validation is not None:
                 terms["validation"] = record.validation
             for name, value in terms.items():
-                writer().add_scalar(f"nats/{name}", value, record.step)
+                writer().add_scalar(f"nats/{name}", value, record.update)
 
         yield log

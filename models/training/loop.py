@@ -235,7 +235,7 @@ class TrainingRun:
             validation = bound(self.model, self.held_out, settings.validation_examples, self.world).mean
         seconds = self.before + time.monotonic() - self.began
         record = TrainingRecord(
-            step=self.step, seconds=seconds, reconstruction=reconstruction, kl=kl, validation=validation
+            update=self.step, seconds=seconds, reconstruction=reconstruction, kl=kl, validation=validation
         )
         with uninterrupted():
             self.records.append(record)

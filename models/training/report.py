@@ -15,7 +15,7 @@ def training_report(run: Run, found: Bound, more: Findings) -> str:
     data, kind = (type(one).__name__ for one in (run.recipe.data, run.recipe.experiment))
     lead = (
         f"{data.removesuffix('Settings')}, T = {run.recipe.experiment.steps}: negative bound {found.by_samples[1]}, on "
-        f"{len(found.total)} {found.split} examples (KL {float(found.kl.mean()):.1f}), after {last.step} updates in "
+        f"{len(found.total)} {found.split} examples (KL {float(found.kl.mean()):.1f}), after {last.update} updates in "
         f"{last.seconds / 60:.0f} minutes."
     )
     return report.page(
@@ -41,14 +41,14 @@ def _bounds(found: Bound) -> report.Html:
 
 
 def _curves(records: Sequence[TrainingRecord]) -> report.Html:
-    steps = [float(record.step) for record in records]
-    measured = [(float(record.step), record.validation) for record in records if record.validation is not None]
-    skipped = len(records) // 20  # the first steps would hide the rest
+    updates = [float(record.update) for record in records]
+    measured = [(float(record.update), record.validation) for record in records if record.validation is not None]
+    skipped = len(records) // 20  # the first updates would hide the rest
     free_energy = {
-        "training": (steps[skipped:], [record.free_energy for record in records[skipped:]]),
-        "held out": ([step for step, _ in measured], [value for _, value in measured]),
+        "training": (updates[skipped:], [record.free_energy for record in records[skipped:]]),
+        "held out": ([update for update, _ in measured], [value for _, value in measured]),
     }
-    kl = {"KL": (steps, [record.kl for record in records])}
+    kl = {"KL": (updates, [record.kl for record in records])}
     return report.section(
         "Progress",
         report.columns(

@@ -1,33 +1,56 @@
-"""The command line: each command is a function whose keyword parameters are its flags, imported when it is run."""
+"""The command line: each command is a function whose parameters are its flags, imported when it is run."""
 
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+class Command(NamedTuple):
+    """A branch of the tree.
+
+    Attributes:
+        place: ``"module:function"``: a function whose parameters are the flags.
+        words: What must be given.
+        purpose: What it does.
+        by_words: Whether the flags depend on the words: the function in ``place`` is given them, and returns the one
+            whose parameters are the flags.
+    """
+
+    place: str
+    words: str
+    purpose: str
+    by_words: bool = False
+
 
 COMMANDS = {
-    "doctor": (
-        "render3d.cli.doctor:doctor",
-        "what is installed, which OpenGL answers, what to do about what is missing",
+    "doctor": Command("render3d.cli.doctor:doctor", "[--json]", "what is installed, and what to do about what is not"),
+    "views": Command("render3d.cli.views:views", "MODELS --out DIR", "training views from a collection of meshes"),
+    "fit": Command("render3d.cli.fit:fit_of", "VIEWS --out DIR", "a mesh or a volume from posed images", True),
+    "compare": Command(
+        "render3d.cli.compare:compare_of",
+        "MODEL|VIEWS --out DIR",
+        "the same scene, or the same fit, by several renderers",
+        True,
     ),
-    "views": ("render3d.cli.views:views", "training views from a collection of meshes"),
-    "fit": ("render3d.cli.fit:fit_by_words", "a mesh or a volume from posed images"),
-    "compare": ("render3d.cli.compare:compare_by_words", "the same scene, or the same fit, by several back ends"),
-    "train": ("render3d.cli.train:train", "a generative model of volumes, from a recipe"),
-    "bounds": ("render3d.cli.bounds:bounds", "the paper's table: bounds by steps, views in the context, and seeds"),
-    "sample": ("render3d.cli.sample:sample", "volumes that a trained model imagines"),
-    "complete": ("render3d.cli.complete:complete", "volumes of which a part is missing, by a trained model"),
-    "bench": ("benchmarks.bench:bench", "speed, as ratios measured in one run"),
+    "train": Command("render3d.cli.train:train_of", "RECIPE --out DIR", "a generative model, from a recipe", True),
+    "bounds": Command(
+        "render3d.cli.bounds:bounds", "RECIPE --out DIR", "the paper's table: bounds by steps, views and seeds"
+    ),
+    "sample": Command("render3d.cli.sample:sample", "RUN --out DIR", "volumes that a trained model generates"),
+    "complete": Command("render3d.cli.complete:complete", "RUN --out DIR", "volumes completed by a trained model"),
 }
-"""Each command's function and what it is for."""
+"""The tree, by the names of the commands."""
+
+_EXPECTED = (OSError, ValueError, ImportError)  # beside the package's own errors: a line says it, a trace adds nothing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 if all is well, 1 after a failure, 2 for wrong usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
-        print(_usage())
+        print(_help())
         return 0 if words else 2
     if words[0] == "--version":
         from render3d import __version__
@@ -37,44 +60,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"render3d: there is no command {words[0]!r}. The commands are {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
-    return _run(words[0], words[1:])
+    status = _run(words[0], words[1:])
+    if status == 2:
+        print(f"usage: render3d {words[0]} {COMMANDS[words[0]].words}; --help lists all flags", file=sys.stderr)
+    return status
 
 
 def _run(name: str, words: Sequence[str]) -> int:
     """One line on failure, which says what to do; the trace for those who ask for it."""
     try:
-        return _call(_function(name), name, words)
+        if name == "doctor":  # works where nothing else does
+            return int(load(COMMANDS[name])(words))
+        from render3d.cli.calls import call
+
+        return call(COMMANDS[name], name, words)
+    except SystemExit as end:  # of tyro, after its help or what is wrong with the words
+        return int(end.code or 0)
     except KeyboardInterrupt as interrupt:
         print(f"render3d {name}: {str(interrupt) or 'stopped.'}", file=sys.stderr)
         return 130
     except Exception as error:
-        from render3d.errors import Render3DError
+        from render3d.errors import Render3DError, UsageError
 
-        if os.environ.get("RENDER3D_TRACEBACK") or not isinstance(
-            error, Render3DError | OSError | ValueError | ImportError
-        ):
+        if os.environ.get("RENDER3D_TRACEBACK") or not isinstance(error, (Render3DError, *_EXPECTED)):
             raise
         print(f"render3d {name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
 
 
-def _function(name: str) -> Callable[..., int | None]:
-    module, function = COMMANDS[name][0].split(":")
-    found: Callable[..., int | None] = getattr(importlib.import_module(module), function)
-    return found
+def load(command: Command) -> Any:
+    """The function of a command."""
+    module, function = command.place.split(":")
+    return getattr(importlib.import_module(module), function)
 
 
-def _call(function: Callable[..., int | None], name: str, words: Sequence[str]) -> int:
-    # doctor must work where nothing else does; the flags of the others depend on the words
-    if name in ("doctor", "train", "fit", "compare"):
-        return function(words) or 0
-    import tyro
-
-    result: Any = tyro.cli(function, prog=f"render3d {name}", args=words)
-    return result or 0
-
-
-def _usage() -> str:
-    width = max(len(name) for name in COMMANDS)
-    lines = [f"  {name:<{width}}  {purpose}" for name, (_, purpose) in COMMANDS.items()]
-    return "\n".join(["usage: render3d COMMAND [--help] ...", "", *lines, "", "RENDER3D_TRACEBACK=1 shows traces."])
+def _help() -> str:
+    usages = {f"{name} {command.words}": command.purpose for name, command in COMMANDS.items()}
+    lines = [f"  {usage:<{max(map(len, usages))}}  {purpose}" for usage, purpose in usages.items()]
+    end = "RENDER3D_TRACEBACK=1 shows the trace of an error."
+    return "\n".join(["usage: render3d COMMAND [--help] ...", "", *lines, "", end])

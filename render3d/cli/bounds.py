@@ -1,15 +1,15 @@
 """``render3d bounds``: the paper's table of bounds."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from render3d.atomic import write_json, write_text
-from render3d.cli.progress import TrainingBar
+from render3d.cli.calls import Device, Json, Out, Quiet, Result, default
+from render3d.cli.progress import Bar
+from render3d.cli.train import Samples, course_on
 from render3d.errors import TrainingError
 from render3d.models.base import Precision, Recipe
 from render3d.models.recipes import RECIPES
@@ -23,34 +23,31 @@ def bounds(
     recipe: Annotated[str, tyro.conf.Positional],
     /,
     *,
-    out: Path,
-    steps: tuple[int, ...] = (),
+    out: Out,
+    steps: Annotated[tuple[int, ...], default("those of the paper")] = (),
     views: tuple[int, ...] = (0, 1, 2, 3),
     seeds: tuple[int, ...] = (0, 1, 2),
     updates: int = 10_000,
     precision: Precision = "float32",
-    path: Path | None = None,
-    device: str | None = None,
-    evaluation_samples: int = EVALUATION_SAMPLES,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
-) -> int:
+    path: Annotated[Path | None, default("none")] = None,
+    device: Device = None,
+    evaluation_samples: Samples = EVALUATION_SAMPLES,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> Result:
     """Train a model of volumes by steps, views and seeds, and write the table of its bounds.
 
-    Every run is a folder in OUT as render3d train writes it. What is finished is not repeated and what was stopped goes
-    on: repeat the command to resume, or with more of anything to add to the table.
+    Every run is a folder in --out as render3d train writes it. The same command again goes on where it was stopped, and
+    with more steps, views or seeds it adds to the table.
 
     Args:
         recipe: primitives, mnist3d, collection; or module:function.
-        out: The folder for the runs, metrics.json and report.html.
-        steps: T of the models; by default those of the paper for this recipe.
+        steps: Steps T of the models.
         views: Numbers of silhouettes that models are conditioned on.
-        seeds: At least two.
-        updates: Steps of the optimiser, the same for all.
-        precision: As in render3d train.
-        path: The folder of the dataset's files, where it has any.
-        device: As in render3d train.
-        evaluation_samples: As in render3d train.
-        as_json: Print the measures as JSON.
+        seeds: Seeds, two at least.
+        updates: Updates of the optimiser in every run.
+        precision: Precision of products and convolutions in training.
+        path: Folder of the dataset's files, for recipes that read files.
     """
     counts = steps or tuple(PAPER.get(recipe, {}))
     if not counts:
@@ -59,22 +56,17 @@ def bounds(
     made = _recipe(recipe, path)
     training = dataclasses.replace(made.training, updates=updates, precision=precision)
     made = dataclasses.replace(made, training=training)
-    console = Console(stderr=as_json)
-    with TrainingBar(console) as bar:
+    with Bar("updates", quiet=quiet, go_on="Go on by the same command.") as bar:
 
         def announce(name: str, chosen: Recipe) -> Progress:
-            bar.begin(name, chosen.training)
-            return bar.advance
+            bar.begin(name, chosen.training.updates)
+            return course_on(bar)
 
         table = fill(made, out, cases, seeds, announce, device=device, evaluation_samples=evaluation_samples)
     found = table_metrics(table)
     write_json(out / "metrics.json", found)
     write_text(out / "report.html", table_report(recipe, made, table))
-    if as_json:
-        print(json.dumps(found))
-    else:
-        console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
-    return 0
+    return Result(found, report=out / "report.html")
 
 
 def _recipe(name: str, path: Path | None) -> Recipe:

@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
 from torch import Tensor
 
-from render3d.atomic import atomic_write
+from render3d.atomic import write_text
+from render3d.cli.calls import Json, Out, Result
 from render3d.errors import ModelError
 from render3d.models.study.completion_report import Completed, complete_held_out, completion_report
 from render3d.models.training.run import identity_of, load_run
@@ -25,31 +25,29 @@ def complete(
     run: Annotated[Path, tyro.conf.Positional],
     /,
     *,
-    out: Path,
+    out: Out,
     missing: str = "left",
     count: int = 60,
     iterations: int = 100,
     chains: int = 3,
     tolerance: int = 0,
     seed: int = 0,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
-) -> int:
+    as_json: Json = False,
+) -> Result:
     """Complete held-out volumes by the Markov chain of a trained model.
 
-    Writes metrics.json and report.html: the first eight steps and the last, the overlap with the truth beside that of
-    the nearest training volume, and a diagnostic of the chains.
+    Writes metrics.json and report.html: the first eight iterations and the last, the overlap with the truth beside that
+    of the nearest training volume, and a diagnostic of the chains.
 
     Args:
-        run: The folder of a training run.
-        out: The folder for the results.
-        missing: The half that is missing: left, right, bottom, top, back or front; or a .npy file of a bool array
+        run: Folder of a training run.
+        missing: Half that is missing: left, right, bottom, top, back or front; or a .npy file of a bool array
             [D, H, W], true where it is missing.
-        count: How many test examples.
-        iterations: Steps of a chain.
+        count: Number of test examples.
+        iterations: Iterations of a chain.
         chains: Chains of each example, for the diagnostic.
         tolerance: Voxels by which thin structures may be off and still count as overlapping.
-        seed: Of all noise.
-        as_json: Print the measures as JSON.
+        seed: Seed of the noise.
     """
     if count < 2 or iterations < 8 or chains < 1 or tolerance < 0:
         raise ModelError(
@@ -63,22 +61,13 @@ def complete(
     RunFolder(out, "complete", ModelError).begin(asked, facts_of(asked) | identity_of(run))
     completed = complete_held_out(trained, count, observed, iterations, chains=chains, seed=seed, tolerance=tolerance)
     metrics = _metrics(completed, missing)
-    for name, text in (
-        ("metrics.json", json.dumps(metrics, indent=2)),
-        ("report.html", completion_report(trained, completed)),
-    ):
-        with atomic_write(out / name) as stream:
-            stream.write((text + "\n").encode("utf-8"))
-    if as_json:
-        print(json.dumps(metrics))
-    else:
-        console = Console()
-        console.print(
-            f"IoU of the missing part: {metrics['iou_last_sample']:.3f}; nearest of {completed.training_count} "
-            f"training volumes: {metrics['iou_nearest']:.3f}."
-        )
-        console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
-    return 0
+    write_text(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_text(out / "report.html", completion_report(trained, completed) + "\n")
+    line = (
+        f"IoU of the missing part: {metrics['iou_last_sample']:.3f}; nearest of {completed.training_count} training "
+        f"volumes: {metrics['iou_nearest']:.3f}."
+    )
+    return Result(metrics, [line], out / "report.html")
 
 
 def missing_part(name: str, size: int) -> Tensor:
@@ -107,7 +96,7 @@ def _metrics(completed: Completed, missing: str) -> dict[str, float | int | str]
         "missing": missing,
         "examples": len(last),
         "tolerance": completed.tolerance,
-        "steps": completed.counts.shape[1],
+        "iterations": completed.counts.shape[1],
         "iou_last_sample": float(last.mean()),
         "iou_mean": float(mean.mean()),
         "iou_nearest": float(near.mean()),

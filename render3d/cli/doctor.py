@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
+from render3d.errors import UsageError
 from render3d.optional import EXTRAS, KAOLIN, LIBRARIES, MITSUBA, NVDIFFRAST, PYRENDER, Library, explain
 
 CORE = {
@@ -76,10 +77,11 @@ class Finding:
 def doctor(words: Sequence[str] = ()) -> int:
     """Look, print, and return 0 if the core works or 1 if it does not. ``--json`` prints JSON."""
     unknown = [word for word in words if word != "--json"]
+    if unknown and unknown[0] not in ("-h", "--help"):
+        raise UsageError(f"{unknown[0]!r} is no flag of it.")
     if unknown:
-        wants_help = unknown[0] in ("-h", "--help")
-        print("usage: render3d doctor [--json]", file=sys.stdout if wants_help else sys.stderr)
-        return 0 if wants_help else 2
+        print("usage: render3d doctor [--json]")
+        return 0
     findings = examine()
     healthy = all(finding.status in ("ok", "note") for finding in findings)
     if "--json" in words:

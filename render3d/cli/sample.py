@@ -6,15 +6,16 @@ from typing import Annotated
 
 import torch
 import tyro
-from rich.console import Console
 from torch import Tensor
 
 from render3d import report
-from render3d.atomic import atomic_write
+from render3d.atomic import write_text
+from render3d.cli.calls import Device, Json, Out, Result
 from render3d.errors import ModelError, VolumeError
 from render3d.models.base import Run
 from render3d.models.parts.batch import Batch
 from render3d.models.study.pictures import portraits, turntable
+from render3d.models.training.distributed import World
 from render3d.models.training.run import identity_of, load_run
 from render3d.models.training.sources import BatchSource
 from render3d.randomness import Key
@@ -28,34 +29,36 @@ def sample(
     run: Annotated[Path, tyro.conf.Positional],
     /,
     *,
-    out: Path,
+    out: Out,
     count: int = 16,
-    label: str | None = None,
-    example: int | None = None,
+    label: Annotated[str | None, tyro.conf.arg(help_behavior_hint="")] = None,
+    example: Annotated[int | None, tyro.conf.arg(help_behavior_hint="")] = None,
     seed: int = 0,
-) -> int:
+    device: Device = None,
+    as_json: Json = False,
+) -> Result:
     """Draw volumes from the prior of a model.
 
     Writes each as sample_000.npz (the mean of p(x given z), as a density) and sample_000.glb (its surface), and
     report.html.
 
     Args:
-        run: The folder of a training run.
-        out: The folder for the results.
-        count: How many.
-        label: The class, for a model that is conditioned on one: its name or its number.
-        example: The number of a test example, for a model that is conditioned on views: its views are the context.
-        seed: Of the latents.
+        run: Folder of a training run.
+        count: Number of samples.
+        label: Class to draw, by name or number, for a model that is conditioned on the class.
+        example: Test example whose views are the context, by number, for a model that is conditioned on views.
+        seed: Seed of the latents.
     """
     if count < 1:
         raise ModelError(f"--count must be at least 1; got {count}.")
-    trained = load_run(run)
+    trained = load_run(run, str(World(device).device))
     _ = trained.volume_size  # which anything but a model of volumes has not
     model = trained.model
     context = _context(trained, label, example)
     latents = model.noise(count, Key(seed)).to(model.start)
-    states = model.imagine(latents, None if context is None else context.expand(count, *context.shape))
-    means = model.likelihood.mean(model.decode(states, Batch(latents), Key(seed)))
+    given = None if context is None else context.to(model.start.device).expand(count, *context.shape)
+    states = model.imagine(latents, given)
+    means = model.likelihood.mean(model.decode(states, Batch(latents), Key(seed))).cpu()
     asked = {"count": count, "label": label, "example": example, "seed": seed}
     RunFolder(out, "sample", ModelError).begin(asked, facts_of(asked) | identity_of(run))
     for number, mean in enumerate(means):
@@ -63,18 +66,17 @@ def sample(
         volume.save(out / f"sample_{number:03d}.npz")
         with contextlib.suppress(VolumeError):  # nothing is more likely occupied than not
             volume.to_mesh().save(out / f"sample_{number:03d}.glb")
-    given = "" if label is None else f" of class {label}"
-    given = given if example is None else f" given test example {example}"
+    words = "" if label is None else f" of class {label}"
+    words = words if example is None else f" given test example {example}"
     steps = trained.recipe.experiment.steps
-    lead = f"{count} volumes from {run.name}{given}, T = {steps}, seed {seed}: the mean of p(x given z)."
-    with atomic_write(out / "report.html") as stream:
-        stream.write(_page(trained, lead, means, context if example is not None else None).encode("utf-8"))
-    Console().print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
-    return 0
+    lead = f"{count} volumes from {run.name}{words}, T = {steps}, seed {seed}: the mean of p(x given z)."
+    write_text(out / "report.html", _page(trained, lead, means, context if example is not None else None))
+    facts = {"samples": [str(out / f"sample_{number:03d}.npz") for number in range(count)], "seed": seed}
+    return Result(facts, report=out / "report.html")
 
 
 def _context(run: Run, label: str | None, example: int | None) -> Tensor | None:
-    """That of one sample, as the run's model wants it; it complains of one that is of another kind."""
+    """Return the context of one sample; the model raises `ModelError` if it takes another kind of context."""
     if label is not None and example is not None:
         raise ModelError("--label and --example are of different models; give one of them.")
     if label is not None:

@@ -1,29 +1,25 @@
 """``render3d views``: training views from a collection of meshes."""
 
-import contextlib
 import dataclasses
 import importlib
-import json
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from render3d.cli.calls import Json, Out, Quiet, Result, Resume, Size, default, flag_of, height_and_width
+from render3d.cli.progress import Bar
 from render3d.datasets.collections import open_collection
 from render3d.datasets.collections.upright import Up
 from render3d.datasets.view_sets.write.engine import Engine, Limits
 from render3d.datasets.view_sets.write.protocols import PROTOCOLS, CameraProtocol, Given, R2N2Cameras
-from render3d.datasets.view_sets.write.run import Advance, Result, generate
+from render3d.datasets.view_sets.write.run import Advance, generate
+from render3d.datasets.view_sets.write.run import Result as Run
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError
 from render3d.renderers import Shading
-from render3d.renderers.registry import names_in
 
 _ENGINES = {
     "local": ("render3d.datasets.view_sets.write.local:LocalEngine", ("workers",)),
@@ -36,33 +32,34 @@ def views(
     models: Annotated[Path, tyro.conf.Positional],
     /,
     *,
-    out: Path,
+    out: Out,
     protocol: str = "sphere",
-    views: int | None = None,
-    size: int | None = None,
-    distance: float | None = None,
-    fov: float | None = None,
-    near: float | None = None,
-    far: float | None = None,
-    outputs: str = "rgb,alpha,depth",
+    views: Annotated[int | None, default(24)] = None,
+    size: Annotated[Size, default("128 128")] = (),
+    distance: Annotated[float | None, default(3)] = None,
+    fov: Annotated[float | None, default(45)] = None,
+    near: Annotated[float | None, default(0.1)] = None,
+    far: Annotated[float | None, default(10)] = None,
+    outputs: tuple[str, ...] = ("rgb", "alpha", "depth"),
     format: str = "nerfstudio",
-    radius: float | None = None,
+    radius: Annotated[float | None, default("1, and 0.5 for r2n2")] = None,
     keep_size: bool = False,
     up: Up = "y",
     samples_per_pixel: int = 1,
     renderer: str = "opengl",
     seed: int = 0,
-    layout: str | None = None,
-    classes: str = "",
-    limit: int | None = None,
-    resume: bool = False,
+    layout: Annotated[str | None, default("recognised by its files")] = None,
+    classes: Annotated[tuple[str, ...], default("all")] = (),
+    limit: Annotated[int | None, default("all")] = None,
+    resume: Resume = False,
     engine: Literal["local", "ray"] = "local",
-    workers: int | None = None,
-    address: str | None = None,
+    workers: Annotated[int | None, default("one a core")] = None,
+    address: Annotated[str | None, default("the one that Ray finds")] = None,
     timeout: float = Limits.seconds,
     memory: float = 4.0,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
-) -> int:
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> Result:
     """Make training views of a collection of meshes: images, cameras, depth, normals.
 
     Writes the objects, manifest.json, failures.csv, config.json, metrics.json and report.html. A run may be stopped at
@@ -70,39 +67,35 @@ def views(
 
     Args:
         models: A folder of meshes, such as that of ShapeNet or ModelNet; a list of paths, .txt or .csv; or one mesh.
-        out: The folder for the results.
-        protocol: Where cameras stand: orbit, sphere, random, r2n2; or a transforms.json.
-        views: An object; by default 24.
-        size: Height and width of a view in pixels; by default 128.
-        distance: Of cameras from the middle of the object, scene units; by default 3.
-        fov: Vertical field of view in degrees; by default 45.
-        near: Where the visible depths begin, scene units; by default 0.1.
-        far: Where they end; by default 10.
-        outputs: What is stored, of rgb, alpha, depth, normal and face_index, with commas between.
+        protocol: Where cameras stand: orbit, sphere, random or r2n2; or a transforms.json.
+        views: Views per object.
+        distance: Distance of the cameras from the middle of the object, scene units.
+        fov: Vertical field of view, degrees.
+        near: Distance at which visible depths begin, scene units.
+        far: Distance at which they end, scene units.
+        outputs: Images stored of each view, of rgb, alpha, depth, normal and face_index.
         format: How files lie on disk: nerfstudio, r2n2 or shards; or module:Class for one of your own.
-        radius: Objects are moved to the middle and scaled to this; by default 1, for r2n2 0.5.
-        keep_size: Leave objects where they are, as large as they are.
-        up: The axis of the files that points up: z in ModelNet.
-        samples_per_pixel: A square number; more than 1 smooths edges of rgb and alpha.
-        renderer: A back end by its name, or module:Class for one of your own.
-        seed: Of the places of random cameras.
-        layout: How MODELS is laid out, where it is not recognised: shapenet-v1, shapenet-v2, modelnet, sweethome3d,
-            classes, flat or list; or module:Class for one of your own.
-        classes: Only those classes, with commas between.
-        limit: Only so many objects, the first of the collection.
-        resume: Go on with the run that was stopped in OUT.
-        engine: Who works: local, this machine; ray, a cluster.
-        workers: Processes at a time; by default one a core.
-        address: Of the Ray cluster.
+        radius: Radius, scene units, to which objects are scaled after they are moved to the middle.
+        keep_size: Leave objects where they are in their files, and as large.
+        up: Axis of the files that points up: z in ModelNet.
+        samples_per_pixel: Samples per pixel, a square number; more than 1 smooth the edges of rgb and alpha.
+        renderer: Renderer, by name or as module:Class.
+        seed: Seed of random cameras.
+        layout: How MODELS is laid out: shapenet-v1, shapenet-v2, modelnet, sweethome3d, classes, flat or list; or
+            module:Class for one of your own.
+        classes: Classes whose objects are rendered.
+        limit: Number of objects, the first of the collection.
+        engine: Where objects are rendered: local (processes on this machine) or ray (a Ray cluster).
+        workers: Objects that are rendered at a time, each in a process.
+        address: Address of the Ray cluster.
         timeout: Seconds that one object may take.
         memory: GiB that the process of an object may hold.
-        as_json: Print the figures as JSON instead of a table.
     """
     lens = {"distance": distance, "vertical_fov_degrees": fov, "near": near, "far": far}
-    cameras = _protocol(protocol, {"views": views, "image_size": None if size is None else (size, size), **lens})
+    cameras = _protocol(protocol, {"views": views, "image_size": height_and_width(size) if size else None, **lens})
     settings = ViewsSettings(
         protocol=cameras,
-        outputs=names_in(outputs),
+        outputs=outputs,
         format=format,
         shading=Shading(samples_per_pixel=samples_per_pixel),
         radius=_radius(radius, keep_size, cameras),
@@ -111,19 +104,17 @@ def views(
         seed=seed,
     )
     workers_of = _engine(engine, {"workers": workers, "address": address})
-    shapes = open_collection(models, layout).select(classes=names_in(classes) or None)[:limit]
-    console = Console(stderr=as_json)
-    with _nothing_on_stdout() if as_json else contextlib.nullcontext(), _Bar(console) as bar:
-        try:
-            limits = Limits(timeout, round(memory * 2**30))
-            result = generate(shapes, settings, out, workers_of, limits, resume=resume, progress=bar.advance)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"stopped at object {bar.done} of {len(shapes)}; nothing is lost. Go on by the same command with "
-                "--resume."
-            ) from None
-    _print(result, out, as_json)
-    return 0
+    shapes = open_collection(models, layout).select(classes=classes or None)[:limit]
+    with Bar("objects", quiet=quiet) as bar:
+        bar.begin("views", len(shapes))
+
+        def advance(state: Advance) -> None:
+            failed = f"{state.failed} failed" if state.failed else ""
+            bar.advance(state.kept + state.made + state.failed, failed)
+
+        limits = Limits(timeout, round(memory * 2**30))
+        found = generate(shapes, settings, out, workers_of, limits, resume=resume, progress=advance)
+    return Result(found.facts(), _lines(found, out), out / "report.html")
 
 
 def _protocol(name: str, flags: Mapping[str, Any]) -> CameraProtocol:
@@ -131,11 +122,14 @@ def _protocol(name: str, flags: Mapping[str, Any]) -> CameraProtocol:
     kind = PROTOCOLS.get(name)
     if kind is None or kind is Given:
         if given:
-            raise DatasetError(f"{name}: the cameras of a file are as they are; leave out {', '.join(given)}.")
+            raise DatasetError(
+                f"{name}: the cameras of a file are as they are; leave out {', '.join(map(flag_of, given))}."
+            )
         return Given.read(name)
     unknown = set(given) - {field.name for field in dataclasses.fields(kind)}
     if unknown:
-        raise DatasetError(f"The cameras of {name} have no {', '.join(sorted(unknown))} to choose; leave it out.")
+        flags_of_others = ", ".join(sorted(map(flag_of, unknown)))
+        raise DatasetError(f"The cameras of --protocol {name} take no {flags_of_others}; leave it out.")
     made: CameraProtocol = kind(**given)
     return made
 
@@ -161,62 +155,17 @@ def _engine(name: str, flags: Mapping[str, Any]) -> Engine:
     return made
 
 
-@contextlib.contextmanager
-def _nothing_on_stdout() -> Iterator[None]:
-    """What libraries print, and processes that are started meanwhile, goes to standard error."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-class _Bar:
-    """Objects, how many a second, and an estimate of the time that is left."""
-
-    def __init__(self, console: Console) -> None:
-        self.done = 0
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
-        self._bar = Progress(TextColumn("views"), *columns, TextColumn("left"), TimeRemainingColumn(), console=console)
-        self._task = self._bar.add_task("views", total=None, state="")
-
-    def __enter__(self) -> "_Bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def advance(self, state: Advance) -> None:
-        """Show how far the run is."""
-        self.done = state.kept + state.made + state.failed
-        task = self._bar.tasks[self._task]
-        words = [f"{task.speed:.1f} objects/s"] if task.speed else []
-        words += [f"{state.failed} failed"] if state.failed else []
-        self._bar.update(self._task, total=state.total, completed=self.done, state="  ".join(words))
-
-
-def _print(result: Result, out: Path, as_json: bool) -> None:
-    facts = result.facts()
-    if as_json:
-        print(json.dumps(facts))
-        return
+def _lines(run: Run, out: Path) -> list[Table | str]:
+    facts = run.facts()
     table = Table("", "objects")
-    table.add_row("made", str(result.made))
-    if result.kept:
-        table.add_row("kept from before", str(result.kept))
+    table.add_row("made", str(run.made))
+    if run.kept:
+        table.add_row("kept from before", str(run.kept))
     for kind, count in facts["failed_by_kind"].items():
         table.add_row(f"failed: {kind}", str(count))
-    if result.skipped:
-        table.add_row("met and not taken for objects", str(len(result.skipped)))
-    console = Console()
-    console.print(table)
-    rate = f"{result.views} views in {result.seconds:.1f} s, {facts['views_per_second']:.1f} a second."
-    console.print(rate, highlight=False)
-    if result.failures:
-        console.print(f"What failed, and why: {(out / 'failures.csv').resolve()}", soft_wrap=True, highlight=False)
-    console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, highlight=False)
+    if run.skipped:
+        table.add_row("not taken for objects", str(len(run.skipped)))
+    lines = [f"{run.views} views in {run.seconds:.1f} s, {facts['views_per_second']:.1f} a second."]
+    if run.failures:
+        lines.append(f"What failed, and why: {(out / 'failures.csv').resolve()}")
+    return [table, *lines]

@@ -5,7 +5,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 from render3d.atomic import write_json, write_text
 from render3d.comparison.fits_report import Fitted, fits_report
@@ -38,6 +38,7 @@ LEVELS = (0.8, 0.9, 0.95)
 """Intersections over union to which the seconds are told."""
 
 _DEFAULTS = FitSettings()
+Advance = Callable[[str, FitRecord], None]
 
 
 @final
@@ -65,20 +66,13 @@ class FitTask:
         return "mesh" if isinstance(self.settings, FitSettings) else "volume"
 
 
-class Step(NamedTuple):
-    """How far the fit through one renderer is."""
-
-    name: str
-    record: FitRecord
-
-
 def compare_fits(
     out: Path,
     task: FitTask,
     names: Sequence[str],
     *,
     resume: bool = False,
-    progress: Callable[[Step], None] | None = None,
+    progress: Advance | None = None,
 ) -> dict[str, Any]:
     """Run the same fit through several renderers, and write what came of each to a folder.
 
@@ -92,7 +86,7 @@ def compare_fits(
             measured by its own renderer, and all by the first that worked: one that is wrong may well agree with
             itself.
         resume: Go on with the fits that were stopped, keep those that had finished, and run those that are not there.
-        progress: Called with every `Step`.
+        progress: Called with the name of a back end and the `FitRecord` of every update through it.
 
     Returns:
         What ``metrics.json`` holds; see `summary`.
@@ -107,7 +101,7 @@ def compare_fits(
     if task.held_out is not None:
         check_targets(task.held_out, name="held_out")
     begin(out, dataclasses.asdict(task.settings), _identity(task), names, resume=resume)
-    work = functools.partial(_work, task=task, resume=resume, progress=progress or (lambda step: None))
+    work = functools.partial(_work, task=task, resume=resume, progress=progress or (lambda name, record: None))
     turns, stopped = take_turns(out, names, work)
     fitted = {turn.label: _fitted(turn, task) for turn in turns if turn.worked}
     judge = next((make_renderer(turn.name) for turn in turns if turn.worked), None)
@@ -120,12 +114,10 @@ def compare_fits(
     return found
 
 
-def _work(
-    renderer: Renderer, name: str, folder: Path, task: FitTask, resume: bool, progress: Callable[[Step], None]
-) -> Figures:
-    memory = memory_of(_one_step, name, task)
+def _work(renderer: Renderer, name: str, folder: Path, task: FitTask, resume: bool, progress: Advance) -> Figures:
+    memory = memory_of(_one_update, name, task)
     going_on = resume and run_folder(folder).is_begun
-    options: dict[str, Any] = {"resume": going_on, "progress": lambda record: progress(Step(name, record))}
+    options: dict[str, Any] = {"resume": going_on, "progress": lambda record: progress(name, record)}
     if isinstance(task.settings, VolumeFitSettings):
         fit_volume_to_folder(folder, task.views, task.held_out, renderer, task.settings, **options)
     else:
@@ -133,9 +125,9 @@ def _work(
     return {"peak_mib": memory, "images": images_of(task, renderer)}
 
 
-def _one_step(name: str, task: FitTask) -> None:
+def _one_update(name: str, task: FitTask) -> None:
     """What needs as much memory as the whole fit."""
-    renderer, settings = make_renderer(name), dataclasses.replace(task.settings, steps=1)
+    renderer, settings = make_renderer(name), dataclasses.replace(task.settings, updates=1)
     if isinstance(settings, VolumeFitSettings):
         fit_volume(task.views, renderer, settings, held_out=task.held_out)
     else:
@@ -146,9 +138,9 @@ def images_of(task: FitTask, renderer: Renderer) -> int:
     """How many images the optimiser asks for, without those that are measured along the way."""
     count, settings = len(task.views), task.settings
     if isinstance(settings, VolumeFitSettings):
-        return settings.steps * min(settings.views_per_step, count)
+        return settings.updates * min(settings.views_per_update, count)
     samples = 1 if "silhouette" in renderer.capabilities.gradients else settings.samples
-    return settings.steps * count * samples
+    return settings.updates * count * samples
 
 
 def _fitted(turn: Turn, task: FitTask) -> Fitted:

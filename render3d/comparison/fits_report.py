@@ -107,8 +107,8 @@ def _figures_part(
     rows = {turn.label: {**turn.figures, **figures[turn.label]} for turn in turns if turn.label in figures}
     note = (
         f"A renderer that is wrong may agree with itself: the first column judges all fits by {judge}. Seconds are "
-        f"those of the steps, in all and to levels of the IoU on {views} by its own renderer. Images are what the "
-        "optimiser asks for. Memory is what a step needs on the host in a process of its own, beyond torch and the "
+        f"those of the updates, in all and to levels of the IoU on {views} by its own renderer. Images are what the "
+        "optimiser asks for. Memory is what an update needs on the host in a process of its own, beyond torch and the "
         "views, with what it imports."
     )
     if task.truth:
@@ -134,7 +134,7 @@ def _baselines_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> list[repor
 def _curves_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> report.Html:
     kind, views = _measured(task)
     plots = []
-    for unit, key in (("seconds", "seconds"), ("steps", "step")):
+    for unit, key in (("seconds", "seconds"), ("updates", "update")):
         series = {
             name: (
                 [float(each[key]) for each in one.metrics["history"]],

@@ -50,13 +50,13 @@ def check_names(names: Sequence[str]) -> None:
     """Raise `ComparisonError` unless these are two renderers at least, each once."""
     if len(names) < 2:
         raise ComparisonError(
-            f"--renderers takes two names at least, with commas between; got {', '.join(names) or 'none'}. The first "
-            "is what the others are compared with."
+            f"names must be two renderers at least; got {', '.join(names) or 'none'}. The first is what the others are "
+            "compared with."
         )
     folders = [folder_name(name) for name in names]
     twice = [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]
     if twice:
-        raise ComparisonError(f"--renderers takes each name once; got {', '.join(twice)}.")
+        raise ComparisonError(f"names must hold each renderer once; got {', '.join(twice)}.")
 
 
 def begin(

@@ -1,4 +1,4 @@
-"""A fit on disk: enough to go on from any step as if nothing had happened."""
+"""A fit on disk: enough to go on from any update as if nothing had happened."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -16,18 +16,18 @@ from render3d.runs.folder import CHECKPOINT, RunFolder
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FitRecord:
-    """What one step showed.
+    """What one update showed.
 
     Attributes:
-        step: Steps done, from 1.
+        update: Updates done, from 1.
         seconds: Since the fit began; time in which it was stopped does not count.
-        loss: Squared difference of coverage, the mean over pixels, before the step; the expected one of noisy meshes
+        loss: Squared difference of coverage, the mean over pixels, before the update; the expected one of noisy meshes
             where the renderer gives no gradient. Without priors.
-        training_iou: Mean silhouette intersection over union of the scene after the step; None where not measured.
+        training_iou: Mean silhouette intersection over union of the scene after the update; None where not measured.
         held_out_iou: The same for views that took no part; None where not measured, or where there are none.
     """
 
-    step: int
+    update: int
     seconds: float
     loss: float
     training_iou: float | None = None
@@ -53,21 +53,21 @@ def save(file: Checkpoint[FitRecord], state: Adam, records: Sequence[FitRecord])
     file.save(_tensors(state), state.count, records)
 
 
-def load(file: Checkpoint[FitRecord], start: Callable[[int], Adam], steps: int) -> tuple[Adam, list[FitRecord]]:
+def load(file: Checkpoint[FitRecord], start: Callable[[int], Adam], updates: int) -> tuple[Adam, list[FitRecord]]:
     """Return the state that was saved, and the records up to it.
 
     Args:
         file: Of a fit.
-        start: Makes a state like the one after so many steps: of the same shapes, on the device where it is wanted.
-        steps: Of the whole fit.
+        start: Makes a state like the one after so many updates: of the same shapes, on the device where it is wanted.
+        updates: Of the whole fit.
 
     Raises:
         FitError: The file is missing, damaged, or of another fit.
     """
 
     def expected(count: int, records: Sequence[FitRecord]) -> dict[str, torch.Tensor]:
-        if count != len(records) or count > steps:
-            raise ValueError(f"{len(records)} records of {count} steps in a fit of {steps}")
+        if count != len(records) or count > updates:
+            raise ValueError(f"{len(records)} records of {count} updates in a fit of {updates}")
         return _tensors(start(count))
 
     saved = file.load(expected)

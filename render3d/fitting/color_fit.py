@@ -30,7 +30,7 @@ class ColorFitResult:
         shown: ``[V]``, ``[F]`` or ``[H, W]``: how many pixels' worth of light each colour or texel sends to the views.
             Where it is zero nothing is known, and the colour stays what it was.
         differences: Root mean square difference of the pictures and the views, linear light, over the pixels that
-            count, before each step and after the last.
+            count, before each update and after the last.
     """
 
     mesh: Mesh
@@ -38,7 +38,7 @@ class ColorFitResult:
     differences: tuple[float, ...]
 
 
-def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, steps: int = 20) -> ColorFitResult:
+def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, updates: int = 20) -> ColorFitResult:
     """Find the colours of ``mesh`` in which it looks like ``views``.
 
     What is sought is what the mesh has: the image of its texture, colours of faces, or colours of vertices; without
@@ -52,7 +52,7 @@ def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, 
         views: Colours, silhouettes and cameras, taken in the light of the renderer's shading.
         mesh: One mesh, where it is in the views. Its colours are the start, and what no view shows keeps them.
         renderer: A black box that tells which face a pixel shows; by default `render3d.renderers.OpenGL`.
-        steps: Of conjugate gradients. Few are needed; many follow the noise in colours that hardly any pixel shows.
+        updates: Of conjugate gradients. Few are needed; many follow the noise in colours that hardly any pixel shows.
 
     Returns:
         A `ColorFitResult`.
@@ -61,12 +61,12 @@ def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, 
         CapabilityError: A renderer that does not tell which face a pixel shows.
         FitError: Views without colours, with colours that are not finite, or that do not show the mesh.
         ShapeError: A batch of meshes.
-        ValueError: Fewer than one step.
+        ValueError: Fewer than one update.
 
     It takes some 60 bytes of memory for each pixel of the views, and 100 more for one that counts.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1; got {steps}.")
+    if updates < 1:
+        raise ValueError(f"updates must be at least 1; got {updates}.")
     if mesh.batch_shape:
         raise ShapeError(f"mesh must be one mesh; got a batch of shape {list(mesh.batch_shape)}. Index it.")
     target = _checked_colors(views)
@@ -102,7 +102,7 @@ def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, 
     scale = torch.where(shown > 0, shown, torch.inf).rsqrt()
     colors, differences = start, []
     for colors, residual in conjugate_gradients(  # noqa: B007  # the last one is used
-        shaded, transposed, pixels_of(target), start, scale, steps
+        shaded, transposed, pixels_of(target), start, scale, updates
     ):
         differences.append(float(residual.square().mean().sqrt()))
     return ColorFitResult(_painted(mesh, colors.clamp(0, 1)), shown.mean(-1), tuple(differences))

@@ -37,7 +37,7 @@ class FitResult(Measured):
     Attributes:
         mesh: The fitted mesh, with the faces and colours of the template.
         template: What it was deformed from.
-        records: One for each step, in order.
+        records: One for each update, in order.
     """
 
     mesh: Mesh
@@ -64,7 +64,7 @@ def fit(
 
     Steps are taken in smooth coordinates (`SmoothCoordinates`) by uniform `Adam`, against the expected squared
     difference of coverage of noisy meshes (`local_credit`), or against the plain one where the renderer carries
-    gradients to silhouettes. Noise, and the steps, go from coarse to fine.
+    gradients to silhouettes. Noise, and the updates, go from coarse to fine.
 
     Args:
         views: Silhouettes and cameras of one object, at least one view.
@@ -75,7 +75,7 @@ def fit(
         folder: Made if it is not there, once nothing is missing. The fit is saved there every few seconds, at the end,
             and when it is interrupted; if it was begun there already, it goes on and ends where it would have ended
             without the stop, bit for bit on the same machine.
-        progress: Called with the `FitRecord` of every step.
+        progress: Called with the `FitRecord` of every update.
 
     Returns:
         A `FitResult`.
@@ -88,7 +88,7 @@ def fit(
     """
     renderer = renderer or renderers.OpenGL()
     check_renderer(renderer, Mesh)
-    views, held_out = prepared(views, held_out, settings.resolution)
+    views, held_out = prepared(views, held_out, settings.pixels)
     if template is None:
         template = enclosing_sphere(views).mesh(settings.subdivisions).to(views.alpha.device)
     elif template.batch_shape:
@@ -102,7 +102,7 @@ def fit(
 
 @final
 class _Task:
-    """What stays the same from step to step; see `render3d.fitting.loop.FitProblem`."""
+    """What stays the same from update to update; see `render3d.fitting.loop.FitProblem`."""
 
     def __init__(
         self, views: ViewSet, held_out: ViewSet | None, template: Mesh, renderer: Renderer, settings: FitSettings
@@ -121,7 +121,7 @@ class _Task:
         return identity("mesh", self.settings, self.renderer, self.views, self.held_out) | {"template": template}
 
     def start(self, count: int = 0) -> Adam:
-        """The template, before any step."""
+        """The template, before any update."""
         return Adam.start(self.coordinates.from_vertices(self.template.vertices), uniform=True)
 
     def scene(self, parameters: Tensor) -> Mesh:
@@ -130,7 +130,7 @@ class _Task:
 
     @torch.enable_grad()
     def step(self, state: Adam) -> tuple[Adam, float]:
-        """The state after one step, and the loss before it."""
+        """The state after one update, and the loss before it."""
         parameters = state.parameters.clone().requires_grad_()
         loss = self._loss(self.scene(parameters), state.count)
         loss.backward()  # type: ignore[no-untyped-call]

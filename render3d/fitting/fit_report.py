@@ -124,7 +124,7 @@ def _curves(result: FitResult | VolumeFitResult, measures: Mapping[str, Measure]
         if label == "visual hull" and value.held_out_iou is not None
     }
     plots = []
-    for unit, attribute in (("steps", "step"), ("seconds", "seconds")):
+    for unit, attribute in (("updates", "update"), ("seconds", "seconds")):
         along = [float(getattr(record, attribute)) for record in measured]
         series = {"training": (along, [record.training_iou or 0.0 for record in measured])}
         if result.held_out_iou is not None:

@@ -19,7 +19,7 @@ from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
-_KEYS = {"fit", "seconds", "steps", "history"}  # of metrics.json, beside the names of baselines
+_KEYS = {"fit", "seconds", "updates", "history"}  # of metrics.json, beside the names of baselines
 _MESH_OF_VOLUME = "fit, as a mesh"
 # Rays that graze a surface meet many of its voxels, so silhouettes end where a single voxel takes little. At this level
 # of occupancy, the mesh of a fitted volume has about its silhouettes; at one half it is thinner.
@@ -145,4 +145,4 @@ def _write_metrics(
     figures = {name: dataclasses.asdict(value) for name, value in measures.items()}
     history = [dataclasses.asdict(record) for record in result.records if record.training_iou is not None]
     seconds = result.records[-1].seconds
-    write_json(out / "metrics.json", {**figures, "seconds": seconds, "steps": settings.steps, "history": history})
+    write_json(out / "metrics.json", {**figures, "seconds": seconds, "updates": settings.updates, "history": history})

@@ -8,7 +8,7 @@ Product = Callable[[Tensor], Tensor]
 
 
 def conjugate_gradients(
-    times: Product, transposed_times: Product, target: Tensor, start: Tensor, scale: Tensor, steps: int
+    times: Product, transposed_times: Product, target: Tensor, start: Tensor, scale: Tensor, updates: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Minimise ``|A x - b|^2`` by conjugate gradients on the normal equations, which are never formed.
 
@@ -22,16 +22,16 @@ def conjugate_gradients(
         target: b.
         start: The first x.
         scale: Of the shape of x, zero or positive: a diagonal preconditioner. Zero keeps an element as it is.
-        steps: At most; fewer where the minimum is found.
+        updates: At most; fewer where the minimum is found.
 
     Yields:
-        x and ``A x - b``, before the first step and after each.
+        x and ``A x - b``, before the first update and after each.
     """
     x, residual = start, target - times(start)
     gradient = direction = scale * transposed_times(residual)
     size = gradient.square().sum()
     yield x, -residual
-    for _ in range(steps):
+    for _ in range(updates):
         image = times(scale * direction)
         stretch = image.square().sum()
         if float(stretch) == 0:

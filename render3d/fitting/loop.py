@@ -1,4 +1,4 @@
-"""What fits have in common, whatever they fit: steps, records, saves, and how good a scene is."""
+"""What fits have in common, whatever they fit: updates, records, saves, and how good a scene is."""
 
 import dataclasses
 import time
@@ -42,7 +42,7 @@ class Measured:
 
 
 class FitProblem(Protocol):
-    """What is fitted, and how: all that stays the same from step to step."""
+    """What is fitted, and how: all that stays the same from update to update."""
 
     views: ViewSet
     held_out: ViewSet | None
@@ -50,7 +50,7 @@ class FitProblem(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """Number of steps, and when to measure."""
+        """Number of updates, and when to measure."""
         ...
 
     @property
@@ -59,11 +59,11 @@ class FitProblem(Protocol):
         ...
 
     def start(self, count: int = 0) -> Adam:
-        """The state before any step, but with parameters of the shape that they have after ``count`` steps."""
+        """The state before any update, but with parameters of the shape that they have after ``count`` updates."""
         ...
 
     def step(self, state: Adam) -> tuple[Adam, float]:
-        """The state after one step, and the loss before it."""
+        """The state after one update, and the loss before it."""
         ...
 
     def scene(self, parameters: Tensor) -> Mesh | Volume:
@@ -72,7 +72,7 @@ class FitProblem(Protocol):
 
 
 def run(task: FitProblem, folder: Path | None, progress: Progress | None) -> tuple[Adam, Sequence[FitRecord]]:
-    """Take all steps that are left, saved on the way to a folder, if there is one.
+    """Make all updates that are left, saved on the way to a folder, if there is one.
 
     Raises:
         FitError: The folder holds another fit or a damaged checkpoint, or cannot be written to.
@@ -85,16 +85,18 @@ def run(task: FitProblem, folder: Path | None, progress: Progress | None) -> tup
             check_ready(task.renderer, task.scene(task.start().parameters), task.views.cameras)
         config.begin(dataclasses.asdict(task.settings), task.identity, task.renderer)
         file = checkpoint_in(folder)
-    state, records = load(file, task.start, task.settings.steps) if file and file.path.exists() else (task.start(), [])
+    state, records = (
+        load(file, task.start, task.settings.updates) if file and file.path.exists() else (task.start(), [])
+    )
     began = time.monotonic() - (records[-1].seconds if records else 0.0)
     saved_at = time.monotonic()
     try:
-        while state.count < task.settings.steps:
+        while state.count < task.settings.updates:
             following, loss = task.step(state)
             record = _measured(
-                task, following, FitRecord(step=following.count, seconds=time.monotonic() - began, loss=loss)
+                task, following, FitRecord(update=following.count, seconds=time.monotonic() - began, loss=loss)
             )
-            # A step counts once both of these are done; an interrupt between them is mended below.
+            # An update counts once both of these are done; an interrupt between them is mended below.
             records.append(record)
             state = following
             if progress is not None:
@@ -113,7 +115,7 @@ def run(task: FitProblem, folder: Path | None, progress: Progress | None) -> tup
 
 def _measured(task: FitProblem, state: Adam, record: FitRecord) -> FitRecord:
     """The record with the intersections over union of ``state``, now and then and at the end."""
-    if state.count % task.settings.evaluate_every and state.count < task.settings.steps:
+    if state.count % task.settings.evaluate_every and state.count < task.settings.updates:
         return record
     scene = task.scene(state.parameters)
     return dataclasses.replace(

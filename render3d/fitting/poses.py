@@ -119,7 +119,7 @@ def fit_pose(
         twists = search.candidates()
         for level in range(settings.levels):
             twists = search.best(twists, settings.starts_at(level), level)
-            for step in range(level * settings.steps, (level + 1) * settings.steps):
+            for step in range(level * settings.updates, (level + 1) * settings.updates):
                 twists = search.step(twists, level, step)
         losses = search.losses(twists, settings.levels - 1)
     loss, chosen = losses.min(0)
@@ -132,7 +132,7 @@ def fit_pose(
 
 @final
 class _Search:
-    """What stays the same from step to step. Its twists ``[*more, *batch, 6]`` count shifts in radii of the mesh."""
+    """What stays the same in all updates. Its twists ``[*more, *batch, 6]`` count shifts in radii of the mesh."""
 
     def __init__(
         self, mesh: Mesh, cameras: Cameras, target: Rendering, renderer: Renderer, settings: PoseSettings

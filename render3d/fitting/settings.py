@@ -12,53 +12,53 @@ from render3d.estimators import Estimator, Pixels, estimator_by_name
 class FitSettings:
     """Settings of `fit`. The defaults recover the bunny from 20 silhouettes of 64 x 64 pixels.
 
-    Quantities that decay do so geometrically over the steps, from coarse to fine.
+    Quantities that decay do so geometrically over the updates, from coarse to fine.
 
     Attributes:
-        steps: Steps of the optimiser.
-        estimator: Estimates the gradient through a renderer that has none: local_credit, local_regression,
+        updates: Updates of the optimiser.
+        estimator: Estimator of gradients for renderers that are not differentiable: local_credit, local_regression,
             leave_one_out, antithetic, reinforce or spsa; or module:Name for one of your own, which is called with the
             samples and the scale of the noise.
-        samples: Noisy renderings of each view at each step, for such a renderer.
-        noise: Standard deviation of their noise at the first and at the last step, in pixels on the template.
-        learning_rate: Largest move of a coordinate of the preconditioned shape in one step, first and last, as a share
-            of the template's radius.
+        samples: Noisy renderings of each view in an update, for renderers that are not differentiable.
+        noise: Standard deviation of their noise in the first and in the last update, in pixels on the template.
+        learning_rate: Largest move of a coordinate of the preconditioned mesh in the first and in the last update, as a
+            fraction of the template's radius.
         smoothness: The ``lambda`` of the preconditioner ``I + lambda L``: how far vertices move together. Less follows
             the silhouettes more closely, and crumples the surface between them.
-        subdivisions: Of the starting sphere, where no template is given: ``10 * 4**n + 2`` vertices.
-        resolution: Larger views are shrunk until no side has more pixels than this; silhouettes need no more.
-        evaluate_every: Steps between two measurements of the intersection over union.
-        seed: Of all noise.
+        subdivisions: Subdivisions n of the starting sphere, where no template is given: ``10 * 4**n + 2`` vertices.
+        pixels: Pixels along the longer side of a view, at most; larger views are shrunk. Silhouettes need no more.
+        evaluate_every: Updates between two measurements of the intersection over union (IoU).
+        seed: Seed of the noise.
 
     Raises:
         ValueError: A value outside its range.
     """
 
-    steps: int = 500
+    updates: int = 500
     estimator: str = "local_credit"
     samples: int = 4
     noise: tuple[float, float] = (1.0, 0.2)
     learning_rate: tuple[float, float] = (0.05, 0.005)
     smoothness: float = 1.0
     subdivisions: int = 3
-    resolution: int = 128
+    pixels: int = 128
     evaluate_every: int = 10
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_least(self, steps=1, samples=2, subdivisions=0, resolution=8, evaluate_every=1, seed=0)
+        _check_least(self, updates=1, samples=2, subdivisions=0, pixels=8, evaluate_every=1, seed=0)
         _check_positive(self, "noise", "learning_rate")
         _check_not_negative(self, "smoothness")
         self.estimator_at(0)  # raises, if there is none
 
-    def estimator_at(self, step: int) -> Estimator:
-        """The estimator of this step, whose noise is annealed."""
+    def estimator_at(self, update: int) -> Estimator:
+        """The estimator of this update, whose noise is annealed."""
         first = estimator_by_name(self.estimator, self.samples, Pixels(self.noise[0]))
-        return first.scaled(_decay(self.noise, step / self.steps))
+        return first.scaled(_decay(self.noise, update / self.updates))
 
-    def learning_rate_at(self, step: int) -> float:
-        """Share of the template's radius, at this step."""
-        return _geometric(self.learning_rate, step / self.steps)
+    def learning_rate_at(self, update: int) -> float:
+        """Share of the template's radius, at this update."""
+        return _geometric(self.learning_rate, update / self.updates)
 
 
 @final
@@ -67,35 +67,35 @@ class VolumeFitSettings:
     """Settings of `fit_volume`. The defaults recover the bunny from 20 silhouettes of 64 x 64 pixels.
 
     Attributes:
-        steps: Steps of the optimiser, as many at each level.
+        updates: Updates of the optimiser, as many at each level.
         resolution: Voxels along each axis of the cube at the last level. Views are shrunk until no side has more than
             two pixels for each voxel of the level.
         levels: Grids, from coarse to fine; each has twice the voxels along each axis of the one before.
-        learning_rate: Typical move of a logit in one step, first and last. It decays geometrically.
+        learning_rate: Typical move of a logit in the first and in the last update. It decays geometrically.
         total_variation: Weight of `render3d.regularizers.total_variation`, in units of the side of the cube, beside the
             mean squared difference of coverage: how smooth the surface is.
-        sparsity: Weight of `render3d.regularizers.sparsity`. It clears what no view shows. Much of it turns solids into
-            fog: of the same silhouette, but without a surface.
-        views_per_step: Views that a step looks at, drawn anew each time; all of them, if there are no more.
-        evaluate_every: Steps between two measurements of the intersection over union.
-        seed: Of the draws.
+        sparsity: Weight of `render3d.regularizers.sparsity`. It clears what no view shows. Too much of it turns solids
+            into fog, which has the same silhouette but no surface.
+        views_per_update: Views in an update, drawn anew for each; all of them, if there are no more.
+        evaluate_every: Updates between two measurements of the intersection over union (IoU).
+        seed: Seed of the choice of views.
 
     Raises:
         ValueError: A value outside its range.
     """
 
-    steps: int = 120
+    updates: int = 120
     resolution: int = 64
     levels: int = 3
     learning_rate: tuple[float, float] = (1.0, 0.1)
     total_variation: float = 1e-3
     sparsity: float = 1e-4
-    views_per_step: int = 8
+    views_per_update: int = 8
     evaluate_every: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_least(self, steps=1, resolution=4, levels=1, views_per_step=1, evaluate_every=1, seed=0)
+        _check_least(self, updates=1, resolution=4, levels=1, views_per_update=1, evaluate_every=1, seed=0)
         _check_positive(self, "learning_rate")
         _check_not_negative(self, "total_variation", "sparsity")
         if self.resolution >> (self.levels - 1) < 4:
@@ -104,21 +104,21 @@ class VolumeFitSettings:
                 f"resolution of {self.resolution}."
             )
 
-    def level_at(self, step: int) -> int:
-        """The level of the step after ``step`` others; the last step is always one of the last level."""
-        return ((step + 1) * self.levels - 1) // self.steps
+    def level_at(self, update: int) -> int:
+        """The level of the update after ``update`` others; the last update is always one of the last level."""
+        return ((update + 1) * self.levels - 1) // self.updates
 
     def begin_of(self, level: int) -> int:
-        """How many steps come before those of a level."""
-        return level * self.steps // self.levels
+        """How many updates come before those of a level."""
+        return level * self.updates // self.levels
 
     def resolution_of(self, level: int) -> int:
         """Voxels along each axis."""
         return self.resolution >> (self.levels - 1 - level)
 
-    def learning_rate_at(self, step: int) -> float:
-        """Of logits, at this step."""
-        return _geometric(self.learning_rate, step / self.steps)
+    def learning_rate_at(self, update: int) -> float:
+        """Of logits, at this update."""
+        return _geometric(self.learning_rate, update / self.updates)
 
 
 @final
@@ -130,13 +130,13 @@ class PoseSettings:
         candidates: Poses round the rough one that are rendered first.
         starts: The best of them, from which the search goes on; after each level the better half is kept.
         levels: Sizes of the pictures, from coarse to fine; each has twice the side of the one before.
-        steps: Gauss-Newton steps from every start at each level.
-        samples: Noisy poses that a step renders: seven at least, for six numbers and a mean.
-        noise: Standard deviation of their noise at the first and at the last step: radians of each turn, and shares of
-            the mesh's radius of each shift. It decays geometrically.
+        updates: Gauss-Newton updates from every start at each level.
+        samples: Noisy poses that an update renders: seven at least, for six numbers and a mean.
+        noise: Standard deviation of their noise in the first and in the last update: radians of each turn, and
+            fractions of the mesh's radius of each shift. It decays geometrically.
         reach_degrees: The largest turn of a candidate. Turns are spread evenly from zero to it, about any axis.
         shift: Standard deviation of a candidate's shift along each axis, as a share of the mesh's radius.
-        seed: Of candidates and noise.
+        seed: Seed of candidates and noise.
 
     Raises:
         ValueError: A value outside its range.
@@ -145,7 +145,7 @@ class PoseSettings:
     candidates: int = 256
     starts: int = 8
     levels: int = 4
-    steps: int = 8
+    updates: int = 8
     samples: int = 10
     noise: tuple[float, float] = (0.1, 0.005)
     reach_degrees: float = 100.0
@@ -153,7 +153,7 @@ class PoseSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_least(self, candidates=1, starts=1, levels=1, steps=1, samples=7, seed=0)
+        _check_least(self, candidates=1, starts=1, levels=1, updates=1, samples=7, seed=0)
         _check_positive(self, "noise")
         _check_not_negative(self, "shift")
         if self.starts > self.candidates:
@@ -168,16 +168,16 @@ class PoseSettings:
     def renders(self) -> int:
         """How often a fit renders each object, small pictures counted like large ones, all views at once."""
         kept = [self.starts_at(level) for level in range(self.levels)]
-        # Besides the steps: the rough pose, the candidates, and the starts each time they are compared.
-        return 1 + self.candidates + (self.steps * self.samples + 1) * sum(kept)
+        # Besides the updates: the rough pose, the candidates, and the starts each time they are compared.
+        return 1 + self.candidates + (self.updates * self.samples + 1) * sum(kept)
 
     def starts_at(self, level: int) -> int:
         """How many starts are kept at this level."""
         return max(1, self.starts >> level)
 
-    def noise_at(self, step: int) -> float:
-        """Radians, and shares of the radius, at this step of all levels' steps."""
-        return _geometric(self.noise, step / max(1, self.levels * self.steps - 1))
+    def noise_at(self, update: int) -> float:
+        """Radians, and shares of the radius, at this update of all levels' updates."""
+        return _geometric(self.noise, update / max(1, self.levels * self.updates - 1))
 
 
 Settings = FitSettings | VolumeFitSettings

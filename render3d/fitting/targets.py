@@ -1,4 +1,4 @@
-"""The views a fit is held against: what must be right about them before a step is spent."""
+"""The views a fit is held against: what must be right about them before an update is spent."""
 
 import dataclasses
 

@@ -41,7 +41,7 @@ class VolumeFitResult(Measured):
         volume: Density alone, in a cube round what the silhouettes enclose. Its ``to_source`` takes points of the cube
             to the world of the views: ``volume.to_mesh().restored()`` is a mesh of that world, and `in_volume_frame`
             takes cameras of that world to the cube.
-        records: One for each step, in order.
+        records: One for each update, in order.
     """
 
     volume: Volume
@@ -88,7 +88,7 @@ def fit_volume(
         settings: Everything else.
         held_out: Views that are measured along the way and never fitted.
         folder: As in `fit`.
-        progress: Called with the `FitRecord` of every step.
+        progress: Called with the `FitRecord` of every update.
 
     Returns:
         A `VolumeFitResult`.
@@ -113,7 +113,7 @@ def fit_volume(
 
 @final
 class _Task:
-    """What stays the same from step to step; see `render3d.fitting.loop.FitProblem`. Its views stand to the cube."""
+    """What stays the same in all updates; see `render3d.fitting.loop.FitProblem`. Its views stand to the cube."""
 
     def __init__(
         self, views: ViewSet, held_out: ViewSet | None, renderer: Renderer, settings: VolumeFitSettings
@@ -127,7 +127,7 @@ class _Task:
         self.identity = identity("volume", settings, renderer, views, held_out)
 
     def start(self, count: int = 0) -> Adam:
-        """The same logit everywhere, on the grid of the last of ``count`` steps."""
+        """The same logit everywhere, on the grid of the last of ``count`` updates."""
         shape = (self.settings.resolution_of(self.settings.level_at(max(0, count - 1))),) * 3
         return Adam.start(torch.full(shape, _FIRST_LOGIT, device=self.views.alpha.device))
 
@@ -137,7 +137,7 @@ class _Task:
 
     @torch.enable_grad()
     def step(self, state: Adam) -> tuple[Adam, float]:
-        """The state after one step, and the squared difference before it."""
+        """The state after one update, and the squared difference before it."""
         level = self.settings.level_at(state.count)
         resolution, begin = self.settings.resolution_of(level), self.settings.begin_of(level)
         if len(state.parameters) != resolution:
@@ -153,10 +153,10 @@ class _Task:
         return dataclasses.replace(state, parameters=bounded), float(difference.detach())
 
     def _drawn(self, step: int) -> ViewSet:
-        """The views that this step looks at."""
+        """The views that this update looks at."""
         generator = torch.Generator().manual_seed(Key(self.settings.seed).fold_in(step).seed)
         order = torch.randperm(len(self.views), generator=generator)
-        return self.views.select(order[: self.settings.views_per_step].sort().values.tolist())
+        return self.views.select(order[: self.settings.views_per_update].sort().values.tolist())
 
     def _priors(self, volume: Volume) -> Tensor:
         side = 2 * self.extent

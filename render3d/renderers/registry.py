@@ -16,11 +16,6 @@ RENDERERS: Registry[type] = Registry(
 """All renderers of the package, by the names that command lines take."""
 
 
-def names_in(words: str) -> tuple[str, ...]:
-    """Names that are written with commas between."""
-    return tuple(name.strip() for name in words.split(",") if name.strip())
-
-
 def make_renderer(name: str, shading: Shading | None = None) -> Renderer:
     """Make a renderer that is ready to render.
 

@@ -76,7 +76,7 @@ def test_back_ends_by_name_are_timed_on_one_grid(
 ) -> None:
     for name, values in {"SUBDIVISIONS": (1, 2), "SIZES": (16,), "BATCHES": (1, 2)}.items():
         monkeypatch.setattr(renderers, name, values)
-    assert bench.bench(renderers="opengl, pyrender", as_json=True, rounds=1) == 0
+    assert bench.bench(renderers=("opengl", "pyrender"), as_json=True, rounds=1) == 0
     (table,) = json.loads(capsys.readouterr().out)["tables"]
     assert [(row["faces"], row["images"]) for row in table["rows"]] == [(80, 1), (80, 2), (320, 1), (320, 2)]
     for row in table["rows"]:
@@ -89,7 +89,7 @@ def test_a_back_end_that_fails_or_would_take_too_long_is_a_dash(
     for name, values in {"SUBDIVISIONS": (1,), "SIZES": (16, 24), "BATCHES": (1,)}.items():
         monkeypatch.setattr(renderers, name, values)
     monkeypatch.setattr(renderers, "PATIENCE", 1e-9)
-    assert bench.bench(renderers="opengl,emissionabsorption", as_json=True, rounds=1) == 0
+    assert bench.bench(renderers=("opengl", "emissionabsorption"), as_json=True, rounds=1) == 0
     (table,) = json.loads(capsys.readouterr().out)["tables"]
     first, second = table["rows"]
     assert first["opengl"] > 0 and second["opengl"] is None
@@ -99,4 +99,4 @@ def test_a_back_end_that_fails_or_would_take_too_long_is_a_dash(
 
 def test_back_ends_by_name_are_for_rendering() -> None:
     with pytest.raises(ValueError, match="--renderers is for 'python -m benchmarks render'; got it with volume"):
-        bench.bench("volume", renderers="opengl")
+        bench.bench("volume", renderers=("opengl",))

@@ -9,14 +9,15 @@ import torch
 
 import render3d as r3
 from render3d import cli
+from render3d.errors import FitError
 from render3d.renderers import OpenGL
 from render3d.runs import checkpoint
 from render3d.view_sets import write_views
 
-QUICK = ("--steps", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
+QUICK = ("--updates", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
 
 
-QUICK_VOLUME = ("--scene", "volume", "--steps", "6", "--resolution", "16", "--levels", "2", "--evaluate-every", "2")
+QUICK_VOLUME = ("--scene", "volume", "--updates", "6", "--resolution", "16", "--levels", "2", "--evaluate-every", "2")
 
 
 class Impatient:
@@ -52,8 +53,8 @@ def run(*words: object) -> int:
 def test_a_fit_writes_its_folder(views: Path, capsys: pytest.CaptureFixture[str], renderer: str) -> None:
     out = views.parent / "out"
     assert run(views, "--out", out, "--renderer", renderer, *QUICK) == 0
-    shown = capsys.readouterr().out
-    assert "5 views, 1 held out" in shown
+    shown, progress = capsys.readouterr()
+    assert "5 views, 1 held out: 6/6  loss" in progress
     assert "visual hull" in shown
     assert f"Report: {out / 'report.html'}" in shown
     assert {path.name for path in out.iterdir()} == {
@@ -92,8 +93,8 @@ def test_a_volume_writes_its_folder(views: Path, capsys: pytest.CaptureFixture[s
     out = views.parent / "out"
     flags = ("--renderer", renderer, "--total-variation", "0.01", "--sparsity=0.001", *QUICK_VOLUME)
     assert run(views, "--out", out, *flags) == 0
-    shown = capsys.readouterr().out
-    assert "5 views, 1 held out" in shown
+    shown, progress = capsys.readouterr()
+    assert "5 views, 1 held out" in progress
     assert "visual hull" in shown
     assert r3.Volume.load(out / "volume.npz").resolution == (16, 16, 16)
     settings = json.loads((out / "config.json").read_text())["settings"]
@@ -103,15 +104,15 @@ def test_a_volume_writes_its_folder(views: Path, capsys: pytest.CaptureFixture[s
 def test_a_volume_goes_through_emission_and_absorption_by_default_and_is_resumed(
     views: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from render3d.cli import fit
+    from render3d.cli.progress import Bar
 
     out = views.parent / "out"
     with monkeypatch.context() as patch:
 
-        def stop(bar: object, record: object) -> None:
+        def stop(bar: Bar, done: int, state: str) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(fit._ProgressBar, "advance", stop)
+        patch.setattr(Bar, "advance", stop)
         assert run(views, "--out", out, *QUICK_VOLUME) == 130
     assert "nothing is lost. Go on by the same command with --resume." in " ".join(capsys.readouterr().err.split())
     assert run(views, "--out", out, "--resume", "--json", *QUICK_VOLUME) == 0
@@ -126,8 +127,7 @@ def test_the_help_is_that_of_the_kind_of_scene(capsys: pytest.CaptureFixture[str
         (("--scene", "volume"), "--sparsity", "--samples"),
         (("--scene=volume",), "--total-variation", "--noise"),
     ):
-        with pytest.raises(SystemExit):
-            run(*words, "--help")
+        assert run(*words, "--help") == 0
         shown = capsys.readouterr().out
         assert own in shown
         assert other not in shown
@@ -136,9 +136,6 @@ def test_the_help_is_that_of_the_kind_of_scene(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("--scene", "volume", "--samples", "3"), "--samples is a flag of --scene mesh; got --scene volume."),
-        (("--sparsity=3",), "--sparsity is a flag of --scene volume; got --scene mesh."),
-        (("--total_variation", "3"), "--total-variation is a flag of --scene volume; got --scene mesh."),
         (("--scene", "volume", "--renderer", "opengl"), "A volume is to be fitted, and OpenGL renders Mesh."),
         (("--renderer", "maxprojection"), "A mesh is to be fitted, and MaxProjection renders Volume."),
         (
@@ -146,7 +143,7 @@ def test_the_help_is_that_of_the_kind_of_scene(capsys: pytest.CaptureFixture[str
             "learnedprojection would be a new network, which makes noise. Take emissionabsorption",
         ),
         (("--scene", "volume", "--template", "ball.obj"), "--template is a mesh to deform"),
-        (("--scene", "volume", "--resolution", "2"), "resolution must be at least 4; got 2."),
+        (("--scene", "volume", "--resolution", "2"), "--resolution must be at least 4; got 2."),
         (("--scene", "volume", "--resume"), "There is nothing to resume"),
     ],
 )
@@ -160,10 +157,26 @@ def test_flags_that_do_not_go_together_fail_in_one_line(
     assert not (views.parent / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--scene", "volume", "--samples", "3"), "--samples is a flag of --scene mesh; got --scene volume."),
+        (("--sparsity=3",), "--sparsity is a flag of --scene volume; got --scene mesh."),
+        (("--total_variation", "3"), "--total_variation is a flag of --scene volume; got --scene mesh."),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "compare"])
+def test_flags_of_the_other_kind_of_scene_are_wrong_usage(
+    views: Path, capsys: pytest.CaptureFixture[str], command: str, flags: tuple[str, ...], message: str
+) -> None:
+    assert cli.main([command, str(views), "--out", str(views.parent / "out"), *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_settings_of_the_other_kind_are_refused_from_python(views: Path) -> None:
     from render3d.cli.fit import fit
 
-    with pytest.raises(ValueError, match="settings of a volume must be VolumeFitSettings; got FitSettings"):
+    with pytest.raises(FitError, match="settings of a volume must be VolumeFitSettings; got FitSettings"):
         fit(views, out=views.parent / "out", scene="volume")
 
 
@@ -176,7 +189,7 @@ def test_ctrl_c_loses_nothing(views: Path, capsys: pytest.CaptureFixture[str], m
     monkeypatch.setattr(fit, "make_renderer", lambda name: impatient)
     assert run(views, "--out", stopped, *QUICK) == 130
     message = " ".join(capsys.readouterr().err.split())
-    assert "stopped after step 1 of 6; nothing is lost. Go on by the same command with --resume." in message
+    assert "stopped after 1 of 6 updates; nothing is lost. Go on by the same command with --resume." in message
     assert run(views, "--out", stopped, "--resume", *QUICK) == 0
     ours, theirs = (r3.Mesh.load(folder / "mesh.obj").vertices for folder in (stopped, whole))
     assert torch.equal(ours, theirs)
@@ -200,7 +213,7 @@ def test_a_full_disk_is_told_in_one_line(
         (("--renderer", "opengel"), "There is no renderer 'opengel'. Did you mean 'opengl'? Known: opengl, pyrender"),
         (("--template", "none.obj"), "none.obj"),
         (("--hold-out", "6"), "--hold-out must leave views to fit: 0 to 5 of these 6; got 6."),
-        (("--samples", "1"), "samples must be at least 2; got 1."),
+        (("--samples", "1"), "--samples must be at least 2; got 1."),
         (("--resume",), "There is nothing to resume"),
     ],
 )

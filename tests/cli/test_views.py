@@ -1,27 +1,16 @@
 """``render3d views`` as it is typed."""
 
-import contextlib
-import functools
-import io
-import itertools
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
-from rich.progress import Progress
 
 from render3d import Cameras, Mesh, cli
 from render3d.cli import views
 from render3d.datasets.view_sets.write.engine import Limits
 from render3d.datasets.view_sets.write.local import LocalEngine
-from render3d.datasets.view_sets.write.run import Advance
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.view_sets.formats.nerfstudio import camera_transforms
 
@@ -70,7 +59,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 
 def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.CaptureFixture[str]) -> None:
-    words = "--protocol orbit --views 5 --size 32 --distance 4 --fov 30 --near 2 --far 6 --outputs alpha,depth"
+    words = "--protocol orbit --views 5 --size 32 --distance 4 --fov 30 --near 2 --far 6 --outputs alpha depth"
     words += " --radius 1.5 --up z --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3"
     words += " --timeout 7 --memory 0.5"
     assert run(models, "--out", "here", *words.split()) == 130
@@ -117,16 +106,16 @@ def test_cameras_may_come_from_a_file(models: Path, asked: dict) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--protocol r2n2 --size 64", "The cameras of r2n2 have no image_size to choose"),
+        ("--protocol r2n2 --size 64", "The cameras of --protocol r2n2 take no --size"),
         ("--protocol spiral.json", "spiral.json: no such file"),
-        ("--protocol spiral.json --views 3", "the cameras of a file are as they are; leave out views"),
+        ("--protocol spiral.json --views 3", "the cameras of a file are as they are; leave out --views"),
         ("--keep-size --radius 2", "exclude each other"),
         ("--address here:1", "--engine local takes no --address"),
         ("--format heap", "There is no format of view sets 'heap'. Known: nerfstudio, r2n2, shards; or module:Name"),
         ("--layout modelnt", "There is no layout of collections 'modelnt'. Did you mean 'modelnet'?"),
-        ("--outputs rgb", "outputs must hold 'alpha'"),
-        ("--classes square", "classes must be of other, round; got square"),
-        ("--workers 0", "workers must be at least 1"),
+        ("--outputs rgb", "--outputs must hold 'alpha'"),
+        ("--classes square", "--classes must be of other, round; got square"),
+        ("--workers 0", "--workers must be at least 1"),
         ("--renderer crayon", "There is no renderer 'crayon'"),
     ],
 )
@@ -138,34 +127,6 @@ def test_what_cannot_be_is_said_in_a_line(
     assert message in error
     assert error.startswith("render3d views: ")
     assert not (models.parent / "out").exists()
-
-
-def test_the_bar_tells_how_many_a_second_what_failed_and_how_long_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = itertools.count()
-    monkeypatch.setattr(views, "Progress", functools.partial(Progress, get_time=lambda: float(next(ticks))))
-    shown = io.StringIO()
-    with views._Bar(Console(file=shown, force_terminal=True, color_system=None, width=120)) as bar:
-        for made in range(5):
-            bar.advance(Advance(total=40, kept=2, made=made, failed=1))
-    last = shown.getvalue().rsplit("views", 1)[1]
-    assert re.search(r"7/40.*\d objects/s +1 failed.*left .*\d:\d\d:\d\d", last), last
-
-
-@pytest.mark.parametrize("broken", [False, True])
-def test_what_libraries_and_their_processes_print_is_kept_off_standard_output(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, broken: bool
-) -> None:
-    monkeypatch.setattr(sys, "stdout", os.fdopen(1, "w", closefd=False))  # not the one that pytest puts there
-    with contextlib.suppress(ValueError), views._nothing_on_stdout():
-        subprocess.run(["echo", "from elsewhere"], check=True)
-        sys.stdout.write("from here\n")
-        if broken:
-            raise ValueError
-    sys.stdout.write("{}\n")
-    sys.stdout.flush()
-    out, errors = capfd.readouterr()
-    assert out == "{}\n"
-    assert errors == "from elsewhere\nfrom here\n"
 
 
 def test_models_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 import render3d as r3
-from render3d.comparison import FitTask, Step, compare_fits
+from render3d.comparison import FitTask, compare_fits
 from render3d.comparison.fits import LEVELS, images_of
 from render3d.errors import ComparisonError, FitError
-from render3d.fitting import FitSettings, VolumeFitSettings, fit, fit_volume
+from render3d.fitting import FitRecord, FitSettings, VolumeFitSettings, fit, fit_volume
 from render3d.renderers import EmissionAbsorption, OpenGL
 from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
-QUICK = FitSettings(steps=6, samples=4, subdivisions=1, evaluate_every=2)
+QUICK = FitSettings(updates=6, samples=4, subdivisions=1, evaluate_every=2)
 
 pytestmark = pytest.mark.usefixtures("in_this_process", "small_animation")
 
@@ -96,7 +96,7 @@ def test_the_images_of_a_fit_are_counted(task, differentiable):
 def test_the_images_of_a_fit_of_a_volume_are_counted(task):
     counting, settings = (
         Counting(EmissionAbsorption()),
-        VolumeFitSettings(steps=4, resolution=8, levels=2, views_per_step=3),
+        VolumeFitSettings(updates=4, resolution=8, levels=2, views_per_update=3),
     )
     fit_volume(task.views, counting, settings)
     assert images_of(FitTask(views=task.views, settings=settings), counting) == counting.images - len(task.views)
@@ -124,7 +124,7 @@ def test_the_page_shows_all_fits_and_links_to_theirs(task, tmp_path, faulty, rea
     assert all((tmp_path / "out" / link).is_file() for link in page.links)
     alts = [image["alt"] for image in page.images]
     assert {f"{name}: {view}" for name in ("target", "opengl", "Plain") for view in task.held_out.names} <= set(alts)
-    assert {"IoU over seconds", "IoU over steps"} <= set(page.text("text"))
+    assert {"IoU over seconds", "IoU over updates"} <= set(page.text("text"))
     assert {"visual hull", "best sphere"} <= set(page.text("td"))
 
 
@@ -140,9 +140,9 @@ def test_nothing_is_fitted_twice(task, tmp_path, faulty):
     out, names = tmp_path / "out", ["opengl", f"{faulty}:Plain", f"{faulty}:Raises"]
     compare_fits(out, task, names)
     before = files(out / "opengl") | files(out / f"{faulty}_Plain")
-    steps: list[Step] = []
-    found = compare_fits(out, task, [*names, "pyrender"], resume=True, progress=steps.append)
-    assert {step.name for step in steps} == {"pyrender"}
+    seen: list[str] = []
+    found = compare_fits(out, task, [*names, "pyrender"], resume=True, progress=lambda name, record: seen.append(name))
+    assert set(seen) == {"pyrender"}
     assert files(out / "opengl") | files(out / f"{faulty}_Plain") == before
     assert found["renderers"]["pyrender"]["failure"] is None
 
@@ -152,16 +152,16 @@ def test_a_stopped_fit_goes_on_to_the_same_mesh(task, tmp_path, faulty, read_met
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     compare_fits(whole, task, names)
 
-    def stop(step: Step) -> None:
-        if (step.name, step.record.step) == (names[1], 3):
+    def stop(name: str, record: FitRecord) -> None:
+        if (name, record.update) == (names[1], 3):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match=r"stopped; opengl had finished, .* by the same command with --resume"):
         compare_fits(stopped, task, names, progress=stop)
     assert read_metrics(stopped)["renderers"][names[1]]["failure"] == "stopped before it had finished"
-    steps: list[int] = []
-    compare_fits(stopped, task, names, resume=True, progress=lambda step: steps.append(step.record.step))
-    assert steps == [4, 5, 6]
+    updates: list[int] = []
+    compare_fits(stopped, task, names, resume=True, progress=lambda name, record: updates.append(record.update))
+    assert updates == [4, 5, 6]
     for folder in ("opengl", f"{faulty}_Plain"):
         assert (stopped / folder / "mesh.obj").read_bytes() == (whole / folder / "mesh.obj").read_bytes()
 
@@ -183,7 +183,7 @@ def test_views_that_say_nothing_are_refused_before_anything_is_written(task, tmp
 
 
 def test_volumes_are_fitted_as_well(task, tmp_path, read_page):
-    settings = VolumeFitSettings(steps=8, resolution=16, levels=2, evaluate_every=4)
+    settings = VolumeFitSettings(updates=8, resolution=16, levels=2, evaluate_every=4)
     names = ["emissionabsorption", "maxprojection", "opengl"]
     found = compare_fits(tmp_path / "out", dataclasses.replace(task, settings=settings), names)["renderers"]
     assert found["opengl"]["failure"].startswith("A volume is to be fitted, and OpenGL renders Mesh.")

@@ -257,9 +257,9 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, egg):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["opengl"], "takes two names at least, with commas between; got opengl"),
+        (["opengl"], "names must be two renderers at least; got opengl"),
         ([], "got none"),
-        (["opengl", "pyrender", "OpenGL"], "takes each name once; got opengl, OpenGL"),
+        (["opengl", "pyrender", "OpenGL"], "names must hold each renderer once; got opengl, OpenGL"),
     ],
 )
 def test_a_comparison_takes_two(tmp_path, egg, names, message):

@@ -34,7 +34,7 @@ def test_each_target_is_least_for_the_truth(target: str) -> None:
 
 @pytest.mark.parametrize("target", ["depth", "colour"])
 def test_a_few_steps_come_nearer(target: str) -> None:
-    found = fit_finely(target, (LEVELS[0]._replace(pixels=32, steps=120),), views=8, held_out=4, samples=4)
+    found = fit_finely(target, (LEVELS[0]._replace(pixels=32, updates=120),), views=8, held_out=4, samples=4)
     assert found.course[0][3] > 0.8  # of a sphere it is at most 0.68
     assert found.course[0][4] < 0.6 * chamfer_distance(r3.Mesh.icosphere(3, 0.6), bunny().normalized())
 
@@ -42,7 +42,7 @@ def test_a_few_steps_come_nearer(target: str) -> None:
 def test_the_command_writes_all_it_promises(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fine_fit.LEVELS", (LEVELS[0]._replace(pixels=24, steps=3),))
+    monkeypatch.setattr("fine_fit.LEVELS", (LEVELS[0]._replace(pixels=24, updates=3),))
     main(out=tmp_path, targets=("silhouettes",), views=4, held_out=2, levels=1)
     course = json.loads((tmp_path / "metrics.json").read_text())["course"]["silhouettes"]
     assert course[0][:2] == [24, 642]

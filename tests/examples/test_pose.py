@@ -57,7 +57,7 @@ def test_the_interval_is_that_of_wilson() -> None:
 
 def test_the_command_writes_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pose, "ANGLES", (20,))
-    monkeypatch.setattr(pose, "BUDGETS", (PoseSettings(candidates=16, starts=2, levels=2, steps=2),))
+    monkeypatch.setattr(pose, "BUDGETS", (PoseSettings(candidates=16, starts=2, levels=2, updates=2),))
     monkeypatch.setattr(pose, "REPEATS", 40)
     monkeypatch.setattr(pose, "STRATEGIES", ((9, 0.3),))
     pose.main(out=tmp_path / "new", problems=2, size=32)

@@ -27,10 +27,10 @@ def test_each_gradient_gets_its_updates_and_what_was_made_is_kept(
     monkeypatch.setattr(single_images, "meshes", tiny)
     costs = iter([0.5, 1.0])
     monkeypatch.setattr(single_images, "seconds_per_update", lambda recipe: next(costs))
-    single_images.run(tmp_path, seconds=2.0, methods="local_credit,other")
+    single_images.run(tmp_path, seconds=2.0, methods=("local_credit", "other"))
     first = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert [each["updates"] for each in first["methods"].values()] == [4, 2]
-    single_images.run(tmp_path, seconds=2.0, methods="local_credit,other")  # no cost is left to be asked for
+    single_images.run(tmp_path, seconds=2.0, methods=("local_credit", "other"))  # no cost is left to be asked for
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["methods"] == first["methods"]
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert "the best that is fixed" in table[-1] and all(line.count("|") == 7 for line in table)

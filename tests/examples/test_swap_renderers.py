@@ -38,17 +38,17 @@ def test_what_is_learned_from_pictures_is_better_than_where_it_began(renderer) -
 
 
 def test_a_second_call_trains_only_what_is_new_and_other_settings_are_refused(tmp_path: Path, monkeypatch) -> None:
-    swap_renderers.run(tmp_path, renderers="opengl", settings=TINY)
+    swap_renderers.run(tmp_path, renderers=("opengl",), settings=TINY)
     first = json.loads((tmp_path / "metrics.json").read_text())["renderers"]
     trained = []
     monkeypatch.setattr(
         swap_renderers, "train", lambda renderer, *rest: (trained.append(renderer), train(renderer, *rest))[1]
     )
-    swap_renderers.run(tmp_path, renderers="opengl,emissionabsorption", settings=TINY)
+    swap_renderers.run(tmp_path, renderers=("opengl", "emissionabsorption"), settings=TINY)
     second = json.loads((tmp_path / "metrics.json").read_text())["renderers"]
     assert len(trained) == 1 and isinstance(trained[0], EmissionAbsorption)
     assert [each["scene"] for each in second.values()] == ["mesh", "volume"]
     assert next(iter(first.items())) in second.items()
     assert {"report.html", "pictures.png", "by_updates.svg", "by_seconds.svg"} <= {p.name for p in tmp_path.iterdir()}
     with pytest.raises(SystemExit, match="other settings"):
-        swap_renderers.run(tmp_path, renderers="opengl", settings=Settings(updates=3))
+        swap_renderers.run(tmp_path, renderers=("opengl",), settings=Settings(updates=3))

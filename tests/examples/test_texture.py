@@ -10,7 +10,7 @@ from texture import chicken_of, decibels, image_in, main, study, textured
 
 
 def test_the_texture_is_found_and_the_figures_are_those_of_what_was_found(tmp_path: Path) -> None:
-    done = study(tmp_path / "views", views=8, held_out=2, image_size=96, texture_size=32, steps=15)
+    done = study(tmp_path / "views", views=8, held_out=2, image_size=96, texture_size=32, updates=15)
     found, start = done.measures(done.result.mesh), done.measures(done.start)
     assert start["texture_psnr_of_well_shown"] < 10 < 35 < found["texture_psnr_of_well_shown"]
     assert start["held_out_psnr"] < 12 < 30 < found["held_out_psnr"]
@@ -37,9 +37,9 @@ def test_the_chicken_has_the_mean_of_its_texels() -> None:
 
 
 def test_the_command_writes_all_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(out=tmp_path, views=4, held_out=2, image_size=48, texture_size=16, steps=3)
+    main(out=tmp_path, views=4, held_out=2, image_size=48, texture_size=16, updates=3)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert (metrics["renders"], metrics["steps"], metrics["texels"]) == (4, 3, 256)
+    assert (metrics["renders"], metrics["updates"], metrics["texels"]) == (4, 3, 256)
     assert len(metrics["differences"]) == 4 and metrics["differences"][-1] < metrics["differences"][0]
     page = (tmp_path / "report.html").read_text()
     assert page.count("<img") == 3 + 2 * 3 and "<svg" in page
@@ -47,4 +47,4 @@ def test_the_command_writes_all_it_promises(tmp_path: Path, capsys: pytest.Captu
     with Image.open(tmp_path / "texture.png") as picture:
         assert picture.size == (3 * 48, 2 * 48)
     assert (tmp_path / "views" / "transforms.json").exists()
-    assert "4 renders, 3 steps" in capsys.readouterr().out
+    assert "4 renders, 3 updates" in capsys.readouterr().out

@@ -43,4 +43,4 @@ def views(make_views: MakeViews, ellipsoid: Mesh) -> ViewSet:
 @pytest.fixture
 def quick() -> FitSettings:
     """A fit of a second."""
-    return FitSettings(steps=12, samples=4, subdivisions=1, evaluate_every=5)
+    return FitSettings(updates=12, samples=4, subdivisions=1, evaluate_every=5)

@@ -47,7 +47,7 @@ def stop_after(step: int):
     """A progress callback that presses Ctrl-C."""
 
     def progress(record: FitRecord) -> None:
-        if record.step == step:
+        if record.update == step:
             raise KeyboardInterrupt
 
     return progress
@@ -89,7 +89,7 @@ def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, held
     with pytest.raises(KeyboardInterrupt):
         fit(views, None, renderer, quick, held_out=held_out, folder=out, progress=stop_after(step))
     steps = []
-    result = fit(views, None, renderer, quick, held_out=held_out, folder=out, progress=lambda r: steps.append(r.step))
+    result = fit(views, None, renderer, quick, held_out=held_out, folder=out, progress=lambda r: steps.append(r.update))
     assert_same(result, expected)
     assert steps == list(range(step + 1, 13))
 
@@ -104,7 +104,7 @@ def test_a_fit_stopped_inside_the_renderer_ends_where_it_would_have_ended(views,
 
 
 def test_a_fit_stopped_at_every_step_gets_there_all_the_same(views, renderer, quick, out):
-    for step in range(1, quick.steps + 1):
+    for step in range(1, quick.updates + 1):
         with pytest.raises(KeyboardInterrupt):
             fit(views, None, renderer, quick, folder=out, progress=stop_after(step))
     assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
@@ -114,7 +114,7 @@ def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, render
     class Interrupted(list):
         def append(self, record: FitRecord) -> None:
             super().append(record)
-            if record.step == 4:
+            if record.update == 4:
                 raise KeyboardInterrupt
 
     load = Checkpoint.load
@@ -145,7 +145,7 @@ def test_what_was_saved_on_the_way_survives_a_crash(views, renderer, quick, out,
     with pytest.raises(RuntimeError, match="out of memory"):
         fit(views, None, Breaking(renderer, 10, RuntimeError("out of memory")), quick, folder=out)
     result = fit(views, None, renderer, quick, folder=out, progress=(resumed := []).append)
-    assert resumed[0].step == 8  # call 7 measured step 5, so that call 10 was step 8
+    assert resumed[0].update == 8  # call 7 measured step 5, so that call 10 was step 8
     assert_same(result, fit(views, None, renderer, quick))
 
 
@@ -185,15 +185,15 @@ from render3d.renderers import OpenGL
 from render3d.view_sets import ViewSet
 
 def progress(record):
-    print(record.step, flush=True)
-    if record.step == 100:
+    print(record.update, flush=True)
+    if record.update == 100:
         time.sleep(300)  # for the signal, should it be late
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
 saved = torch.load(sys.argv[1], weights_only=True)
 cameras = Cameras(saved["world_to_camera"], saved["intrinsics"], (32, 32))
 views = ViewSet(cameras, saved["alpha"], None, tuple(f"view {number}" for number in range(6)))
-settings = FitSettings(steps=150, samples=2, subdivisions=1, evaluate_every=40)
+settings = FitSettings(updates=150, samples=2, subdivisions=1, evaluate_every=40)
 fit(views, None, OpenGL(), settings, folder=Path(sys.argv[2]), progress=progress)
 """
 
@@ -212,11 +212,11 @@ def test_a_process_that_gets_ctrl_c_leaves_a_fit_to_resume(views, renderer, out,
             child.kill()
     assert child.returncode == -signal.SIGINT, trace
     assert "KeyboardInterrupt" in trace
-    settings = FitSettings(steps=150, samples=2, subdivisions=1, evaluate_every=40)
+    settings = FitSettings(updates=150, samples=2, subdivisions=1, evaluate_every=40)
     result = fit(views, None, renderer, settings, folder=out, progress=(resumed := []).append)
     last = int(printed.split()[-1]) if printed else 1
     # The step in which the signal came may be recorded without having been printed.
-    assert resumed[0].step in (last + 1, last + 2)
+    assert resumed[0].update in (last + 1, last + 2)
     assert_same(result, fit(views, None, renderer, settings))
 
 
@@ -289,7 +289,7 @@ DAMAGES = {
     "a tensor is too many": "it has no use for third_moment",
     "another template": r"shape \[41, 3\], not torch.float32 of shape \[42, 3\]",
     "double precision": "torch.float64 of shape .*, not torch.float32",
-    "a record is missing": "3 records of 4 steps in a fit of 12",
+    "a record is missing": "3 records of 4 updates in a fit of 12",
     "a record of another type": "record.loss must be float; got 'small'",
 }
 

@@ -49,7 +49,7 @@ def views_of(mesh: Mesh, shading: Shading | None = None) -> ViewSet:
 def test_colours_are_found(kind: str, samples: int) -> None:
     shading = Shading(samples_per_pixel=samples, normals="smooth")
     start = painted(kind, torch.full(KINDS[kind], 0.5))
-    result = fit_colors(views_of(painted(kind, truth(kind)), shading), start, OpenGL(shading), steps=40)
+    result = fit_colors(views_of(painted(kind, truth(kind)), shading), start, OpenGL(shading), updates=40)
     known = result.shown > 2
     assert known.float().mean() > 0.35
     assert (colors_of(result) - truth(kind))[known].abs().max() < 0.02
@@ -73,7 +73,7 @@ def test_what_no_view_shows_stays() -> None:
 
 def test_a_mesh_without_colours_gets_those_of_vertices_from_a_neutral_grey() -> None:
     mesh = painted("colors", truth("colors"))
-    result = fit_colors(views_of(mesh), mesh.without_colors(), steps=40)
+    result = fit_colors(views_of(mesh), mesh.without_colors(), updates=40)
     assert result.mesh.colors is not None and result.mesh.colors.shape == (24, 3)
     assert (result.mesh.colors - truth("colors"))[result.shown > 2].abs().max() < 0.02
 
@@ -102,7 +102,7 @@ def test_from_images_on_disk(tmp_path: Path) -> None:
     """In 8 bits of sRGB, under light that saturates nothing."""
     mesh, cameras = painted("colors", truth("colors")), uneven_cameras("perspective")
     write_views(tmp_path, cameras, OpenGL()(mesh, cameras))
-    result = fit_colors(read_views(tmp_path), painted("colors", torch.full((24, 3), 0.5)), steps=40)
+    result = fit_colors(read_views(tmp_path), painted("colors", torch.full((24, 3), 0.5)), updates=40)
     well = result.shown > 100
     assert well.sum() >= 8
     assert (colors_of(result) - truth("colors"))[well].abs().max() < 0.02
@@ -139,8 +139,8 @@ def test_colours_stay_between_black_and_white() -> None:
 def test_bad_input_is_named() -> None:
     mesh = painted("colors", truth("colors"))
     views = views_of(mesh)
-    with pytest.raises(ValueError, match="steps must be at least 1; got 0"):
-        fit_colors(views, mesh, steps=0)
+    with pytest.raises(ValueError, match="updates must be at least 1; got 0"):
+        fit_colors(views, mesh, updates=0)
     with pytest.raises(ShapeError, match=r"mesh must be one mesh; got a batch of shape \[2\]"):
         fit_colors(views, Mesh.stack([mesh, mesh]))
     with pytest.raises(FitError, match="views must have colours; got silhouettes alone"):

@@ -67,7 +67,7 @@ def test_a_fit_is_better_than_its_start_and_than_the_best_sphere_on_views_old_an
     views = make_views(ellipsoid, views=count, size=48)
     cameras = Cameras.orbit(5, 3.0, elevation_degrees=20.0, vertical_fov_degrees=46.0, image_size=(48, 48))
     new = ViewSet(cameras, renderer(ellipsoid, cameras, ("alpha",)).alpha, None, tuple("abcde"))
-    quick = {"steps": 100, "samples": 8, "learning_rate": (0.05, 0.0025), "subdivisions": 2}
+    quick = {"updates": 100, "samples": 8, "learning_rate": (0.05, 0.0025), "subdivisions": 2}
     settings = FitSettings(**quick, evaluate_every=100)
     result = fit(views, None, renderer, settings, held_out=new)
     sphere = measure(best_sphere(views).mesh(4), views, new, renderer)
@@ -89,7 +89,7 @@ def test_opengl_is_the_renderer_by_default(views, renderer, quick):
 
 
 def test_one_step_lowers_the_expected_loss_under_every_other_noise(views, renderer):
-    step = FitSettings(steps=1, samples=32, subdivisions=1, learning_rate=(0.02, 0.02))
+    step = FitSettings(updates=1, samples=32, subdivisions=1, learning_rate=(0.02, 0.02))
     first = fit(views, None, renderer, step)
 
     def expected_losses(mesh: Mesh) -> list[float]:
@@ -123,15 +123,15 @@ def test_a_black_box_is_shown_noisy_meshes_of_each_view_and_sharp_ones_to_measur
     watched = Watched(renderer)
     fit(views, None, watched, quick)
     batches = [tuple(mesh.batch_shape) for mesh, _ in watched.calls]
-    assert batches.count((quick.samples, 6)) == quick.steps
+    assert batches.count((quick.samples, 6)) == quick.updates
     assert batches.count(()) == 3  # after steps 5, 10 and 12
-    assert len(batches) == quick.steps + 3
+    assert len(batches) == quick.updates + 3
     noisy = next(mesh for mesh, _ in watched.calls if mesh.batch_shape)
     assert not torch.equal(noisy.vertices[0, 0], noisy.vertices[0, 1])
 
 
 def test_a_renderer_with_silhouette_gradients_is_differentiated_itself_and_needs_no_noise(spotted):
-    settings = FitSettings(steps=10, subdivisions=1, evaluate_every=10, learning_rate=(0.02, 0.02))
+    settings = FitSettings(updates=10, subdivisions=1, evaluate_every=10, learning_rate=(0.02, 0.02))
     watched = Watched(Spots())
     result = fit(spotted, Mesh.icosphere(1, 0.8), watched, settings)
     assert [mesh.batch_shape for mesh, _ in watched.calls] == [torch.Size([])] * 11
@@ -141,7 +141,7 @@ def test_a_renderer_with_silhouette_gradients_is_differentiated_itself_and_needs
 
 
 def test_steps_along_an_exact_gradient_lower_the_loss_each_time(spotted):
-    settings = FitSettings(steps=10, learning_rate=(0.02, 0.02))
+    settings = FitSettings(updates=10, learning_rate=(0.02, 0.02))
     losses = [record.loss for record in fit(spotted, Mesh.icosphere(1, 0.8), Spots(), settings).records]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.7 * losses[0]
@@ -149,7 +149,7 @@ def test_steps_along_an_exact_gradient_lower_the_loss_each_time(spotted):
 
 def test_the_loss_is_the_mean_squared_difference_before_the_step(spotted):
     template = Mesh.icosphere(1, 0.8)
-    (record,) = fit(spotted, template, Spots(), FitSettings(steps=1)).records
+    (record,) = fit(spotted, template, Spots(), FitSettings(updates=1)).records
     difference = Spots()(template, spotted.cameras).alpha - spotted.alpha
     assert record.loss == pytest.approx(difference.square().mean().item(), rel=1e-4)
 
@@ -245,8 +245,8 @@ def test_every_step_is_recorded_and_some_are_measured(views, renderer, quick):
     seen = []
     result = fit(views, None, renderer, quick, progress=seen.append)
     assert tuple(seen) == result.records
-    assert [record.step for record in seen] == list(range(1, 13))
-    assert [record.step for record in seen if record.training_iou is not None] == [5, 10, 12]
+    assert [record.update for record in seen] == list(range(1, 13))
+    assert [record.update for record in seen if record.training_iou is not None] == [5, 10, 12]
     assert [record.seconds for record in seen] == sorted(record.seconds for record in seen)
     assert result.training_iou == mean_iou(renderer, result.mesh, views)
     assert result.held_out_iou is None
@@ -259,12 +259,12 @@ def test_held_out_views_are_measured_and_change_nothing(make_views, ellipsoid, r
     assert [record.loss for record in alone.records] == [record.loss for record in beside.records]
     assert [record.training_iou for record in alone.records] == [record.training_iou for record in beside.records]
     assert beside.held_out_iou == mean_iou(renderer, beside.mesh, held_out)
-    assert [record.step for record in beside.records if record.held_out_iou is not None] == [5, 10, 12]
+    assert [record.update for record in beside.records if record.held_out_iou is not None] == [5, 10, 12]
 
 
 def test_large_views_are_shrunk_before_they_are_fitted(make_views, ellipsoid, renderer, quick):
     watched = Watched(renderer)
-    fit(make_views(ellipsoid, views=3, size=40), None, watched, dataclasses.replace(quick, resolution=16, steps=1))
+    fit(make_views(ellipsoid, views=3, size=40), None, watched, dataclasses.replace(quick, pixels=16, updates=1))
     assert {cameras.image_size for _, cameras in watched.calls} == {(16, 16)}
 
 

@@ -68,9 +68,9 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RECORDS = (
-    FitRecord(step=1, seconds=0.5, loss=0.25),
-    FitRecord(step=2, seconds=1.0, loss=0.125, training_iou=0.5, held_out_iou=0.4),
-    FitRecord(step=3, seconds=1.5, loss=0.0625, training_iou=0.75, held_out_iou=0.6),
+    FitRecord(update=1, seconds=0.5, loss=0.25),
+    FitRecord(update=2, seconds=1.0, loss=0.125, training_iou=0.5, held_out_iou=0.4),
+    FitRecord(update=3, seconds=1.5, loss=0.0625, training_iou=0.75, held_out_iou=0.6),
 )
 MEASURES = {
     "fit": Measure(training_iou=0.75, held_out_iou=0.6, held_out_disagreement=0.0123),
@@ -164,8 +164,8 @@ def test_the_table_has_the_measures_with_the_fit_in_front(page):
 
 def test_there_are_four_plots_with_the_hull_as_a_level(page):
     assert [plot["aria-label"] for plot in page.all("svg")] == [
-        "Silhouette IoU over steps: mean IoU against steps",
-        "Loss over steps: mean squared difference against steps",
+        "Silhouette IoU over updates: mean IoU against updates",
+        "Loss over updates: mean squared difference against updates",
         "Silhouette IoU over seconds: mean IoU against seconds",
         "Loss over seconds: mean squared difference against seconds",
     ]
@@ -183,7 +183,7 @@ def test_the_lead_says_what_came_out(page):
 def test_settings_and_versions_are_listed(page):
     names, values = page.text("dt"), page.text("dd")
     listed = dict(zip(names, values, strict=True))
-    assert listed["steps"] == "12"
+    assert listed["updates"] == "12"
     assert listed["learning rate"] == "0.05 to 0.005"
     assert listed["renderer"] == "OpenGL"
     assert listed["torch"] == torch.__version__

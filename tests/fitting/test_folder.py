@@ -33,7 +33,7 @@ def split(make_views, ellipsoid) -> tuple[ViewSet, ViewSet]:
 
 
 def stop_at_five(record: FitRecord) -> None:
-    if record.step == 5:
+    if record.update == 5:
         raise KeyboardInterrupt
 
 
@@ -69,7 +69,7 @@ def test_the_figures_are_those_of_the_fit_and_of_the_baselines(split, renderer, 
     result = fit(split[0], None, renderer, quick, held_out=split[1])
     assert measures["fit"] == measure(result.mesh, *split, renderer)
     assert measures["visual hull"].training_iou > measures["best sphere"].training_iou
-    assert content["steps"] == 12
+    assert content["updates"] == 12
     assert content["seconds"] == content["history"][-1]["seconds"] > 0
     history = [dataclasses.asdict(record) for record in result.records if record.training_iou is not None]
     assert without_seconds(content)["history"] == without_seconds({"history": history})["history"]
@@ -107,10 +107,10 @@ def test_meshes_to_compare_with_are_measured_as_well(split, ellipsoid, renderer,
     assert "the truth" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["fit", "seconds", "steps", "history"])
+@pytest.mark.parametrize("name", ["fit", "seconds", "updates", "history"])
 def test_a_mesh_to_compare_with_may_not_take_the_place_of_another_figure(split, renderer, quick, tmp_path, name):
     compare_with = {name: Mesh.icosphere(1)}
-    with pytest.raises(FitError, match=rf"must not use the names fit, history, seconds, steps; got {name}\."):
+    with pytest.raises(FitError, match=rf"must not use the names fit, history, seconds, updates; got {name}\."):
         fit_to_folder(tmp_path / "out", *split, None, renderer, quick, compare_with=compare_with)
     assert not (tmp_path / "out").exists()
 
@@ -143,7 +143,7 @@ def test_a_stopped_fit_is_resumed_to_the_same_files(split, renderer, quick, tmp_
         fit_to_folder(stopped, *split, None, renderer, quick, progress=stop_at_five)
     assert {path.name for path in stopped.iterdir()} == {"checkpoint.safetensors", "config.json"}
     steps = []
-    fit_to_folder(stopped, *split, None, renderer, quick, resume=True, progress=lambda r: steps.append(r.step))
+    fit_to_folder(stopped, *split, None, renderer, quick, resume=True, progress=lambda r: steps.append(r.update))
     assert steps == list(range(6, 13))
     assert without_seconds(metrics(stopped)) == without_seconds(metrics(whole))
     for name in ("mesh.glb", "mesh.obj"):

@@ -11,7 +11,7 @@ from render3d.fitting import PoseSettings, fit_pose, move_about
 from render3d.fitting.poses import gauss_newton
 from render3d.renderers import EmissionAbsorption, OpenGL
 
-QUICK = PoseSettings(candidates=64, starts=4, levels=3, steps=5)
+QUICK = PoseSettings(candidates=64, starts=4, levels=3, updates=5)
 EYES = torch.tensor([[1.5, 1.2, 2.4], [-1.3, 1.4, 2.2], [1.0, -1.6, 2.3]])
 
 
@@ -120,7 +120,7 @@ def test_the_renders_are_those_that_were_promised(box: Mesh, true: Cameras) -> N
 
 
 def test_what_is_found_is_never_worse_than_the_rough_pose(box: Mesh, true: Cameras) -> None:
-    poor = PoseSettings(candidates=2, starts=1, levels=1, steps=1, noise=(1.0, 1.0))
+    poor = PoseSettings(candidates=2, starts=1, levels=1, updates=1, noise=(1.0, 1.0))
     result = fit_pose(box, true, rgb_of(box, true), settings=poor)
     assert result.loss.tolist() == [0, 0, 0] == result.rough_loss.tolist()
     assert torch.equal(result.twist, torch.zeros(3, 6))

@@ -76,7 +76,7 @@ def test_a_point_behind_all_cameras_is_an_error():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1; got 0"),
+        ({"updates": 0}, "updates must be at least 1; got 0"),
         ({"samples": 1}, "samples must be at least 2; got 1"),
         ({"seed": -1}, "seed must be at least 0; got -1"),
         ({"noise": (1.0, 0.0)}, "noise must be two positive numbers, first and last"),

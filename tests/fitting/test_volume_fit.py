@@ -28,8 +28,8 @@ from render3d.renderers import EmissionAbsorption, LearnedProjection, MaxProject
 from render3d.runs.folder import CHECKPOINT
 from render3d.view_sets import ViewSet
 
-QUICK = VolumeFitSettings(steps=12, resolution=16, levels=2, views_per_step=3, evaluate_every=5)
-GOOD = VolumeFitSettings(steps=60, resolution=32, levels=2, evaluate_every=60)
+QUICK = VolumeFitSettings(updates=12, resolution=16, levels=2, views_per_update=3, evaluate_every=5)
+GOOD = VolumeFitSettings(updates=60, resolution=32, levels=2, evaluate_every=60)
 
 
 class Watched:
@@ -72,7 +72,7 @@ def stop_after(step: int):
     """A progress callback that presses Ctrl-C."""
 
     def progress(record: FitRecord) -> None:
-        if record.step == step:
+        if record.update == step:
             raise KeyboardInterrupt
 
     return progress
@@ -146,7 +146,7 @@ def test_a_network_is_fitted_through_and_stays_as_it_is(ellipsoid, steps):
     network = trained(LearnedProjection(features=4, planes=16, warp="frustum"), steps)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     views = views_of(ellipsoid, PERSPECTIVE.resize(16, 16))
-    settings = VolumeFitSettings(steps=40, resolution=16, levels=1, views_per_step=14, evaluate_every=40)
+    settings = VolumeFitSettings(updates=40, resolution=16, levels=1, views_per_update=14, evaluate_every=40)
     result = fit_volume(views, network, settings)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
@@ -182,7 +182,7 @@ def test_held_out_views_are_measured_and_change_nothing(make_views, ellipsoid):
     assert alone.held_out_iou is None
     assert beside.held_out_iou == mean_iou(EmissionAbsorption(), beside.scene, in_frame(held_out, beside))
     assert beside.training_iou == mean_iou(EmissionAbsorption(), beside.scene, in_frame(views, beside))
-    assert [record.step for record in beside.records if record.held_out_iou is not None] == [5, 10, 12]
+    assert [record.update for record in beside.records if record.held_out_iou is not None] == [5, 10, 12]
 
 
 # What the settings do
@@ -191,7 +191,7 @@ def test_held_out_views_are_measured_and_change_nothing(make_views, ellipsoid):
 def test_grids_go_from_coarse_to_fine_and_views_with_them(make_views, ellipsoid):
     watched = Watched(EmissionAbsorption())
     views = make_views(ellipsoid, views=5, size=24)
-    fit_volume(views, watched, dataclasses.replace(QUICK, steps=4, resolution=16, levels=2, evaluate_every=100))
+    fit_volume(views, watched, dataclasses.replace(QUICK, updates=4, resolution=16, levels=2, evaluate_every=100))
     seen = [(volume.resolution[0], cameras.views, cameras.image_size) for volume, cameras in watched.calls]
     # Two pixels a voxel at most; the last call measures all views.
     assert seen == [(8, 3, (16, 16))] * 2 + [(16, 3, (24, 24))] * 2 + [(16, 5, (24, 24))]
@@ -201,7 +201,7 @@ def test_grids_go_from_coarse_to_fine_and_views_with_them(make_views, ellipsoid)
 
 @pytest.mark.parametrize(("steps", "levels"), [(200, 3), (7, 3), (4, 4), (2, 3), (1, 2), (5, 1)])
 def test_levels_share_the_steps_and_the_last_step_is_of_the_last(steps, levels):
-    settings = VolumeFitSettings(steps=steps, levels=levels, resolution=64)
+    settings = VolumeFitSettings(updates=steps, levels=levels, resolution=64)
     course = [settings.level_at(step) for step in range(steps)]
     assert course == sorted(course)
     assert course[-1] == levels - 1
@@ -212,7 +212,7 @@ def test_levels_share_the_steps_and_the_last_step_is_of_the_last(steps, levels):
 
 
 def test_the_loss_is_the_squared_difference_of_the_drawn_views_before_the_step(views):
-    settings = dataclasses.replace(QUICK, steps=1, levels=1, views_per_step=6)
+    settings = dataclasses.replace(QUICK, updates=1, levels=1, views_per_update=6)
     result = fit_volume(views, None, settings)
     start = Volume.from_logits(torch.full((16, 16, 16), -1.0), extent=result.volume.extent)
     found = EmissionAbsorption()(start, in_frame(views, result).cameras, ("alpha",)).alpha
@@ -221,7 +221,7 @@ def test_the_loss_is_the_squared_difference_of_the_drawn_views_before_the_step(v
 
 def moves(views: ViewSet, *, steps: int = 1, **weights: float) -> Tensor:
     """How far the logits move in all, ``[16, 16, 16]``, with as many levels as steps."""
-    settings = dataclasses.replace(QUICK, steps=steps, levels=steps, learning_rate=(0.5, 0.5), **weights)
+    settings = dataclasses.replace(QUICK, updates=steps, levels=steps, learning_rate=(0.5, 0.5), **weights)
     volume = fit_volume(views, None, settings).volume
     return torch.logit(volume.occupancy[0].double()) + 1
 
@@ -241,7 +241,7 @@ def test_without_priors_the_middle_of_the_silhouettes_fills_and_what_they_leave_
 
 def test_more_of_a_prior_leaves_less_of_what_it_counts(views):
     def found(**weights: float) -> Volume:
-        return fit_volume(views, None, dataclasses.replace(QUICK, steps=30, **weights)).volume
+        return fit_volume(views, None, dataclasses.replace(QUICK, updates=30, **weights)).volume
 
     free = found(total_variation=0.0, sparsity=0.0)
     assert total_variation(found(total_variation=0.1, sparsity=0.0)) < 0.9 * total_variation(free)
@@ -269,7 +269,7 @@ def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, out,
     with pytest.raises(KeyboardInterrupt):
         fit_volume(views, None, QUICK, folder=out, progress=stop_after(step))
     steps = []
-    result = fit_volume(views, None, QUICK, folder=out, progress=lambda record: steps.append(record.step))
+    result = fit_volume(views, None, QUICK, folder=out, progress=lambda record: steps.append(record.update))
     assert steps == list(range(step + 1, 13))
     assert_same(result, fit_volume(views, None, QUICK))
 
@@ -321,7 +321,7 @@ DAMAGES = {
     "the grid of another level": r"torch.float32 of shape \[8, 8, 8\], not torch.float32 of shape \[16, 16, 16\]",
     "half precision": "torch.float16 of shape .*, not torch.float32",
     "a mesh": r"shape \[42, 3\], not torch.float32 of shape \[16, 16, 16\]",
-    "a count beyond the end": "70 records of 70 steps in a fit of 12",
+    "a count beyond the end": "70 records of 70 updates in a fit of 12",
 }
 
 
@@ -461,9 +461,9 @@ def test_cameras_that_look_away_are_an_error(ellipsoid):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1; got 0"),
+        ({"updates": 0}, "updates must be at least 1; got 0"),
         ({"resolution": 3, "levels": 1}, "resolution must be at least 4; got 3"),
-        ({"views_per_step": 0}, "views_per_step must be at least 1; got 0"),
+        ({"views_per_update": 0}, "views_per_update must be at least 1; got 0"),
         ({"seed": -1}, "seed must be at least 0; got -1"),
         (
             {"levels": 5},

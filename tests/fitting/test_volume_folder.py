@@ -25,7 +25,7 @@ from render3d.renderers import EmissionAbsorption, OpenGL
 from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
-QUICK = VolumeFitSettings(steps=12, resolution=16, levels=2, views_per_step=3, evaluate_every=5)
+QUICK = VolumeFitSettings(updates=12, resolution=16, levels=2, views_per_update=3, evaluate_every=5)
 FILES = {"checkpoint.safetensors", "config.json", "metrics.json", "report.html", "volume.npz", "mesh.glb", "mesh.obj"}
 
 
@@ -48,7 +48,7 @@ def split(make_views, ellipsoid) -> tuple[ViewSet, ViewSet]:
 
 
 def stop_at_seven(record: FitRecord) -> None:
-    if record.step == 7:
+    if record.update == 7:
         raise KeyboardInterrupt
 
 
@@ -70,8 +70,8 @@ def test_the_folder_holds_the_volume_its_surface_the_figures_and_a_page(split, t
     assert config["made_with"]["renderer"] == "EmissionAbsorption"
     assert list(measures) == ["fit", "fit, as a mesh", "best sphere", "convex hull of the visual hull", "visual hull"]
     assert {name: Measure(**metrics(out)[name]) for name in measures} == measures
-    assert metrics(out)["steps"] == 12
-    assert [record["step"] for record in metrics(out)["history"]] == [5, 10, 12]
+    assert metrics(out)["updates"] == 12
+    assert [record["update"] for record in metrics(out)["history"]] == [5, 10, 12]
 
 
 def test_the_surface_stands_in_the_world_of_the_views(split, tmp_path):
@@ -136,7 +136,7 @@ def test_a_stopped_fit_is_resumed_to_the_same_files_and_not_overwritten(split, t
         fit_volume_to_folder(stopped, *split, EmissionAbsorption(), QUICK)
     steps = []
     fit_volume_to_folder(
-        stopped, *split, EmissionAbsorption(), QUICK, resume=True, progress=lambda record: steps.append(record.step)
+        stopped, *split, EmissionAbsorption(), QUICK, resume=True, progress=lambda record: steps.append(record.update)
     )
     assert steps == list(range(8, 13))
     for name in ("mesh.glb", "mesh.obj"):
@@ -166,7 +166,7 @@ def test_meshes_to_compare_with_are_measured_but_take_no_name_that_is_used(split
     )
     assert measures["the truth"].held_out_iou == 1
     with pytest.raises(
-        FitError, match="must not use the names fit, fit, as a mesh, history, seconds, steps; got fit, a"
+        FitError, match="must not use the names fit, fit, as a mesh, history, seconds, updates; got fit, a"
     ):
         fit_volume_to_folder(
             tmp_path / "two", *split, EmissionAbsorption(), QUICK, compare_with={"fit, as a mesh": ellipsoid}

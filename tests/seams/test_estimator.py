@@ -94,7 +94,7 @@ def test_a_black_box_is_made_differentiable_and_tells_its_statistics() -> None:
 
 
 def test_a_fit_anneals_the_noise_of_an_estimator_by_name() -> None:
-    settings = FitSettings(estimator=NAME, samples=6, noise=(2.0, 0.5), steps=10)
+    settings = FitSettings(estimator=NAME, samples=6, noise=(2.0, 0.5), updates=10)
     assert settings.estimator_at(0) == logistic(6, Pixels(2.0))
     assert settings.estimator_at(5) == logistic(6, Pixels(1.0))
     assert settings.estimator_at(10) == logistic(6, Pixels(0.5))
@@ -122,7 +122,7 @@ def views(tmp_path: Path) -> Path:
 
 
 def test_the_command_line_fits_by_it(views: Path, tmp_path: Path) -> None:
-    words = ("fit", views, "--samples", 8, "--subdivisions", 1, "--steps", 20, "--evaluate-every", 1)
+    words = ("fit", views, "--samples", 8, "--subdivisions", 1, "--updates", 20, "--evaluate-every", 1)
     done = render3d(*words, "--out", tmp_path / "out", "--estimator", NAME)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "config.json").read_text())["settings"]["estimator"] == NAME

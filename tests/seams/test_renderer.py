@@ -55,19 +55,19 @@ def test_views_are_made_through_it(egg: Path, tmp_path: Path) -> None:
 
 
 def test_a_scene_is_compared_and_fitted_through_it(egg: Path, tmp_path: Path) -> None:
-    small = ("--image-size", 12, 16, "--rounds", 1, "--json")
+    small = ("--size", 12, 16, "--rounds", 1, "--json")
     out = tmp_path / "compared"
-    rows = json.loads(render3d("compare", egg, "--out", out, "--views", 2, "--renderers", f"opengl,{MINE}", *small))
+    rows = json.loads(render3d("compare", egg, "--out", out, "--views", 2, "--renderers", "opengl", MINE, *small))
     assert rows["renderers"][MINE]["iou"] == 1
     assert rows["renderers"][MINE]["licence"] == "WTFPL"
     write_views(tmp_path / "views", CAMERAS, r3.renderers.OpenGL()(r3.Mesh.load(egg), CAMERAS))
-    quick = ("--steps", 2, "--samples", 2, "--subdivisions", 1, "--evaluate-every", 2)
+    quick = ("--updates", 2, "--samples", 2, "--subdivisions", 1, "--evaluate-every", 2)
     render3d("fit", tmp_path / "views", "--out", tmp_path / "fitted", "--renderer", MINE, *quick)
     assert (tmp_path / "fitted" / "mesh.obj").exists()
 
 
 def test_a_model_of_meshes_is_trained_through_it(tmp_path: Path) -> None:
-    data = ("--image-size", 8, "--train", 4, "--validation", 2, "--test", 2)
+    data = ("--size", 8, "--train", 4, "--validation", 2, "--test", 2)
     model = ("--renderer", MINE, "--orientation", "of_state", "--samples", 2, "--state", 16, "--hidden", 16)
     quick = ("--updates", 1, "--batch-size", 2, "--validation-examples", 2, "--evaluation-samples", 1)
     render3d("train", "meshes", "--out", tmp_path / "run", "--device", "cpu", *data, *model, *quick)

@@ -141,7 +141,7 @@ def test_it_has_a_turntable_through_a_renderer_of_its_own() -> None:
 def compare(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
     """``render3d compare`` of a file of Gaussians in a process of its own, with the parts on its path."""
     save_file({name: tensor for name, (tensor, _) in cloud().inputs().items()}, folder / "cloud.safetensors")
-    small = ("--views", "2", "--image-size", "24", "32", "--rounds", "1", "--json")
+    small = ("--views", "2", "--size", "24", "32", "--rounds", "1", "--json")
     words = ("compare", str(folder / "cloud.safetensors"), "--out", str(folder / "out"), *flags, *small)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "render3d", *words]
@@ -149,8 +149,8 @@ def compare(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_it_is_compared_by_the_command(tmp_path: Path) -> None:
-    renderers = "scene_parts:Splatter,scene_parts:Sharp"
-    answer = compare(tmp_path, "--scene", "scene_parts:Gaussians", "--renderers", renderers)
+    renderers = ("scene_parts:Splatter", "scene_parts:Sharp")
+    answer = compare(tmp_path, "--scene", "scene_parts:Gaussians", "--renderers", *renderers)
     assert answer.returncode == 0, answer.stderr
     rows = json.loads(answer.stdout)["renderers"]
     assert [row["failure"] for row in rows.values()] == [None, None]

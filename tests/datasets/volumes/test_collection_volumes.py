@@ -21,7 +21,7 @@ Make = Callable[..., Path]
 
 
 def settings(**changes: object) -> CollectionVolumesSettings:
-    values: dict[str, object] = {"collection": "classes", "size": SIZE, "least_models": 2}
+    values: dict[str, object] = {"layout": "classes", "size": SIZE, "least_models": 2}
     return CollectionVolumesSettings(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -93,7 +93,7 @@ def test_no_class_and_classes_without_a_shape_to_train_on_are_errors_that_say_wh
     chairs = [f"chair/chair_{n}.off,chair,{split}" for n, split in enumerate(SPLITS)]
     path = listed(root, *chairs, "lamp/lamp_0.off,lamp,test", "lamp/lamp_1.off,lamp,validation")
     with pytest.raises(DatasetError, match="No shape to train on is of 'lamp'. Give class_names without it"):
-        volumes_of_collection(settings(collection="list"), path, "test")
+        volumes_of_collection(settings(layout="list"), path, "test")
     with pytest.raises(DatasetError, match="class_names must name each class once"):
         settings(class_names=("chair", "chair"))
     with pytest.raises(DatasetError, match="turns must be one of 'none', 'quarter', 'any'; got 'half'"):
@@ -104,12 +104,12 @@ def test_splits_of_the_collection_stay_and_a_missing_validation_is_taken_from_wh
     root = make(chair=40)
     rows = [f"chair/chair_{number}.off,chair,{'test' if number < 10 else 'train'}" for number in range(40)]
     path = listed(root, *rows)
-    ids = {split: _ids(volumes_of_collection(settings(collection="list"), path, split)) for split in SPLITS}
+    ids = {split: _ids(volumes_of_collection(settings(layout="list"), path, split)) for split in SPLITS}
     assert ids["test"] == {f"chair/chair_{number}" for number in range(10)}
     assert not ids["train"] & ids["validation"] and len(ids["train"] | ids["validation"]) == 30
     assert 1 <= len(ids["validation"]) <= 10  # an eighth of 30; 0.9999 of the binomial law
     whole = listed(root, *rows, "chair/chair_0.off,chair,validation")  # listed twice: the first counts
-    assert len(volumes_of_collection(settings(collection="list"), whole, "test")) == 10
+    assert len(volumes_of_collection(settings(layout="list"), whole, "test")) == 10
 
 
 def test_splits_are_drawn_where_there_are_none(make: Make) -> None:

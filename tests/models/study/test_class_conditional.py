@@ -181,7 +181,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_goes_on_only_with_its_classes_and_shapes(collection: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(
         RECIPE,
-        data=CollectionVolumesSettings(collection="classes", size=SIZE, class_names=("apple", "pear")),
+        data=CollectionVolumesSettings(layout="classes", size=SIZE, class_names=("apple", "pear")),
         path=collection,
     )
     train(recipe, tmp_path / "run", device="cpu")

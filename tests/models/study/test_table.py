@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+from render3d.cli import main
 from render3d.cli.bounds import bounds
 from render3d.datasets import PrimitivesSettings
 from render3d.errors import DatasetError, TrainingError
@@ -40,8 +41,9 @@ def found(total: float) -> RunBound:
 def test_the_table_is_filled_once_and_can_grow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = {"out": tmp_path, "steps": (1, 2), "seeds": (0, 3), "updates": 2, "evaluation_samples": 2, "as_json": True}
-    assert bounds(TINY, views=(0,), **flags) == 0  # type: ignore[arg-type]
+    words = f"bounds {TINY} --steps 1 2 --seeds 0 3 --evaluation-samples 2 --json --out"
+    flags = [*words.split(), str(tmp_path)]
+    assert main([*flags, "--updates", "2", "--views", "0"]) == 0
     first = json.loads(capsys.readouterr().out)
     trained, original = list[Path](), tables.train_to_folder
 
@@ -50,7 +52,7 @@ def test_the_table_is_filled_once_and_can_grow(
         return original(recipe, out, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tables, "train_to_folder", noted)
-    assert bounds(TINY, views=(0, 2), **flags) == 0  # type: ignore[arg-type]
+    assert main([*flags, "--updates", "2", "--views", "0", "2"]) == 0
     second = json.loads(capsys.readouterr().out)
     assert sorted(path.name for path in trained) == sorted(f"T{t}-views2-seed{s}" for t in (1, 2) for s in (0, 3))
     assert {name: second["bounds"][name] for name in first["bounds"]} == first["bounds"]
@@ -60,8 +62,8 @@ def test_the_table_is_filled_once_and_can_grow(
     metrics = json.loads((tmp_path / "T2-views2-seed3" / "metrics.json").read_text())
     assert second["bounds"]["T2-views2"]["total"]["seeds"][1] == metrics["test"]["negative_bound_nats"]
     assert "<html" in (tmp_path / "report.html").read_text()
-    with pytest.raises(TrainingError, match="another run: training.updates was 2 and is 3"):
-        bounds(TINY, views=(0,), **(flags | {"updates": 3}))  # type: ignore[arg-type]
+    assert main([*flags, "--updates", "3", "--views", "0"]) == 1
+    assert "another run: training.updates was 2 and is 3" in capsys.readouterr().err
 
 
 def test_differences_are_paired_by_seed() -> None:

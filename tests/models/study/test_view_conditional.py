@@ -150,7 +150,7 @@ def test_a_run_given_views_is_trained_beside_one_without_latents(tmp_path: Path)
     kept = (tmp_path / "baseline" / "checkpoint.safetensors").stat().st_mtime_ns
     recipe = dataclasses.replace(RECIPE)
     train_to_folder(recipe, tmp_path, resume=True, device="cpu", evaluation_samples=1)  # nothing is left to do
-    steps = [record.step for record in run.records]
+    steps = [record.update for record in run.records]
     assert steps == [3] and (tmp_path / "baseline" / "checkpoint.safetensors").stat().st_mtime_ns >= kept
 
 

@@ -84,7 +84,7 @@ def test_a_run_that_was_stopped_ends_where_it_would_have_ended(
     for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(one, other)
     assert without_time(whole.records) == without_time(resumed.records)
-    assert [record.step for record in whole.records] == [10, 12]
+    assert [record.update for record in whole.records] == [10, 12]
     assert whole.records[-1].validation is not None
 
 
@@ -294,7 +294,7 @@ DAMAGES = {
     "a moment of another shape": r"optimiser.0.exp_avg is torch.float32 of shape \[1\], not torch.float32 of shape",
     "another precision": "is torch.bfloat16 of shape .*, not torch.float32",
     "a step less": r"pending is torch.float64 of shape \[6, 2\], not torch.float64 of shape \[5, 2\]",
-    "fewer steps than recorded": "6 steps, and a record of 10",
+    "fewer steps than recorded": "6 updates, and a record of 10",
     "a record of another type": "record.kl must be float; got '1.0'",
 }
 
@@ -431,7 +431,7 @@ def test_memory_does_not_grow_with_the_steps(tmp_path: Path) -> None:
 
     def measure(record: TrainingRecord) -> None:
         gc.collect()
-        memory[record.step] = process.memory_info().rss
+        memory[record.update] = process.memory_info().rss
 
     train(recipe(updates=150, validate_every=1000), tmp_path, device="cpu", progress=measure)
     assert memory[150] - memory[50] < 6 * 2**20

@@ -101,7 +101,7 @@ def test_read_views_and_fit_take_the_folder_of_an_object(
     assert torch.equal(views.alpha, expected.alpha)
     torch.testing.assert_close(views.cameras.world_to_camera, cameras.world_to_camera, atol=1e-5, rtol=0)
     assert (views.cameras.near, views.cameras.far) == (0.1, 10.0)
-    quick = FitSettings(steps=1, samples=2, subdivisions=1)
+    quick = FitSettings(updates=1, samples=2, subdivisions=1)
     assert fit(views, None, OpenGL(), quick).mesh.vertices.isfinite().all()
 
 
