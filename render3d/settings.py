@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, final, get_args, get_origin, get_type_hints
 
@@ -55,15 +55,10 @@ def settings_from_json(
 
 def facts_of(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Every value of nested JSON as text, by its full name such as ``"experiment.steps"``."""
-    return {name: str(value) for name, value in _flat(values, prefix)}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    facts = dict[str, str]()
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+        facts |= facts_of(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": str(value)}
+    return facts
 
 
 def _fields(kind: type) -> tuple[str, ...]:

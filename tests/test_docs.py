@@ -98,7 +98,7 @@ def test_every_public_name_of_the_package_is_on_an_api_page() -> None:
 def exported(module: str) -> list[str]:
     """The classes and functions of a module of the package that users can import from it."""
     whole = importlib.import_module(f"render3d.{module}")
-    lazy = getattr(whole, "_BACK_ENDS", {})
+    lazy = getattr(whole, "_HOMES", {})
     eager = (name for name, value in vars(whole).items() if inspect.isclass(value) or inspect.isfunction(value))
     return [*lazy, *(name for name in eager if not name.startswith("_") and is_own(whole, name))]
 

@@ -136,11 +136,11 @@ def test_ctrl_c_says_how_to_go_on(
     [
         (("none.obj",), "none.obj: no such file"),
         (("none.binvox",), "none.binvox: no such file"),
-        (("none",), "The first word is a mesh (.obj, .off,"),
+        (("none",), "The first word is a mesh or a volume (.obj, .off,"),
         (("none.json",), "none.json: no such file"),
         (
             ("picture.png",),
-            "or views to fit (a transforms.json, or the folder of an object); got picture.png, which is",
+            "views to fit (a transforms.json, or the folder of an object), or a file that the class of --scene",
         ),
         ((".",), "holds no view set, which is recognised by its files: nerfstudio by transforms.json"),
     ],

@@ -116,7 +116,7 @@ def test_what_a_renderer_does_not_make_is_left_open(tmp_path, faulty, order, rea
         ("Small", "rgb must be 2 views of 48 x 64 pixels; got [2, 3, 48, 63]."),
         ("Silent", "It was asked for alpha, and returned rgb."),
         ("Blind", "Blind makes no alpha, without which nothing can be compared."),
-        ("Nobody", "has no class 'Nobody' to be a renderer."),
+        ("Nobody", "has no 'Nobody' to be a renderer."),
     ],
 )
 def test_a_failure_is_told_and_the_others_go_on(tmp_path, faulty, egg, fault, message, read_page):
@@ -158,7 +158,7 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_is_told(tmp_path, fault
     assert len(alts) == len(set(alts)) * 2  # two views
     assert {"opengl: colour", "Shifted: coverage, difference", "Shifted: depth, difference"} <= set(alts)
     assert "opengl: depth, difference" not in alts
-    assert page.text("h2") == ["Figures", "Back ends", "View 0", "View 1", "How it was made"]
+    assert page.text("h2") == ["Figures", "Renderers", "View 0", "View 1", "How it was made"]
 
 
 def test_of_many_views_those_that_differ_most_are_shown(tmp_path, faulty, egg, read_page):
@@ -283,7 +283,7 @@ def test_settings_out_of_range_are_refused(change, message):
 
 
 def test_one_scene_at_a_time(tmp_path, egg):
-    with pytest.raises(ComparisonError, match=r"one mesh or volume; got a batch of shape \[2\]"):
+    with pytest.raises(ComparisonError, match=r"scene must be one, and no batch; got a batch of shape \[2\]"):
         compare_scene(
             tmp_path / "out", r3.Mesh(egg.vertices.expand(2, -1, -1), egg.faces), ["opengl", "pyrender"], QUICK
         )

@@ -12,14 +12,12 @@ from render3d.scenes import Scene
 
 
 class Mine:
-    """OpenGL from another hand, which tells less: no faces, and so no exact gradients of colours."""
+    """OpenGL by another name."""
 
     def __init__(self, shading: Shading | None = None) -> None:
         self.shading = shading or Shading()
         self._inner = OpenGL(shading)
-        able = self._inner.capabilities
-        outputs = ("rgb", "alpha", "depth")
-        self.capabilities = dataclasses.replace(able, name="Mine", outputs=outputs, licence="WTFPL", reach=None)
+        self.capabilities = dataclasses.replace(self._inner.capabilities, name="Mine", licence="WTFPL")
 
     def __call__(
         self,

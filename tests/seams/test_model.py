@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_trained_and_its_configuration_names_its_classes(run: Path) -> None:
-    stored = json.loads((run / "config.json").read_text())["recipe"]
+    stored = json.loads((run / "config.json").read_text())["settings"]
     assert stored["data"]["class"] == "model_parts:BoxesSettings" and stored["data"]["sides"] == [2, 4]
     assert stored["experiment"]["class"] == "model_parts:Boxed" and stored["experiment"]["state"] == 9
     metrics = json.loads((run / "metrics.json").read_text())
