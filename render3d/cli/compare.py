@@ -4,7 +4,7 @@ import contextlib
 import functools
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,8 +99,10 @@ def scene(
     settings = SceneSettings(views=views, image_size=height_and_width(size), vertical_fov_degrees=fov, rounds=rounds)
     with Bar("renderers", quiet=quiet) as bar:
         bar.begin("compare", len(names))
-        advance = functools.partial(_advance, bar, itertools.count())
-        measures = compare_scene(out, found, names, settings, resume=resume, progress=advance)
+        done = itertools.count()
+        measures = compare_scene(
+            out, found, names, settings, resume=resume, progress=lambda name: bar.advance(next(done), name)
+        )
     return _result(measures, _FIGURES, out)
 
 
@@ -159,10 +161,6 @@ def fits(
         "peak memory, MiB": ("peak_mib", ",.0f"),
     }
     return _result(measures, shown, out)
-
-
-def _advance(bar: Bar, done: Iterator[int], name: str) -> None:
-    bar.advance(next(done), name)
 
 
 def _is_scene(path: Path) -> bool:

@@ -1,8 +1,7 @@
 """``render3d train``: a generative model from a recipe."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -51,31 +50,18 @@ def train_of(words: Sequence[str]) -> Callable[..., Result | None]:
         quiet: Quiet = False,
         as_json: Json = False,
     ) -> Result | None:
-        return run(configuration, out, resume, device, evaluation_samples, quiet)
+        with Bar("updates", quiet=quiet or not World(device).is_first) as bar:
+            bar.begin("train", configuration.training.updates)
+            options: dict[str, Any] = {"resume": resume, "device": device, "evaluation_samples": evaluation_samples}
+            found = train_to_folder(configuration, out, progress=course_on(bar), **options)
+        if found is None:  # in all processes but the first
+            return None
+        lines = [f"  by {samples} sample{'s' * (samples > 1)}: {each}" for samples, each in found.by_samples.items()]
+        first = f"Negative bound on {len(found.total)} {found.split} examples:"
+        return Result(found.summary(), [first, *lines], out / "report.html")
 
     train.__doc__ = function.__doc__ and function.__doc__.split("\n")[0]
     return train
-
-
-def run(
-    recipe: Recipe, out: Path, resume: bool, device: str | None, evaluation_samples: int, quiet: bool
-) -> Result | None:
-    """Train; writes config.json, metrics.json, report.html and a checkpoint. None in all processes but the first."""
-    with Bar("updates", quiet=quiet or not World(device).is_first) as bar:
-        bar.begin("train", recipe.training.updates)
-        found = train_to_folder(
-            recipe,
-            out,
-            resume=resume,
-            progress=course_on(bar),
-            device=device,
-            evaluation_samples=evaluation_samples,
-        )
-    if found is None:
-        return None
-    bounds = [f"  by {samples} sample{'s' * (samples > 1)}: {each}" for samples, each in found.by_samples.items()]
-    lines = [f"Negative bound on {len(found.total)} {found.split} examples:", *bounds]
-    return Result(found.summary(), lines, out / "report.html")
 
 
 def course_on(bar: Bar) -> Callable[[TrainingRecord], None]:

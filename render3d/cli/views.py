@@ -1,10 +1,9 @@
 """``render3d views``: training views from a collection of meshes."""
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from rich.table import Table
@@ -19,13 +18,17 @@ from render3d.datasets.view_sets.write.run import Advance, generate
 from render3d.datasets.view_sets.write.run import Result as Run
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError
+from render3d.registry import Registry
 from render3d.renderers import Shading
 
-_ENGINES = {
-    "local": ("render3d.datasets.view_sets.write.local:LocalEngine", ("workers",)),
-    "ray": ("render3d.datasets.view_sets.write.ray:RayEngine", ("workers", "address")),
-}
-"""Where each is, and the flags it takes."""
+_ENGINES: Registry[type[Engine]] = Registry(
+    "engine",
+    {
+        "local": "render3d.datasets.view_sets.write.local:LocalEngine",
+        "ray": "render3d.datasets.view_sets.write.ray:RayEngine",
+    },
+    error=DatasetError,
+)
 
 
 def views(
@@ -52,7 +55,7 @@ def views(
     classes: Annotated[tuple[str, ...], default("all")] = (),
     limit: Annotated[int | None, default("all")] = None,
     resume: Resume = False,
-    engine: Literal["local", "ray"] = "local",
+    engine: str = "local",
     workers: Annotated[int | None, default("one a core")] = None,
     address: Annotated[str | None, default("the one that Ray finds")] = None,
     timeout: float = Limits.seconds,
@@ -103,7 +106,8 @@ def views(
         renderer=renderer,
         seed=seed,
     )
-    workers_of = _engine(engine, {"workers": workers, "address": address})
+    kind = _ENGINES.load(engine)
+    workers_of = kind(**_taken(kind, f"--engine {engine}", {"workers": workers, "address": address}))
     shapes = open_collection(models, layout).select(classes=classes or None)[:limit]
     with Bar("objects", quiet=quiet) as bar:
         bar.begin("views", len(shapes))
@@ -118,53 +122,36 @@ def views(
 
 
 def _protocol(name: str, flags: Mapping[str, Any]) -> CameraProtocol:
-    given = {flag: value for flag, value in flags.items() if value is not None}
-    kind = PROTOCOLS.get(name)
-    if kind is None or kind is Given:
-        if given:
-            raise DatasetError(
-                f"{name}: the cameras of a file are as they are; leave out {', '.join(map(flag_of, given))}."
-            )
-        return Given.read(name)
-    unknown = set(given) - {field.name for field in dataclasses.fields(kind)}
-    if unknown:
-        flags_of_others = ", ".join(sorted(map(flag_of, unknown)))
-        raise DatasetError(f"The cameras of --protocol {name} take no {flags_of_others}; leave it out.")
-    made: CameraProtocol = kind(**given)
+    kind = PROTOCOLS.get(name, Given)
+    given = _taken(kind, f"--protocol {name}", flags)
+    made: CameraProtocol = Given.read(name) if kind is Given else kind(**given)
     return made
+
+
+def _taken(kind: type[Any], flag: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that are given, if a dataclass has them all."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    unknown = given.keys() - {field.name for field in dataclasses.fields(kind)}
+    if unknown:
+        raise DatasetError(f"{flag} takes no {', '.join(sorted(map(flag_of, unknown)))}; leave it out.")
+    return given
 
 
 def _radius(radius: float | None, keep_size: bool, cameras: CameraProtocol) -> float | None:
-    if keep_size:
-        if radius is not None:
-            raise DatasetError("--keep-size and --radius exclude each other; leave one out.")
-        return None
-    if radius is None:
-        return 0.5 if isinstance(cameras, R2N2Cameras) else 1.0
-    return radius
-
-
-def _engine(name: str, flags: Mapping[str, Any]) -> Engine:
-    place, takes = _ENGINES[name]
-    given = {flag: value for flag, value in flags.items() if value is not None}
-    unknown = set(given) - set(takes)
-    if unknown:
-        raise DatasetError(f"--engine {name} takes no --{', --'.join(sorted(unknown))}; leave it out.")
-    module, kind = place.split(":")
-    made: Engine = getattr(importlib.import_module(module), kind)(**given)
-    return made
+    if keep_size and radius is not None:
+        raise DatasetError("--keep-size and --radius exclude each other; leave one out.")
+    if keep_size or radius is not None:
+        return radius
+    return 0.5 if isinstance(cameras, R2N2Cameras) else 1.0
 
 
 def _lines(run: Run, out: Path) -> list[Table | str]:
     facts = run.facts()
-    table = Table("", "objects")
-    table.add_row("made", str(run.made))
-    if run.kept:
-        table.add_row("kept from before", str(run.kept))
-    for kind, count in facts["failed_by_kind"].items():
-        table.add_row(f"failed: {kind}", str(count))
-    if run.skipped:
-        table.add_row("not taken for objects", str(len(run.skipped)))
+    failed = {f"failed: {kind}": count for kind, count in facts["failed_by_kind"].items()}
+    table = Table("made", str(run.made))
+    for name, count in {"kept from before": run.kept, **failed, "not taken for objects": len(run.skipped)}.items():
+        if count:
+            table.add_row(name, str(count))
     lines = [f"{run.views} views in {run.seconds:.1f} s, {facts['views_per_second']:.1f} a second."]
     if run.failures:
         lines.append(f"What failed, and why: {(out / 'failures.csv').resolve()}")

@@ -106,9 +106,9 @@ def test_cameras_may_come_from_a_file(models: Path, asked: dict) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--protocol r2n2 --size 64", "The cameras of --protocol r2n2 take no --size"),
+        ("--protocol r2n2 --size 64", "--protocol r2n2 takes no --size; leave it out."),
         ("--protocol spiral.json", "spiral.json: no such file"),
-        ("--protocol spiral.json --views 3", "the cameras of a file are as they are; leave out --views"),
+        ("--protocol spiral.json --views 3", "--protocol spiral.json takes no --views"),
         ("--keep-size --radius 2", "exclude each other"),
         ("--address here:1", "--engine local takes no --address"),
         ("--format heap", "There is no format of view sets 'heap'. Known: nerfstudio, r2n2, shards; or module:Name"),

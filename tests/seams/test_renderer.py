@@ -72,4 +72,4 @@ def test_a_model_of_meshes_is_trained_through_it(tmp_path: Path) -> None:
     quick = ("--updates", 1, "--batch-size", 2, "--validation-examples", 2, "--evaluation-samples", 1)
     render3d("train", "meshes", "--out", tmp_path / "run", "--device", "cpu", *data, *model, *quick)
     config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
-    assert config["recipe"]["experiment"]["renderer"] == MINE
+    assert config["settings"]["experiment"]["renderer"] == MINE

@@ -44,11 +44,7 @@ class RayEngine:
 
     Raises:
         DatasetError: Fewer than one worker.
-    <<<<<<< HEAD
-        RendererError: There is no Ray.
-    =======
         RendererError: Ray or Pebble is not installed.
-    >>>>>>> main
     """
 
     elsewhere: ClassVar[bool] = True

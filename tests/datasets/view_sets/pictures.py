@@ -37,9 +37,9 @@ class Noise:
     capabilities = Capabilities(name="Noise", outputs=OUTPUTS, batched=False, device="cpu", licence="MIT")
 
     def __call__(
-        self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Key
+        self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ("rgb", "alpha"), *, generator: Key | None = None
     ) -> Rendering:
-        draw = np.random.Generator(np.random.Philox(key=[generator.seed, 0]))
+        draw = np.random.Generator(np.random.Philox(key=[0 if generator is None else generator.seed, 0]))
         size = (cameras.views, 1, *cameras.image_size)
         covered = draw.random(size) < 0.6
         normal = draw.standard_normal((cameras.views, 3, *cameras.image_size))
