@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_help())
         return 0 if words else 2
     if words[0] == "--version":
-        from render3d import __version__
+        from render3d._version import __version__
 
         print(f"render3d {__version__}")
         return 0

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, final
 
 import torch
 
+from render3d._version import __version__
 from render3d.cameras import Cameras
 from render3d.datasets.base import OF_CAMERAS, OF_RENDERING, example_generator, number_of
 from render3d.datasets.collections import CollectionObject
@@ -122,8 +123,6 @@ class RenderObject:
     def _facts(
         self, item: CollectionObject, mesh: Mesh, source: MeshSource, cameras: Cameras, renderer: Renderer
     ) -> dict[str, Any]:
-        from render3d import __version__
-
         settings = self.settings.to_json()
         return {
             "id": item.id,

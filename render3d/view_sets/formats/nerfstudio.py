@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from render3d._version import __version__
 from render3d.atomic import json_by_lines
 from render3d.cameras import Cameras
 from render3d.conventions import from_nerf, from_nerfstudio, to_nerfstudio
@@ -133,8 +134,6 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
 
 
 def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) -> dict[str, Any]:
-    from render3d import __version__
-
     transforms = camera_transforms(cameras)
     frames = transforms.pop("frames")
     kinds = [kind for kind in BESIDE if kind in rendering.outputs]
