@@ -27,6 +27,8 @@ from render3d.cli.fit import (
 )
 from render3d.cli.progress import Bar
 from render3d.comparison import FitTask, SceneSettings, compare_fits, compare_scene, labels_of
+from render3d.comparison.fits_report import fit_columns
+from render3d.comparison.scene_report import SCENE_COLUMNS
 from render3d.errors import ComparisonError, UsageError
 from render3d.fitting import FitRecord
 from render3d.renderers.table import ready_renderers
@@ -44,17 +46,6 @@ Renderers = Annotated[
     default("all that render such a scene"),
 ]
 _VIEWED, _MESH = SceneSettings(), SETTINGS["mesh"]
-_FIGURES = {
-    "IoU": ("iou", ".5f"),
-    "differing pixels": ("differing_pixels", ",.0f"),
-    "of boundary pixels": ("differing_share", ".2%"),
-    "depth, largest": ("depth_largest", ".1e"),
-    "depth, mean": ("depth_mean", ".1e"),
-    "normals, degrees": ("normal_degrees", ".2f"),
-    "colour, 99 %": ("rgb", ".4f"),
-    "images/s": ("images_per_second", ",.1f"),
-    "peak memory, MiB": ("peak_mib", ",.0f"),
-}
 
 
 def compare_of(words: Sequence[str]) -> Callable[..., Result]:
@@ -103,7 +94,7 @@ def scene(
         measures = compare_scene(
             out, found, names, settings, resume=resume, progress=lambda name: bar.advance(next(done), name)
         )
-    return _result(measures, _FIGURES, out)
+    return _result(measures, SCENE_COLUMNS, out)
 
 
 def fits(
@@ -151,16 +142,7 @@ def fits(
             courses[name](record)
 
         measures = compare_fits(out, task, renderers or ready_renderers(scene), resume=resume, progress=progress)
-    by = "judged_training_iou" if held_out is None else "judged_held_out_iou"
-    shown = {
-        f"IoU by {measures['reference']}": (by, ".4f"),
-        "IoU by its own": (by.removeprefix("judged_"), ".4f"),
-        "training views": ("training_iou", ".4f"),
-        "seconds": ("seconds", ".1f"),
-        "images": ("images", ",.0f"),
-        "peak memory, MiB": ("peak_mib", ",.0f"),
-    }
-    return _result(measures, shown, out)
+    return _result(measures, fit_columns(task, measures["reference"]), out)
 
 
 def _is_scene(path: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from render3d.atomic import write_json, write_text
-from render3d.comparison.fits_report import Fitted, fits_report
+from render3d.comparison.fits_report import LEVELS, Fitted, fits_report
 from render3d.comparison.trials import memory_of
 from render3d.comparison.turns import Figures, Turn, begin, check_names, stopped_message, summary, take_turns
 from render3d.errors import ComparisonError
@@ -33,9 +33,6 @@ from render3d.runs.identity import fingerprint
 from render3d.scenes import Mesh, Volume
 from render3d.settings import facts_of
 from render3d.view_sets import ViewSet
-
-LEVELS = (0.8, 0.9, 0.95)
-"""Intersections over union to which the seconds are told."""
 
 _DEFAULTS = FitSettings()
 Advance = Callable[[str, FitRecord], None]

@@ -20,6 +20,9 @@ from render3d.view_sets import ViewSet
 if TYPE_CHECKING:
     from render3d.comparison.fits import FitTask
 
+LEVELS = (0.8, 0.9, 0.95)
+"""Intersections over union that the seconds of a fit are given to."""
+
 _MOST_SHOWN = 6  # views
 _LARGEST_SHOWN = 256  # pixels
 
@@ -86,24 +89,28 @@ def _lead(task: "FitTask", figures: Mapping[str, Figures]) -> str:
     return f"{named(len(task.views), 'silhouette')}, the same settings. Mean IoU on {views} by {judge}: {found}."
 
 
-def _figures_part(
-    task: "FitTask", turns: Sequence[Turn], figures: Mapping[str, Figures], fitted: Mapping[str, Fitted]
-) -> report.Html:
-    if not figures:
-        return report.section("Figures")
-    judge = next(iter(figures))
+def fit_columns(task: "FitTask", judge: str) -> dict[str, tuple[str, str]]:
+    """Return the figures of the table by the titles of their columns, with how each is written."""
     kind, views = _measured(task)
-    levels = [name for name in figures[judge] if name.startswith("seconds_to_")]
-    columns = {
+    return {
         f"IoU, {views}, by {judge}": (f"judged_{kind}", ".4f"),
         "by its own renderer": (kind, ".4f"),
         "IoU, training views": ("training_iou", ".4f"),
         **({"distance to the truth": ("chamfer", ".4f")} if task.truth else {}),
         "seconds": ("seconds", ".1f"),
-        **{f"to {name.removeprefix('seconds_to_')}": (name, ".1f") for name in levels},
+        **{f"to {level:g}": (f"seconds_to_{level:g}", ".1f") for level in LEVELS},
         "images": ("images", ",.0f"),
         "peak memory, MiB": ("peak_mib", ",.0f"),
     }
+
+
+def _figures_part(
+    task: "FitTask", turns: Sequence[Turn], figures: Mapping[str, Figures], fitted: Mapping[str, Fitted]
+) -> report.Html:
+    if not figures:
+        return report.section("Figures")
+    judge, views = next(iter(figures)), _measured(task)[1]
+    columns = fit_columns(task, judge)
     rows = {turn.label: {**turn.figures, **figures[turn.label]} for turn in turns if turn.label in figures}
     note = (
         f"A renderer that is wrong may agree with itself: the first column judges all fits by {judge}. Seconds are "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 6  # views
 _DEPTH_ERRORS = report.Scale(low=1e-6, high=1e-2, unit="share of the depth", logarithmic=True)
-_COLUMNS = {
+SCENE_COLUMNS = {
     "IoU": ("iou", ".5f"),
     "differing pixels": ("differing_pixels", ",.0f"),
     "share of boundary": ("differing_share", ".2%"),
@@ -98,7 +98,7 @@ def _figures_part(turns: Sequence[Turn], differences: Mapping[str, Figures]) -> 
         "99th percentile. Images a second are those of the best round, warm, colours and coverage. Memory is what a "
         "process of its own needs on the host beyond torch and the scene, with what it imports."
     )
-    return report.section("Figures", report.paragraph(note), report.figures(_COLUMNS, rows))
+    return report.section("Figures", report.paragraph(note), report.figures(SCENE_COLUMNS, rows))
 
 
 def _views_part(renderings: Mapping[str, Rendering]) -> list[report.Html]:

@@ -78,7 +78,7 @@ def test_views_are_fitted(views: Path, egg: Path, capsys: pytest.CaptureFixture[
     flags = ("--renderers", "opengl", "pyrender", "--out", out, "--truth", egg)
     assert run(views / "transforms.json", *flags, *QUICK) == 0
     captured = capsys.readouterr()
-    assert "IoU by opengl" in captured.out
+    assert "IoU, held-out views, by opengl" in captured.out
     assert "pyrender: 4/4  loss" in captured.err
     assert (out / "pyrender" / "mesh.glb").is_file()
     assert run(views, *flags, *QUICK, "--resume", "--json") == 0

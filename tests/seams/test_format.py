@@ -24,7 +24,7 @@ NPZ = "format_parts:Npz"
 OUTPUTS = ("rgb", "alpha", "depth", "normal", "face_index")
 
 
-FLAGS = ("--format", NPZ, "--views", "5", "--size", "24", "--outputs", ",".join(OUTPUTS), "--workers", "1", "--json")
+FLAGS = ("--format", NPZ, "--views", "5", "--size", "24", "--outputs", *OUTPUTS, "--workers", "1", "--json")
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
