@@ -27,7 +27,7 @@ docs: setup
 bench: setup
 	$(BIN)/python -m benchmarks render
 
-# 820 models, 120 MB, that some tests and docs/figures/shapes.py use: they skip without.
+# 820 models, 120 MB, that some tests and docs/figures/voxels.py use: they skip without.
 furniture:
 	test -d /usr/share/sweethome3d/furniture || \
 	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y --no-install-recommends sweethome3d-furniture

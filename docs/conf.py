@@ -50,11 +50,12 @@ def skip_tuple_fields(
 def tidy_signature(
     app: Sphinx, what: str, name: str, thing: object, options: dict[str, object], signature: str | None, returns: str
 ) -> tuple[str, str] | None:
-    """Protocols are not called to make one, and a class among the defaults is shown by its name."""
+    """Show no arguments of protocols, no names of flags, and a class among the defaults by its name."""
     if getattr(thing, "_is_protocol", False):
         return "", returns
     if not signature:
         return None
+    signature = re.sub(r"[~\w.]*Annotated\[(.*?), [~\w.]*_ArgConfig\([^()]*\)\]", r"\1", signature)
     return re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", signature), returns
 
 

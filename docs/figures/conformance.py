@@ -1,4 +1,4 @@
-"""Prints, as Markdown, how far every back end that is installed is from the reference in NumPy.
+"""Prints, as Markdown, how far every renderer that is installed is from the reference in NumPy.
 
 python docs/figures/conformance.py
 
@@ -26,7 +26,7 @@ MOTIONS: tuple[Motion, ...] = ("mesh", "poses")
 
 
 def installed() -> dict[str, Callable[[Shading], Renderer]]:
-    """Back ends by name and version."""
+    """Renderers by name and version."""
     found: dict[str, Callable[[Shading], Renderer]] = {"OpenGL": OpenGL, "Pyrender": Pyrender}
     if MITSUBA.is_installed:
         found[f"Mitsuba {importlib.metadata.version('mitsuba')}"] = Mitsuba
@@ -73,7 +73,7 @@ def main() -> None:
         tuple(f"{image}, {motion}" for image, motion in cases): lambda make: [gradient(make, *case) for case in cases],
     }
     for header, measure in tables.items():
-        print(row(["back end", *header]))
+        print(row(["renderer", *header]))
         print(row(["---"] * (len(header) + 1)))
         for name, make in installed().items():
             print(row([name, *("-" if math.isnan(value) else f"{value:.2g}" for value in measure(make))]), flush=True)

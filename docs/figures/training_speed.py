@@ -1,4 +1,4 @@
-"""Prints steps a second of `primitives`, T = 12, by how its kernels are started, and by how many processes share a GPU.
+"""Prints updates a second of `primitives`, T = 12, by how kernels are started and by how many processes share a GPU.
 
 python docs/figures/training_speed.py [PROCESSES]
 """
@@ -44,12 +44,12 @@ def of_one() -> None:
             if graphs and not run.in_graphs:
                 continue  # there is no GPU
             run.in_graphs = graphs
-            print(f"{precision}, {'one graph' if run.in_graphs else 'kernel by kernel'}: {rate(run):.1f} steps/s")
+            print(f"{precision}, {'one graph' if run.in_graphs else 'kernel by kernel'}: {rate(run):.1f} updates/s")
     run = begin()
     run.model.free_energy = torch.compile(run.model.free_energy, dynamic=False)
     start = time.perf_counter()
     run.update()
-    print(f"float32, compiled: first step {time.perf_counter() - start:.0f} s, then {rate(run):.1f} steps/s")
+    print(f"float32, compiled: first update {time.perf_counter() - start:.0f} s, then {rate(run):.1f} updates/s")
 
 
 def of_many(start: float) -> float:
@@ -67,4 +67,4 @@ if __name__ == "__main__":
         count = int(sys.argv[1])
         with get_context("spawn").Pool(count) as pool:
             rates = pool.map(of_many, [time.time() + TO_START] * count, chunksize=1)
-        print(f"{count} processes: {sum(rates):.0f} steps/s")
+        print(f"{count} processes: {sum(rates):.0f} updates/s")

@@ -1,8 +1,8 @@
-"""Voxelises the furniture, draws docs/images/shapes.png, and prints the table and the credits of docs/collections.md.
+"""Voxelises the furniture, draws docs/images/voxels.png, and prints the table and the credits of docs/collections.md.
 
 Debian's package sweethome3d-furniture must be installed: make furniture. Run it as
 
-    python docs/figures/shapes.py FOLDER
+    python docs/figures/voxels.py FOLDER
 
 where FOLDER, which may be new, takes the models and the voxels: 360 MB.
 """
@@ -23,7 +23,7 @@ from render3d.datasets.collections import DEBIAN_FURNITURE, MeshCollection, furn
 from render3d.renderers import OpenGL
 from render3d.report.pictures import image_of
 
-TARGET = Path(__file__).resolve().parent.parent / "images" / "shapes.png"
+TARGET = Path(__file__).resolve().parent.parent / "images" / "voxels.png"
 SIDE = 80
 COLUMNS = 8
 
@@ -47,7 +47,7 @@ def cubes(voxels: Tensor) -> r3.Mesh:
 
 def pictured(dataset: VoxelizedCollection, label: str) -> list[int]:
     """Some examples of a class, spread over it."""
-    of_class = [number for number, shape in enumerate(dataset.shapes) if shape.label == label]
+    of_class = [number for number, item in enumerate(dataset.shapes) if item.label == label]
     return (
         [of_class[place * len(of_class) // COLUMNS] for place in range(COLUMNS)]
         if len(of_class) >= COLUMNS
@@ -67,15 +67,15 @@ def figure(dataset: VoxelizedCollection) -> Image:
     return image_of(torch.cat(rows, dim=-2))
 
 
-def print_table(shapes: MeshCollection) -> None:
-    """Shapes by class and split, as Markdown."""
-    count = Counter((shape.label, shape.split) for shape in shapes)
+def print_table(collection: MeshCollection) -> None:
+    """Objects by class and split, as Markdown."""
+    count = Counter((item.label, item.split) for item in collection)
     print(f"| class | {' | '.join(SPLITS)} | all |\n|---|{'---|' * 4}")
-    for label in shapes.classes:
+    for label in collection.classes:
         row = [count[label, split] for split in SPLITS]
         print(f"| {label} | {' | '.join(map(str, row))} | {sum(row)} |")
-    row = [sum(shape.split == split for shape in shapes) for split in SPLITS]
-    print(f"| all | {' | '.join(map(str, row))} | {len(shapes)} |")
+    row = [sum(item.split == split for item in collection) for split in SPLITS]
+    print(f"| all | {' | '.join(map(str, row))} | {len(collection)} |")
 
 
 def print_credits(folder: Path, ids: set[str]) -> None:
@@ -91,19 +91,20 @@ def print_credits(folder: Path, ids: set[str]) -> None:
 
 def main(folder: Path) -> None:
     """All of it."""
-    shapes = furniture(DEBIAN_FURNITURE, folder / "models")
-    print(shapes)
+    collection = furniture(DEBIAN_FURNITURE, folder / "models")
+    print(collection)
     datasets: dict[Split, VoxelizedCollection] = {}
     for split in SPLITS:
-        datasets[split] = VoxelizedCollection(split, shapes, folder / "voxels")
+        datasets[split] = VoxelizedCollection(split, collection, folder / "voxels")
         for left_out in datasets[split].prepare():
             print(f"{left_out.path}: {left_out.reason}")
     print(f"{sum(map(len, datasets.values()))} are voxelised.\n")
-    print_table(shapes)
+    print_table(collection)
     train = datasets["train"]
     figure(train).save(TARGET, optimize=True)
     print()
-    print_credits(folder / "models", {train.shapes[n].id for label in train.classes for n in pictured(train, label)})
+    ids = {train.shapes[number].id for label in train.classes for number in pictured(train, label)}
+    print_credits(folder / "models", ids)
 
 
 if __name__ == "__main__":
