@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.findings import Cell, Measurements, Results
 from benchmarks.timing import Comparison
-from render3d.renderers import Renderer
+from render3d.renderers import make_renderer
 from render3d.runs.provenance import provenance
 
 Subject = Literal["render", "volume", "gradients", "views", "train"]
@@ -44,7 +44,7 @@ def bench(
         renderers: Of render: names of renderers that are timed instead.
     """
     found = _find(subject, renderers, rounds)
-    made_with = provenance(_renderer(subject))
+    made_with = provenance(None if subject == "volume" else make_renderer("opengl"))
     if as_json:
         rows = [dataclasses.asdict(each) | {"ratio": each.ratio} for each in found.comparisons]
         tables = [dataclasses.asdict(each) for each in found.tables]
@@ -58,24 +58,14 @@ def bench(
 
 
 def _find(subject: Subject, renderers: tuple[str, ...], rounds: int) -> Results:
-    found: Results
-    if renderers:
-        if subject != "render":
-            raise ValueError(f"--renderers is for 'python -m benchmarks render'; got it with {subject}. Leave it out.")
-        from benchmarks.renderers import compare_renderers
+    if not renderers:
+        found: Results = importlib.import_module(_MODULES.get(subject, f"benchmarks.{subject}")).compare(rounds)
+        return found
+    if subject != "render":
+        raise ValueError(f"--renderers is for 'python -m benchmarks render'; got it with {subject}. Leave it out.")
+    from benchmarks.renderers import compare_renderers
 
-        found = compare_renderers(renderers, rounds)
-    else:
-        found = importlib.import_module(_MODULES.get(subject, f"benchmarks.{subject}")).compare(rounds)
-    return found
-
-
-def _renderer(subject: Subject) -> Renderer | None:
-    if subject == "volume":
-        return None
-    from render3d.renderers import OpenGL
-
-    return OpenGL()
+    return compare_renderers(renderers, rounds)
 
 
 def _print(found: Results, made_with: dict[str, str]) -> None:

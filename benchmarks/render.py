@@ -43,20 +43,13 @@ def _compare(images: Images, vertices: int, floor: float, rounds: int) -> Compar
     meshes = ball.with_vertices(ball.vertices + 0.03 * noise)
     # As in the demo: the unit sphere from a distance of 3.
     camera = Cameras.orbit(1, 3.0, elevation_degrees=30, vertical_fov_degrees=46.0, image_size=(_SIZE, _SIZE))
-    opengl, pyrender = race(_opengl(meshes, camera, images), _pyrender(meshes, camera, images), _MESHES, rounds)
-    return Comparison(
-        case=f"{images}, {vertices} vertices",
-        unit="images/s",
-        ours=opengl,
-        peer="pyrender",
-        theirs=pyrender,
-        floor=floor,
-    )
+    rates = race(_opengl(meshes, camera, images), _pyrender(meshes, camera, images), _MESHES, rounds)
+    case = f"{images}, {vertices} vertices"
+    return Comparison(*rates, case=case, unit="images/s", peer="pyrender", floor=floor)
 
 
 def _opengl(meshes: Mesh, camera: Cameras, images: Images) -> Callable[[], object]:
     renderer = OpenGL(Shading(cull="back", lights=Shading().lights[:1])) if images == "shaded" else OpenGL()
-
     output = "rgb" if images == "shaded" else "alpha"
     return lambda: renderer(meshes, camera, (output,))
 
@@ -71,7 +64,7 @@ def _pyrender(meshes: Mesh, camera: Cameras, images: Images) -> Callable[[], obj
     arrays = zip(meshes.vertices.numpy(), meshes.vertex_normals().numpy(), strict=True)
     attributes = [{"positions": positions} | ({"normals": normals} if shaded else {}) for positions, normals in arrays]
     flags = library.RenderFlags.NONE if shaded else library.RenderFlags.DEPTH_ONLY
-    renderer = _offscreen_renderer()
+    renderer = offscreen_renderer(_SIZE, _SIZE)
 
     def render() -> None:
         for given in attributes:
@@ -83,8 +76,8 @@ def _pyrender(meshes: Mesh, camera: Cameras, images: Images) -> Callable[[], obj
 
 
 @functools.cache
-def _offscreen_renderer() -> Any:
+def offscreen_renderer(width: int, height: int) -> Any:
     """One for all comparisons, never deleted: that would end the EGL display, and objects of other contexts with it."""
-    renderer: Any = load().OffscreenRenderer(_SIZE, _SIZE)
+    renderer: Any = load().OffscreenRenderer(width, height)
     renderer.delete = lambda: None
     return renderer

@@ -1,4 +1,4 @@
-"""``python -m benchmarks render --renderers A B``: images a second of several back ends, on the same meshes in one run.
+"""``python -m benchmarks render --renderers A B``: images a second of several renderers, on the same meshes in one run.
 
 The grid is that of PyTorch3D's own benchmark of its rasteriser: spheres of 5,120 to 81,920 faces, 64 to 512 pixels a
 side, 1 to 64 images a call; and smaller spheres of 1,280 faces.
@@ -25,7 +25,7 @@ _Call = Callable[[], object]
 
 
 def compare_renderers(names: Sequence[str], rounds: int) -> Results:
-    """Images a second, forwards and with the way back, of the renderers of these names."""
+    """Images a second, forwards and with the backward pass, of the renderers of these names."""
     timed = [_Timed(name, make_renderer(name), rounds) for name in names]
     rows: list[dict[str, Cell]] = []
     for subdivisions, size, batch in itertools.product(SUBDIVISIONS, SIZES, BATCHES):
@@ -40,7 +40,7 @@ def compare_renderers(names: Sequence[str], rounds: int) -> Results:
 
 _NOTE = (
     "rgb and alpha of different meshes, each seen by one camera, all in one call; then the same with the gradient of "
-    "alpha in the vertices: a back end's own or, for a black box, that of its default estimator, whose samples are not "
+    "alpha in the vertices: a renderer's own or, for a black box, that of its default estimator, whose samples are not "
     f"counted as images. '-': a call would have taken more than {PATIENCE:.0f} s, or failed."
 )
 

@@ -10,25 +10,26 @@ _SECONDS = 0.5
 
 
 @final
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Comparison:
     """How much of something both do a second, the best of the rounds.
 
     Attributes:
+        ours: The package's rate.
+        theirs: The peer's rate.
         case: What was measured.
         unit: Of the rates.
-        ours: The package's rate.
         peer: What it is compared with.
-        theirs: The peer's rate.
         floor: The least ratio that ``--check`` lets pass; None where nothing is promised.
         note: What else must be known, such as the errors of both.
     """
 
+    ours: float
+    theirs: float
+    _: dataclasses.KW_ONLY
     case: str
     unit: str
-    ours: float
     peer: str
-    theirs: float
     floor: float | None = None
     note: str = ""
 

@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 
 from benchmarks.findings import Results
+from benchmarks.render import offscreen_renderer
 from benchmarks.timing import Comparison, race
 from render3d.cameras import Cameras
 from render3d.conventions import to_opengl
@@ -55,11 +56,9 @@ def compare(rounds: int) -> Results:
         }
         found = []
         for case, (ours, theirs) in pairs.items():
-            own, peer = race(ours, theirs, len(objects) * cameras.views, rounds)
-            row = Comparison(
-                case=case, unit="views/s", ours=own, peer="trimesh, pyrender", theirs=peer, floor=_FLOORS[case]
-            )
-            found.append(dataclasses.replace(row, note=corpus))
+            rates = race(ours, theirs, len(objects) * cameras.views, rounds)
+            floor, peer = _FLOORS[case], "trimesh, pyrender"
+            found.append(Comparison(*rates, case=case, unit="views/s", peer=peer, floor=floor, note=corpus))
     return Results(comparisons=found)
 
 
@@ -114,9 +113,7 @@ class _Script:
         self._poses = to_opengl(cameras)[0].double().numpy()
         self._matrix = cameras.intrinsics[0].tolist()
         self._near_far = cameras.near, cameras.far
-        height, width = cameras.image_size
-        self._renderer: Any = self._library.OffscreenRenderer(width, height)
-        self._renderer.delete = lambda: None  # it would end the EGL display, and the package's context with it
+        self._renderer = offscreen_renderer(*reversed(cameras.image_size))
         self._folder = folder
         folder.mkdir()
 

@@ -6,7 +6,7 @@ for an error no larger than the peer's, both against 4,096 points a ray.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,7 @@ class _Rays(NamedTuple):
     pixels: int
 
     def values(self) -> Tensor:
-        """``[batch, C, D, H, W]`` that wait for a gradient."""
+        """``[batch, C, D, H, W]`` that require a gradient."""
         values = _blob(self.resolution, self.colored).values
         return values.expand(self.batch, *values.shape).clone().requires_grad_()
 
@@ -78,15 +78,15 @@ class _Rays(NamedTuple):
 
 def _race_rays(rays: _Rays, name: str, render: RenderRays, rounds: int) -> Comparison:
     samples, ours, theirs = _equally_exact(rays, render)
-    rates = race(_our_rays(rays, samples), _their_rays(rays, render), rays.batch, rounds)
-    memory = peak_memory(_once, _our_rays, rays, samples), peak_memory(_once, _their_rays, rays, render)
+    own, peer = (rays, _ours, samples), (rays, render, rays.points)
+    rates = race(_both_passes(*own), _both_passes(*peer), rays.batch, rounds)
+    memory = [peak_memory(_once, _both_passes, *each) for each in (own, peer)]
     occupied = float((_blob(rays.resolution, False).density > 0).float().mean())
     return Comparison(
+        *rates,
         case=f"EmissionAbsorption, {rays}",
         unit="images/s",
-        ours=rates[0],
         peer=name,
-        theirs=rates[1],
         floor=2.0,
         note=f"{samples:g} samples a voxel; error {ours:.1e} against {theirs:.1e}; {occupied:.0%} of voxels occupied; "
         f"peak memory {memory[0]:.0f} against {memory[1]:.0f} MiB",
@@ -106,14 +106,10 @@ def _equally_exact(rays: _Rays, render: RenderRays) -> tuple[float, float, float
     return quarters / 4, ours, theirs
 
 
-def _our_rays(rays: _Rays, samples: float) -> Callable[[], None]:
+def _both_passes(rays: _Rays, render: Callable[[Tensor, Cameras, Any], Tensor], points: float) -> Callable[[], None]:
+    """Forward and backward, with so many points a ray or samples a voxel."""
     values, cameras = rays.values(), rays.cameras()
-    return lambda: _ours(values, cameras, samples).square().sum().backward()  # type: ignore[no-untyped-call]
-
-
-def _their_rays(rays: _Rays, render: RenderRays) -> Callable[[], None]:
-    values, cameras = rays.values(), rays.cameras()
-    return lambda: render(values, cameras, rays.points).square().sum().backward()  # type: ignore[no-untyped-call]
+    return lambda: render(values, cameras, points).square().sum().backward()  # type: ignore[no-untyped-call]
 
 
 def _once(make: Callable[..., Callable[[], None]], *arguments: object) -> None:
@@ -180,14 +176,8 @@ def _transformer(resolution: int, rounds: int) -> Comparison:
         plain_read(values, ScaleShift(scale, shift).to_affine(), size).square().sum().backward()  # type: ignore[no-untyped-call]
 
     rates = race(separable, general, batch, rounds)
-    return Comparison(
-        case=f"VST, separable, {resolution}^3, batch {batch}",
-        unit="volumes/s",
-        ours=rates[0],
-        peer="affine_grid + grid_sample",
-        theirs=rates[1],
-        floor=3.0,
-    )
+    case = f"VST, separable, {resolution}^3, batch {batch}"
+    return Comparison(*rates, case=case, unit="volumes/s", peer="affine_grid + grid_sample", floor=3.0)
 
 
 def plain_read(values: Tensor, place: Affine, size: Sequence[int]) -> Tensor:
@@ -243,11 +233,10 @@ def _model_step(rounds: int) -> Comparison:
     memory = [peak_memory(_once, _our_step, count, size, batch) for count in (steps, 2 * steps)]
     theirs = peak_memory(_once, _their_step, steps, size, batch)
     return Comparison(
+        *rates,
         case=f"training step of the model, T = {steps}, {size}^3, batch {batch}",
         unit="volumes/s",
-        ours=rates[0],
         peer="step by step, grid_sample",
-        theirs=rates[1],
         floor=2.0,
         note=f"peak memory {memory[0]:.0f} MiB, at T = {2 * steps} {memory[1]:.0f} MiB, against {theirs:.0f} MiB",
     )

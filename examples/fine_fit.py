@@ -1,10 +1,9 @@
 """The bunny at 256 x 256 pixels with ten thousand vertices, coarse to fine: from silhouettes, depth, or shaded colour.
 
-A sphere of 642 vertices is fitted to small pictures; then its faces are divided in four, and it goes on with larger
+A sphere of 642 vertices is fitted to small images; then its faces are divided in four, and it goes on with larger
 ones. Every gradient comes through OpenGL, which gives none, by local credit.
 """
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,12 @@ from torch import Tensor
 
 import render3d as r3
 from render3d import report
-from render3d.atomic import atomic_write
+from render3d.atomic import write_json, write_text
 from render3d.data import bunny
 from render3d.estimators import Pixels, local_credit
 from render3d.fitting.optimiser import Adam
 from render3d.fitting.preconditioner import SmoothCoordinates
+from render3d.fitting.settings import geometric
 from render3d.metrics import chamfer_distance, silhouette_iou
 from render3d.scenes import Mesh
 
@@ -77,7 +77,7 @@ def fit_finely(target: str, levels: tuple[Level, ...], views: int, held_out: int
 
 
 def cameras_of(views: int, pixels: int) -> r3.Cameras:
-    """Square pictures from all round."""
+    """Square images from all round."""
     return r3.Cameras.sphere(views, 3.0, vertical_fov_degrees=46, image_size=(pixels, pixels))
 
 
@@ -111,17 +111,12 @@ def descend(
         done = step / level.updates
         parameters = state.parameters.clone().requires_grad_()
         mesh = template.with_vertices(coordinates.to_vertices(parameters))
-        estimator = local_credit(samples, Pixels(between(level.noise, done)))
+        estimator = local_credit(samples, Pixels(geometric(level.noise, done)))
         key = r3.Key(0).fold_in(step)
         value = r3.expected_loss(renderer, mesh, cameras, loss, estimator, outputs=outputs, generator=key)
         (gradient,) = torch.autograd.grad(value, parameters)
-        state = state.step(gradient, between(level.learning_rate, done))
+        state = state.step(gradient, geometric(level.learning_rate, done))
     return template.with_vertices(coordinates.to_vertices(state.parameters))
-
-
-def between(ends: tuple[float, float], done: float) -> float:
-    """Geometrically from the first to the last."""
-    return float(ends[0] * (ends[1] / ends[0]) ** done)
 
 
 def divided(mesh: Mesh) -> Mesh:
@@ -131,7 +126,7 @@ def divided(mesh: Mesh) -> Mesh:
 
 
 def page(found: dict[str, Found], facts: dict[str, str]) -> str:
-    """Figures and pictures of all targets."""
+    """Figures and images of all targets."""
     header = ("target", "pixels", "vertices", "seconds", "held-out IoU", "chamfer distance")
     rows = [
         (target, str(pixels), str(vertices), f"{seconds:.0f}", f"{iou:.4f}", f"{distance:.5f}")
@@ -174,7 +169,7 @@ def main(
     Args:
         out: The folder for the results.
         targets: What is fitted to: silhouettes, depth, colour.
-        views: Pictures that are fitted.
+        views: Images that are fitted.
         held_out: Further ones, whose silhouettes are compared.
         samples: Noisy meshes a view and update.
         levels: How many of the sizes, from the coarsest.
@@ -185,10 +180,8 @@ def main(
     for target, result in found.items():
         result.mesh.save(out / f"{target}.ply")
     courses = {target: result.course for target, result in found.items()}
-    with atomic_write(out / "metrics.json") as stream:
-        stream.write((json.dumps({"course": courses, "made_with": provenance}, indent=2) + "\n").encode())
-    with atomic_write(out / "report.html") as stream:
-        stream.write(page(found, provenance).encode())
+    write_json(out / "metrics.json", {"course": courses, "made_with": provenance})
+    write_text(out / "report.html", page(found, provenance))
     print(f"Report: {(out / 'report.html').resolve()}")
 
 

@@ -3,18 +3,17 @@
 A network sees the 30^3 voxels of one of the paper's Primitives, and learns to draw the silhouette and the depth of the
 solid. It is tested on other solids, from cameras as in training and from where there was none.
 
-The target is a picture by OpenGL of the solid meshed on a grid three times as fine. So neither kind of renderer that is
+The target is an image by OpenGL of the solid meshed on a grid three times as fine. So neither kind of renderer that is
 compared has drawn it, and all have to make up for the same coarse voxels. An analytic renderer may be taught one
 number, by how much to multiply the density; a network learns the rest.
 
     python examples/learned_projection.py --out DIR
 
-writes config.json, metrics.json, report.html and a picture. A run that was stopped goes on by the same command, and
+writes config.json, metrics.json, report.html and an image. A run that was stopped goes on by the same command, and
 more seeds may be added: a network that is trained is not trained again.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -24,11 +23,13 @@ from learned_camera.networks import WARPS, Settings, Trained, load_trained, save
 from learned_camera.page import Study, page, picture, summary
 from learned_camera.scores import analytic_renderers
 from learned_camera.views import ZONES, Posed, make_views
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from render3d.atomic import atomic_write
+from render3d.atomic import atomic_write, write_json, write_text
+from render3d.cli.progress import Bar
+from render3d.errors import ComparisonError
 from render3d.renderers.volumetric.warps import Warp
-from render3d.report import provenance
+from render3d.runs.folder import RunFolder
+from render3d.settings import facts_of
 
 _SOLIDS_TO_FIT = 100  # for the one number of analytic renderers
 _DEFAULTS = Settings()
@@ -44,7 +45,9 @@ def run(out: Path, *, seeds: int = 3, settings: Annotated[Settings, tyro.conf.ar
     """
     if seeds < 1:
         raise SystemExit(f"--seeds must be at least 1; got {seeds}.")
-    _keep_config(out, settings)
+    asked = dataclasses.asdict(settings)
+    RunFolder(out, "learned_projection", ComparisonError).begin(asked, facts_of(asked))
+    (out / "runs").mkdir(exist_ok=True)
     print(f"Drawing {settings.training_solids} solids to learn from and {settings.test_solids} to test on.")
     training = make_views("train", next(iter(ZONES)), settings.training_solids, settings.views)
     tests = {zone: make_views("test", zone, settings.test_solids, 2) for zone in ZONES}
@@ -52,43 +55,25 @@ def run(out: Path, *, seeds: int = 3, settings: Annotated[Settings, tyro.conf.ar
     for warp, trained in _trained(out / "runs", seeds, settings, training, tests):
         networks[warp].append(trained)
     study = Study(networks, analytic_renderers(training.first(_SOLIDS_TO_FIT), tests), tests)
-    _write(out / "metrics.json", json.dumps(summary(study), indent=2))
-    _write(out / "report.html", page(study, settings))
+    write_json(out / "metrics.json", summary(study))
+    write_text(out / "report.html", page(study, settings))
     with atomic_write(out / "learned_projection.png") as stream:
         picture(study).save(stream, "PNG", optimize=True)
     print(f"Report: {(out / 'report.html').resolve()}")
-
-
-def _keep_config(out: Path, settings: Settings) -> None:
-    """Write down what is asked for; networks trained otherwise are an error."""
-    path = out / "config.json"
-    asked = dataclasses.asdict(settings)
-    if path.exists() and json.loads(path.read_text(encoding="utf-8"))["settings"] != asked:
-        raise SystemExit(f"{path} tells of networks trained with other settings. Write to another folder.")
-    (out / "runs").mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        _write(path, json.dumps({"settings": asked, "made_with": provenance()}, indent=2))
 
 
 def _trained(
     folder: Path, seeds: int, settings: Settings, training: Posed, tests: dict[str, Posed]
 ) -> Iterator[tuple[Warp, Trained]]:
     """All networks, from their files where they are there."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(TextColumn("{task.description}"), *columns) as bar:
+    with Bar("updates", go_on="Go on by the same command.") as bar:
         for seed in range(seeds):
             for warp in WARPS:
                 path = folder / f"{warp}_{seed}"
                 if not path.with_suffix(".json").exists():
-                    task = bar.add_task(f"{warp}, seed {seed}", total=settings.updates)
-                    trained = train(settings, warp, seed, training, tests, lambda: bar.advance(task))  # noqa: B023
-                    save_trained(trained, path)
+                    bar.begin(f"{warp}, seed {seed}", settings.updates)
+                    save_trained(train(settings, warp, seed, training, tests, bar.advance), path)
                 yield warp, load_trained(settings, warp, path)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as stream:
-        stream.write((text + "\n").encode("utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How far off may a pose be? `fit_pose` beside CMA-ES at equal renders: a cube of six colours and the teapot.
 
-Seeded problems: a camera, a target picture, and a rough pose that is exactly 20, 50 or 80 degrees off, about a random
-axis, and a little shifted. All methods are given the same rough poses, pictures and renderer; CMA-ES sees the loss
-that `fit_pose` reports, of pictures at full size.
+Seeded problems: a camera, a target image, and a rough pose that is exactly 20, 50 or 80 degrees off, about a random
+axis, and a little shifted. All methods are given the same rough poses, images and renderer; CMA-ES sees the loss
+that `fit_pose` reports, of images at full size.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from torch import Tensor
 
 import render3d as r3
 from render3d import report
-from render3d.atomic import atomic_write
+from render3d.atomic import write_json, write_text
 from render3d.data import teapot
 from render3d.estimators import Estimator, leave_one_out, local_credit
 from render3d.fitting import PoseSettings, fit_pose, move_about
@@ -34,7 +34,7 @@ SHIFT = 0.1
 BUDGETS = (PoseSettings(candidates=128, starts=4, updates=4), PoseSettings(updates=4), PoseSettings())
 # Population and spread of CMA-ES: the best of seven settings on other problems (seed 1) for many renders, and the best
 # with pycma's own population, for few. The rest were other spreads, starts from the best of 128 candidates, and coarse
-# pictures first.
+# images first.
 STRATEGIES = ((32, 0.5), (9, 0.3))
 # Gradients that a variance is taken of.
 REPEATS = 200
@@ -51,7 +51,7 @@ def cube() -> r3.Mesh:
 
 @dataclasses.dataclass(frozen=True)
 class Problems:
-    """B poses to be found: ``true`` and ``rough`` cameras ``[B, 1]``, and the pictures ``rgb`` ``[B, 1, 3, H, W]``."""
+    """B poses to be found: ``true`` and ``rough`` cameras ``[B, 1]``, and the images ``rgb`` ``[B, 1, 3, H, W]``."""
 
     mesh: r3.Mesh
     true: r3.Cameras
@@ -68,7 +68,7 @@ class Problems:
         return move_about(self.rough, twists, self.center)
 
     def losses(self, renderer: r3.renderers.Renderer, twists: Tensor) -> Tensor:
-        """``[*more, B]``: mean squared differences of the pictures."""
+        """``[*more, B]``: mean squared differences of the images."""
         return (renderer(self.mesh, self.moved(twists), ("rgb",)).rgb - self.rgb).square().mean((-1, -2, -3, -4))
 
     def errors(self, found: r3.Cameras) -> Tensor:
@@ -205,7 +205,7 @@ def main(*, out: Path = Path("out/pose"), problems: int = 50, size: int = 64, se
     Args:
         out: Where ``report.html`` and ``metrics.json`` go.
         problems: Of each mesh and angle.
-        size: Of the square pictures, pixels.
+        size: Of the square images, pixels.
         seed: Of problems and methods; those for which the settings were chosen had seed 1.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -235,14 +235,9 @@ def main(*, out: Path = Path("out/pose"), problems: int = 50, size: int = 64, se
             galleries.append(report.section(title, pictures(posed, renderer, last)))
     spread = {name: variances(name, renderer, size) for name in ("cube", "teapot")}
     print(json.dumps(spread, indent=2))
-    heads = (
-        "mesh",
-        "degrees off",
-        "method",
-        "renders",
-        *(f"below {limit}, %" for limit in THRESHOLDS),
-        "median, degrees",
-    )
+    variance = [[how, *(each[how] for each in spread.values())] for how in spread["cube"]]
+    below = [f"below {limit}, %" for limit in THRESHOLDS]
+    heads = ("mesh", "degrees off", "method", "renders", *below, "median, degrees")
     note = "From top to bottom: the rough pose, what each method found with the most renders, and the target."
     page = report.page(
         "Poses from a bad start",
@@ -251,18 +246,13 @@ def main(*, out: Path = Path("out/pose"), problems: int = 50, size: int = 64, se
         report.section("Shares of poses found", report.table(heads, rows)),
         report.section("Success against renders", *(report.columns(*plots[at : at + 2]) for at in (0, 2, 4))),
         report.section(
-            "Relative variance of the gradient in the pose, 16 renders",
-            report.table(
-                ("noise", *spread), [[how, *(spread[name][how] for name in spread)] for how in spread["cube"]]
-            ),
+            "Relative variance of the gradient in the pose, 16 renders", report.table(("noise", *spread), variance)
         ),
         report.section("Pictures", report.paragraph(note), *galleries),
         report.section("Machine", report.facts(report.provenance())),
     )
-    with atomic_write(out / "report.html") as stream:
-        stream.write(page.encode())
-    with atomic_write(out / "metrics.json") as stream:
-        stream.write(json.dumps({"errors": metrics, "relative variance": spread}, indent=2).encode())
+    write_text(out / "report.html", page)
+    write_json(out / "metrics.json", {"errors": metrics, "relative variance": spread})
     print(f"Report: {(out / 'report.html').resolve()}")
 
 

@@ -1,4 +1,4 @@
-"""Meshes from single pictures by several gradients, each in as many seconds of the processor.
+"""Meshes from single images by several gradients, each in as many seconds of the processor.
 
     python examples/single_images.py --seconds 120 --out out/single_images
 
@@ -32,8 +32,8 @@ _WARM_UP = 2
 _MEASURED = ("silhouette_iou", "novel_view_iou", "color_mean_square", "orientation_error_degrees")
 _HEADS = ("gradient", "updates", "IoU", "IoU, novel views", "mean square error", "orientation, degrees")
 
-SOFT = "one_image.back_ends:SoftPyTorch3D"
-# The search of orientations draws far more pictures than a gradient does, and the same ones for each: it is left out.
+SOFT = "one_image.soft_renderers:SoftPyTorch3D"
+# The search of orientations draws far more images than a gradient does, and the same ones for each: it is left out.
 PLAIN = SingleImages(orientation="of_state")
 _LEARNING_RATE = (2e-3, 2e-4)  # the recipe's
 METHODS = {

@@ -18,7 +18,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from benchmarks.gradients.fits import FitScene, FitTask, Reached, descend, fit_until
+from benchmarks.gradients.fits import FitCase, FitScene, Reached, descend, fit_until
 from benchmarks.gradients.scene import ball
 from render3d import Mesh, Shading
 from render3d.renderers import PyTorch3D, SoftEdges
@@ -58,7 +58,7 @@ def main(
     for name, fit in {
         "PyTorch3D": lambda: _soft_fit(where, best[0], best[1], [iou, *then], patience, time.perf_counter),
         "OpenGL, local_credit": lambda: fit_until(
-            where, FitTask("local_credit", 4, 0.5, 0.1), [iou, *then], 2e5, seed=0
+            where, FitCase("local_credit", 4, 0.5, 0.1), [iou, *then], 2e5, seed=0
         ),
     }.items():
         found = zip([iou, *then], fit(), strict=True)
@@ -83,7 +83,7 @@ def _loss(where: FitScene, soft: SoftEdges) -> Callable[[Mesh], Tensor]:
 
 
 def _print_step(where: FitScene, soft: SoftEdges) -> None:
-    """How long a step of the soft fit takes, and how much of it is the way forward."""
+    """How long a step of the soft fit takes, and how much of it is the forward pass."""
     loss, mesh = _loss(where, soft), ball(where.subdivisions)
     vertices = mesh.vertices.clone().requires_grad_()
     forward, whole = [], []

@@ -1,19 +1,18 @@
-"""Swap the renderer: one network that sees one picture and predicts a solid, trained through any renderer.
+"""Swap the renderer: one network that sees one image and predicts a solid, trained through any renderer.
 
 What is predicted is compared with silhouettes from other sides, as `renderer` draws it; so the gradient comes from the
 renderer, or through an estimator where it gives none. ``--renderers`` is the only thing that changes:
 
     python examples/swap_renderers.py --renderers opengl pyrender mitsuba emissionabsorption
 
-and, where PyTorch3D is installed, with its soft edges: ``--renderers ... one_image.back_ends:SoftPyTorch3D``. A
+and, where PyTorch3D is installed, with its soft edges: ``--renderers ... one_image.soft_renderers:SoftPyTorch3D``. A
 renderer of volumes makes the network predict a volume.
 
-It writes config.json, metrics.json, report.html and pictures; networks that are trained already, by an earlier call
+It writes config.json, metrics.json, report.html and images; networks that are trained already, by an earlier call
 with the same settings, are not trained again.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,13 +21,16 @@ import tyro
 from one_image.objects import Objects
 from one_image.page import Runs, curves_by_seconds, curves_by_updates, page, picture, summary
 from one_image.training import Settings, Trained, train
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from render3d.atomic import atomic_write, write_json, write_text
+from render3d.cli.progress import Bar
 from render3d.comparison.facts import RendererFacts, folder_name, labels_of
+from render3d.errors import ComparisonError
 from render3d.renderers import make_renderer
 from render3d.report import provenance, standalone
 from render3d.report.pictures import image_of
+from render3d.runs.folder import RunFolder
+from render3d.settings import facts_of
 
 _DEFAULTS = Settings()
 
@@ -48,7 +50,8 @@ def run(
         device: Where network and images are; a renderer works where it can, and gradients come back here.
         settings: The same for all.
     """
-    _keep_config(out, settings)
+    asked = dataclasses.asdict(settings)
+    RunFolder(out, "swap_renderers", ComparisonError).begin(asked, facts_of(asked))
     labels = labels_of(renderers)
     made = {name: make_renderer(name) for name in renderers}  # what is missing is told before anything is trained
     print(f"Drawing {settings.training} solids to learn from and {settings.test} to test on.")
@@ -56,33 +59,18 @@ def run(
     training = Objects.make("train", settings.training, settings.image_size).to(place)
     test = Objects.make("test", settings.test, settings.image_size).to(place)
     runs: Runs = {}
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(TextColumn("{task.description}"), *columns) as bar:
+    with Bar("updates", go_on="Go on by the same command.") as bar:
         for name, renderer in made.items():
             folder = out / folder_name(name)
             if not (folder / "trained.json").exists():
-                task = bar.add_task(labels[name], total=settings.updates)
-                back_end = RendererFacts.of(name, renderer)
-                facts = {
-                    "library": back_end.library,
-                    "licence": back_end.licence,
-                    "gradients": back_end.gradient_kinds,
-                }
-                train(renderer, settings, training, test, facts, lambda: bar.advance(task)).save(folder)  # noqa: B023
+                bar.begin(labels[name], settings.updates)
+                known = RendererFacts.of(name, renderer)
+                facts = {"library": known.library, "licence": known.licence, "gradients": known.gradient_kinds}
+                train(renderer, settings, training, test, facts, bar.advance).save(folder)
             trained = Trained.load(folder, renderer, settings)
             trained.network.to(place)
             runs[labels[name]] = (renderer, trained)
     _write(out, runs, test, settings)
-
-
-def _keep_config(out: Path, settings: Settings) -> None:
-    """Write down what is asked for; networks trained otherwise are an error."""
-    path, asked = out / "config.json", dataclasses.asdict(settings)
-    if not path.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"settings": asked, "made_with": provenance()})
-    elif json.loads(path.read_text(encoding="utf-8"))["settings"] != asked:
-        raise SystemExit(f"{path} tells of networks trained with other settings. Write to another folder.")
 
 
 def _write(out: Path, runs: Runs, test: Objects, settings: Settings) -> None:

@@ -1,8 +1,8 @@
-"""Recover a texture through OpenGL, which gives no gradient: pictures of a textured model in, its texture out.
+"""Recover a texture through OpenGL, which gives no gradient: images of a textured model in, its texture out.
 
 Views of a chicken are rendered and written to disk, in 8 bits of sRGB as photographs are. Then its texture is
 forgotten: the shape in plain grey and the views are all that is left. OpenGL tells which face a pixel shows, and that
-makes the pictures linear in the texture, with exact gradients. Nothing here is random.
+makes the images linear in the texture, with exact gradients. Nothing here is random.
 
     python examples/texture.py --out DIR
 
@@ -10,7 +10,6 @@ writes the views, metrics.json, report.html and texture.png. It takes a few seco
 """
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from torch import Tensor
 
 import render3d as r3
 from render3d import report
-from render3d.atomic import atomic_write
+from render3d.atomic import atomic_write, write_json, write_text
 from render3d.color import linear_to_srgb
 from render3d.data import chicken
 from render3d.fitting import ColorFitResult, fit_colors
@@ -48,13 +47,13 @@ def textured(mesh: r3.Mesh, image: Tensor) -> r3.Mesh:
 
 
 def image_in(mesh: r3.Mesh) -> Tensor:
-    """The texture as a picture ``[3, H, W]``."""
+    """The texture as an image ``[3, H, W]``."""
     assert mesh.texture is not None
     return mesh.texture.image.movedim(-1, 0)
 
 
 def decibels(first: Tensor, second: Tensor, where: Tensor) -> float:
-    """PSNR of pictures ``[..., 3, H, W]`` in linear light, compared in sRGB, over all that ``where`` says together."""
+    """PSNR of images ``[..., 3, H, W]`` in linear light, compared in sRGB, over all that ``where`` says together."""
     encoded = (linear_to_srgb(picture.clamp(0, 1)) for picture in (first, second))
     flat = (torch.cat(list(picture.reshape(-1, *picture.shape[-3:])), -1) for picture in encoded)
     return float(psnr(*flat, where=torch.cat(list(where.reshape(-1, *where.shape[-3:])), -1)))
@@ -184,22 +183,20 @@ def main(
     texture_size: int = 256,
     updates: int = 20,
 ) -> None:
-    """Recover the texture of the chicken from pictures of it.
+    """Recover the texture of the chicken from images of it.
 
     Args:
         out: The folder for the results.
-        views: Pictures that the texture is found from.
-        held_out: Further pictures, to measure on.
-        image_size: Pixels along each side of a picture.
+        views: Images that the texture is found from.
+        held_out: Further images, to measure on.
+        image_size: Pixels along each side of an image.
         texture_size: Texels along each side of the texture.
         updates: Of conjugate gradients.
     """
     done = study(out / "views", views, held_out, image_size, texture_size, updates)
     figures = done.summary()
-    with atomic_write(out / "metrics.json") as stream:
-        stream.write((json.dumps(figures | {"made_with": report.provenance()}, indent=2) + "\n").encode())
-    with atomic_write(out / "report.html") as stream:
-        stream.write(page(done).encode())
+    write_json(out / "metrics.json", figures | {"made_with": report.provenance()})
+    write_text(out / "report.html", page(done))
     with atomic_write(out / "texture.png") as stream:
         image_of(picture(done)).save(stream, "PNG", optimize=True)
     print(f"{figures['renders']} renders, {updates} updates, {done.seconds:.1f} s.")

@@ -10,7 +10,7 @@ import math
 
 import tyro
 
-from benchmarks.gradients.fits import FitScene, FitTask, fit_until
+from benchmarks.gradients.fits import FitCase, FitScene, fit_until
 
 
 def main(
@@ -36,7 +36,7 @@ def main(
     where = FitScene.make()
     for name in estimators:
         best, fewest = None, budget
-        for task in itertools.starmap(FitTask, itertools.product([name], samples, sigmas, rates)):
+        for task in itertools.starmap(FitCase, itertools.product([name], samples, sigmas, rates)):
             reached = fit_until(where, task, [iou], fewest, seed)[0]
             said = f"{reached.images:,.0f} images" if math.isfinite(reached.images) else f"not in {fewest:,.0f} images"
             print(f"{name}, K = {task.samples}, sigma {task.sigma:g} px, rate {task.rate:g}: {said}", flush=True)

@@ -15,7 +15,7 @@ from render3d.errors import ModelError, TrainingError
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.sequential import SequentialModel
 from render3d.models.training.checkpoints import TrainingRecord
-from render3d.settings import facts_of, settings_from_json, settings_to_json
+from render3d.settings import check_at_least, facts_of, settings_from_json, settings_to_json
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -132,9 +132,8 @@ class TrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch_size", "validate_every", "validation_examples"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        least = {"updates": 1, "batch_size": 1, "validate_every": 1, "validation_examples": 1}
+        check_at_least(self, error=TrainingError, **least)
         if not (0 < min(self.learning_rate) <= max(self.learning_rate) < 1 and self.gradient_norm > 0):
             raise TrainingError(
                 "learning_rate must be two numbers between 0 and 1, and gradient_norm positive; got "

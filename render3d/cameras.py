@@ -1,4 +1,4 @@
-"""Cameras: where pictures are taken from, and how points become pixels.
+"""Cameras: where images are taken from, and how points become pixels.
 
 One convention throughout the package, that of OpenCV with the corner origin:
 
@@ -258,6 +258,11 @@ class Cameras(Batched):
         return self.world_to_camera[..., :3, 3]
 
     @property
+    def focal(self) -> Tensor:
+        """``[*batch, views, 2]``: fx and fy, in pixels; of orthographic cameras pixels per scene unit."""
+        return torch.stack([self.intrinsics[..., 0, 0], self.intrinsics[..., 1, 1]], dim=-1)
+
+    @property
     @without_autocast
     def position(self) -> Tensor:
         """``[*batch, views, 3]``: where the cameras are, in the world."""
@@ -294,8 +299,7 @@ class Cameras(Batched):
         plane = camera_points[..., :2]
         if self.projection == "perspective":
             plane = plane / camera_points[..., 2:]
-        focal = torch.stack([self.intrinsics[..., 0, 0], self.intrinsics[..., 1, 1]], dim=-1)
-        return plane * focal[..., None, :] + self.intrinsics[..., None, :2, 2]
+        return plane * self.focal[..., None, :] + self.intrinsics[..., None, :2, 2]
 
     def rays(self) -> Rays:
         """The ray through each pixel centre, in the world. Differentiable in pose and intrinsics.
@@ -316,8 +320,7 @@ class Cameras(Batched):
         As `rays`, and differentiable in the points as well; the inverse of `to_pixels`.
         """
         check_shape(pixels, "*views N 2", name="pixels")
-        focal = torch.stack([self.intrinsics[..., 0, 0], self.intrinsics[..., 1, 1]], dim=-1)
-        plane = (pixels - self.intrinsics[..., None, :2, 2]) / focal[..., None, :]
+        plane = (pixels - self.intrinsics[..., None, :2, 2]) / self.focal[..., None, :]
         position = self.position[..., None, :].expand(*plane.shape[:-1], 3)
         if self.projection == "orthographic":
             directions = self.rotation[..., 2, None, :].expand_as(position)
@@ -333,7 +336,7 @@ class Cameras(Batched):
         return dataclasses.replace(self, intrinsics=self.intrinsics - shift, image_size=(height, width))
 
     def resize(self, height: int, width: int) -> Self:
-        """The cameras of the same pictures at another resolution."""
+        """The cameras of the same images at another resolution."""
         scale = [[height / self.image_size[0]], [width / self.image_size[1]]]
         factors = torch.tensor([scale[1], scale[0], [1.0]]).to(self.intrinsics)
         return dataclasses.replace(self, intrinsics=self.intrinsics * factors, image_size=(height, width))

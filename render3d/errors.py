@@ -12,7 +12,7 @@ Render3DError
 ├── VolumeError(ValueError)       a volume, or the file it came from, that cannot be used
 ├── TransformError(ValueError)    a spatial transform that cannot be applied or inverted
 ├── DatasetError(ValueError)      data on disk or settings of a dataset that cannot be used
-├── GenerationError(RuntimeError) making pictures of a collection cannot start or go on
+├── GenerationError(RuntimeError) making images of a collection cannot start or go on
 ├── ModelError(ValueError)        a generative model, or what it was given, that does not fit
 ├── ViewSetError(ValueError)      a view set on disk that cannot be read or written
 ├── FitError(RuntimeError)        a fit that cannot start or go on
@@ -71,7 +71,7 @@ class DatasetError(Render3DError, ValueError):
 
 
 class GenerationError(Render3DError, RuntimeError):
-    """Making pictures of a collection cannot start or go on."""
+    """Making images of a collection cannot start or go on."""
 
 
 class ModelError(Render3DError, ValueError):

@@ -31,9 +31,9 @@ def silhouette_iou(first: Tensor, second: Tensor, *, threshold: float = 0.5) -> 
 
 
 def psnr(first: Tensor, second: Tensor, *, where: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio of two pictures whose white is 1, in decibels: ``-10 log10`` of the mean square.
+    """Peak signal-to-noise ratio of two images whose white is 1, in decibels: ``-10 log10`` of the mean square.
 
-    Pictures are compared as they are; published figures are those of sRGB (`render3d.color.linear_to_srgb`, clamped).
+    Images are compared as they are; published figures are those of sRGB (`render3d.color.linear_to_srgb`, clamped).
 
     Args:
         first: ``[..., C, H, W]``.
@@ -41,13 +41,13 @@ def psnr(first: Tensor, second: Tensor, *, where: Tensor | None = None) -> Tenso
         where: ``[..., 1, H, W]`` bool: the pixels that count; by default all.
 
     Returns:
-        ``[...]``; infinite where the pictures are equal, NaN where no pixel counts.
+        ``[...]``; infinite where the images are equal, NaN where no pixel counts.
 
     Raises:
-        ShapeError: The pictures differ in size.
+        ShapeError: The images differ in size.
     """
     if first.shape[-3:] != second.shape[-3:]:
-        raise ShapeError(f"Pictures must be of one size; got {list(first.shape)} and {list(second.shape)}.")
+        raise ShapeError(f"Images must be of one size; got {list(first.shape)} and {list(second.shape)}.")
     squares = (first - second).square().mean(-3, keepdim=True)
     counts = torch.ones_like(squares) if where is None else where.to(squares).expand_as(squares)
     return -10 * ((squares * counts).sum((-1, -2, -3)) / counts.sum((-1, -2, -3))).log10()

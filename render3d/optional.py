@@ -62,10 +62,8 @@ class Library:
     @property
     def version(self) -> str:
         """With a space before it, or nothing where it does not say."""
-        try:
-            return f" {importlib.metadata.version(self.module)}"
-        except importlib.metadata.PackageNotFoundError:
-            return ""
+        found = version_of(self.module)
+        return f" {found}" if found else ""
 
     @property
     def is_installed(self) -> bool:
@@ -74,6 +72,14 @@ class Library:
             return importlib.util.find_spec(self.module) is not None
         except ValueError:  # imported, without a specification
             return True
+
+
+def version_of(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def explain(library: Library, failure: str) -> str:

@@ -1,4 +1,4 @@
-"""Places and cameras need the 24 bits of float32: with the eight of autocast, pictures would be off by pixels.
+"""Places and cameras need the 24 bits of float32: with the eight of autocast, images would be off by pixels.
 
 Networks are trained inside ``torch.autocast``, and renderers are called there. So what multiplies matrices of the scene
 or of the cameras is `without_autocast`, and what networks made in half precision is taken as `exact`.

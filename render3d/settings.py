@@ -53,6 +53,13 @@ def settings_from_json(
     return made
 
 
+def check_at_least(settings: object, *, error: type[Exception] = ValueError, **least: float) -> None:
+    """Raise ``error`` for settings, given by name, that are below their least value."""
+    for name, bound in least.items():
+        if getattr(settings, name) < bound:
+            raise error(f"{name} must be at least {bound}; got {getattr(settings, name)}.")
+
+
 def facts_of(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Every value of nested JSON as text, by its full name such as ``"experiment.steps"``."""
     facts = dict[str, str]()

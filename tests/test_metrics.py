@@ -64,7 +64,7 @@ def test_psnr_of_a_known_difference():
     top[:, :2] = True
     assert psnr(first, second, where=top)[1].item() == pytest.approx(24.77, abs=0.01)
     assert psnr(first, second, where=~top)[1] == torch.inf
-    with pytest.raises(ShapeError, match="Pictures must be of one size"):
+    with pytest.raises(ShapeError, match="Images must be of one size"):
         psnr(first, second[:, :, :3])
 
 

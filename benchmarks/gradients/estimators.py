@@ -109,11 +109,11 @@ def _error_ratios(rows: _Rows) -> list[Comparison]:
     judged = (("local, noise shared by views", _LOCAL_FLOOR), (best, _BEST_FLOOR))
     return [
         Comparison(
+            1 / errors[name],
+            1 / errors["leave_one_out"],
             case=name if floor == _LOCAL_FLOOR else f"the best: {name}",
             unit="1 / relative squared error",
-            ours=1 / errors[name],
             peer="leave_one_out",
-            theirs=1 / errors["leave_one_out"],
             floor=floor,
         )
         for name, floor in judged
@@ -132,15 +132,13 @@ def _fits(seeds: int) -> tuple[_Rows, list[Comparison]]:
 
 
 def _fit_ratio(target: float, ours: FitCase, theirs: FitCase, first: Reached, second: Reached) -> Comparison:
-    reached = math.isfinite(second.images)
+    missed = f"{theirs.estimator} did not get there in {_PLAN.budget:,.0f} images: the ratio is a lower bound"
     return Comparison(
+        1e6 / first.images,
+        1e6 / min(second.images, _PLAN.budget),
         case=f"fit to an IoU of {target:g}, {ours.estimator}",
         unit="fits a million images",
-        ours=1e6 / first.images,
         peer=theirs.estimator,
-        theirs=1e6 / min(second.images, _PLAN.budget),
         floor=_FIT_FLOOR if target == _PLAN.fits[0][0] else None,
-        note=""
-        if reached
-        else f"{theirs.estimator} did not get there in {_PLAN.budget:,.0f} images: the ratio is a lower bound",
+        note="" if math.isfinite(second.images) else missed,
     )

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 
 from learned_camera.scores import Scores, score
 from learned_camera.views import Posed
-from render3d.atomic import atomic_write
+from render3d.atomic import atomic_write, write_json
 from render3d.renderers import LearnedProjection
 from render3d.renderers.volumetric.warps import Warp
 
@@ -27,12 +27,12 @@ class Settings:
 
     Attributes:
         updates: Steps of Adam.
-        batch: Pictures a step.
+        batch: Images a step.
         learning_rate: At the start; it falls to zero along half a cosine.
         features: As in `LearnedProjection`.
         planes: As in `LearnedProjection`.
         training_solids: Solids to learn from.
-        views: Pictures of each of them.
+        views: Images of each of them.
         test_solids: Solids to test on, of another split; each is seen from two cameras in each zone.
     """
 
@@ -66,7 +66,7 @@ def train(
     seed: int,
     training: Posed,
     tests: Mapping[str, Posed],
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] = lambda update: None,
 ) -> Trained:
     """Train one network; ``seed`` decides its first parameters and the order of the data."""
     torch.manual_seed(seed)
@@ -84,7 +84,7 @@ def train(
         schedule.step()
         if update % max(1, settings.updates // _POINTS) == 0:
             history.append((update, {zone: score(network, posed) for zone, posed in some.items()}))
-        progress()
+        progress(update)
     scores = {zone: score(network, posed) for zone, posed in tests.items()}
     return Trained(network, history, scores, time.monotonic() - began)
 
@@ -111,8 +111,7 @@ def save_trained(trained: Trained, path: Path) -> None:
         "scores": _plain(trained.scores),
         "history": [{"update": update} | _plain(scores) for update, scores in trained.history],
     }
-    with atomic_write(path.with_suffix(".json")) as stream:
-        stream.write((json.dumps(text, indent=2) + "\n").encode())
+    write_json(path.with_suffix(".json"), text)
 
 
 def load_trained(settings: Settings, warp: Warp, path: Path) -> Trained:

@@ -1,4 +1,4 @@
-"""What came of it: numbers, a page and a picture."""
+"""What came of it: numbers, a page and an image."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from learned_camera.networks import Settings, Trained
+from learned_camera.networks import WARPS, Settings, Trained
 from learned_camera.scores import Analytic, Scores, draw, interval
 from learned_camera.views import ZONES, Posed
 from render3d import report
@@ -17,11 +17,7 @@ from render3d.renderers.volumetric.warps import Warp
 from render3d.report.pictures import image_of
 
 _SHOWN = 2  # solids of each zone
-_NAMES: dict[Warp, str] = {
-    "frustum": "learned, warp='frustum'",
-    "affine": "learned, warp='affine'",
-    "none": "learned, warp='none'",
-}
+_NAMES = {warp: f"learned, warp={warp!r}" for warp in WARPS}
 _TITLES = {
     "error": "Silhouette, root of the mean squared error",
     "iou": "Silhouette, IoU",
@@ -81,12 +77,7 @@ def page(study: Study, settings: Settings) -> str:
         report.section("Scores", *(_table(found["scores"], measure) for measure in _TITLES)),
         _progress(study),
         _gallery(study),
-        report.section(
-            "How it was made",
-            report.columns(
-                report.facts(dataclasses.asdict(settings) | _more_facts(found)), report.facts(report.provenance())
-            ),
-        ),
+        report.how_made(dataclasses.asdict(settings) | _more_facts(found)),
     )
 
 
@@ -148,7 +139,7 @@ def _gallery(study: Study) -> report.Html:
 
 
 def picture(study: Study) -> Image:
-    """The same pictures as one: a row a renderer, the target first; the zones from left to right."""
+    """The same images as one: a row a renderer, the target first; the zones from left to right."""
     rows = [torch.cat([_framed(image) for image in images], dim=-1) for images in _drawn(study).values()]
     return image_of(torch.cat(rows, dim=-2))
 
@@ -182,7 +173,7 @@ def _some(posed: Posed, start: int) -> Posed:
 
 
 def _shade(alpha: Tensor, depth: Tensor | None, posed: Posed) -> Tensor:
-    """Pictures in which what is nearer is darker; of one shade if there is no depth."""
+    """Images in which what is nearer is darker; of one shade if there is no depth."""
     middle = posed.cameras.translation[..., 2, None, None, None]
     far = torch.zeros_like(alpha) if depth is None else (depth - middle).clamp(-1, 1)
     return (1 - alpha * (0.6 - 0.35 * far)).flatten(0, 1)

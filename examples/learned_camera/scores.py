@@ -1,4 +1,4 @@
-"""How far a renderer's pictures are from the target's."""
+"""How far a renderer's images are from the target's."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _VOXEL = 2 / COARSE.size
 
 
 class Scores(NamedTuple):
-    """Means over all pictures.
+    """Means over all images.
 
     Attributes:
         error: Root of the mean squared error of ``alpha``.
@@ -34,7 +34,7 @@ class Scores(NamedTuple):
 
 @torch.no_grad()
 def draw(renderer: Renderer, posed: Posed, density: float = 1.0) -> dict[str, Tensor]:
-    """Its pictures ``[N, views, 1, H, W]``: ``alpha``, and ``depth`` where it has that.
+    """Its images ``[N, views, 1, H, W]``: ``alpha``, and ``depth`` where it has that.
 
     Args:
         renderer: Any of volumes.

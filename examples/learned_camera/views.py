@@ -1,4 +1,4 @@
-"""Coarse voxels, and pictures of the true solids that they stand for."""
+"""Coarse voxels, and images of the true solids that they stand for."""
 
 import dataclasses
 from typing import NamedTuple
@@ -57,7 +57,7 @@ ZONES = {
 
 @dataclasses.dataclass(frozen=True)
 class Posed:
-    """N solids and pictures of them."""
+    """N solids and images of them."""
 
     volumes: r3.Volume  # [N], 30^3 voxels
     cameras: r3.Cameras  # [N, views]
@@ -78,7 +78,7 @@ class Posed:
 
 
 def make_views(split: Split, zone: str, solids: int, views: int) -> Posed:
-    """The first solids of a split, with OpenGL pictures of their fine meshes from cameras drawn in a zone."""
+    """The first solids of a split, with OpenGL images of their fine meshes from cameras drawn in a zone."""
     fine = WithViews(
         Primitives(split, FINE),
         lambda generator: ZONES[zone].draw(generator, views),

@@ -57,14 +57,14 @@ class ToVolume(nn.Module):
 
 
 class ShapeFromImage(nn.Module):
-    """A picture ``[N, 3, H, W]`` to a scene that ``renderer`` renders."""
+    """An image ``[N, 3, H, W]`` to a scene that ``renderer`` renders."""
 
     def __init__(self, renderer: Renderer, image_size: int, features: int = 256) -> None:
         super().__init__()
         widths, side = (3, 32, 64, 128), math.ceil(image_size / 8)
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
-            # Without normalisation, pictures that differ little would make features that hardly differ.
+            # Without normalisation, images that differ little would make features that hardly differ.
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.ReLU()]
         self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * side**2, features), nn.ReLU())
         self.head = ToMesh(features) if Mesh in renderer.capabilities.scenes else ToVolume(features)

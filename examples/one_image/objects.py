@@ -1,4 +1,4 @@
-"""Pictures of solids from all around."""
+"""Images of solids from all around."""
 
 import dataclasses
 from typing import Self

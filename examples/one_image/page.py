@@ -1,4 +1,4 @@
-"""What the choice of the renderer did: figures, curves and pictures."""
+"""What the choice of the renderer did: figures, curves and images."""
 
 import dataclasses
 import math
@@ -56,10 +56,7 @@ def page(runs: Runs, test: Objects, settings: Settings) -> str:
             report.paragraph("Each solid from a view that the network does not see, as the renderer itself draws it."),
             report.grid(list(shown), solids),
         ),
-        report.section(
-            "How it was made",
-            report.columns(report.facts(dataclasses.asdict(settings)), report.facts(report.provenance())),
-        ),
+        report.how_made(dataclasses.asdict(settings)),
     )
 
 
@@ -93,7 +90,7 @@ def pictures(runs: Runs, test: Objects) -> dict[str, list[Tensor]]:
 
 
 def picture(runs: Runs, test: Objects) -> Tensor:
-    """The same as one picture ``[3, H, W]``: a row a column of the page."""
+    """The same as one image ``[3, H, W]``: a row a column of the page."""
     rows = [torch.cat([_framed(image) for image in images], -1) for images in pictures(runs, test).values()]
     return torch.cat(rows, -2)
 

@@ -86,7 +86,7 @@ def train(
     training: Objects,
     test: Objects,
     facts: dict[str, str],
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] = lambda update: None,
 ) -> Trained:
     """Learn shapes from single images through ``renderer``, whatever that is."""
     torch.manual_seed(settings.seed)
@@ -110,7 +110,7 @@ def train(
         seconds += time.perf_counter() - began
         if update % max(1, settings.updates // _POINTS) == 0 or update == settings.updates:
             curve.append((update, seconds, score(network, renderer, test)))
-        progress()
+        progress(update)
     return Trained(network, curve, facts)
 
 

@@ -5,6 +5,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from render3d.errors import ModelError
 from render3d.models.base import Experiment
+from render3d.settings import check_at_least
 
 
 def check_settings(experiment: Experiment, *, may_be_zero: Collection[str] = ()) -> None:
@@ -15,8 +16,8 @@ def check_settings(experiment: Experiment, *, may_be_zero: Collection[str] = ())
         may_be_zero: Names of fields that are at least zero instead.
     """
     for name, kind in get_type_hints(type(experiment)).items():
-        value, least = getattr(experiment, name), int(name not in may_be_zero)
-        if kind is int and value < least:
-            raise ModelError(f"{name} must be at least {least}; got {value}.")
+        if kind is int:
+            check_at_least(experiment, error=ModelError, **{name: int(name not in may_be_zero)})
+        value = getattr(experiment, name)
         if get_origin(kind) is Literal and value not in get_args(kind):
             raise ModelError(f"{name} must be one of {', '.join(map(repr, get_args(kind)))}; got {value!r}.")

@@ -1,47 +1,14 @@
 """The command line: each command is a function whose parameters are its flags, imported when it is run."""
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
+from render3d._version import __version__
+from render3d.cli.commands import COMMANDS, Command, load
 
-class Command(NamedTuple):
-    """A branch of the tree.
+__all__ = ["COMMANDS", "Command", "main"]
 
-    Attributes:
-        place: ``"module:function"``: a function whose parameters are the flags.
-        words: What must be given.
-        purpose: What it does.
-        by_words: Whether the flags depend on the words: the function in ``place`` is given them, and returns the one
-            whose parameters are the flags.
-    """
-
-    place: str
-    words: str
-    purpose: str
-    by_words: bool = False
-
-
-COMMANDS = {
-    "doctor": Command("render3d.cli.doctor:doctor", "[--json]", "what is installed, and what to do about what is not"),
-    "views": Command("render3d.cli.views:views", "MODELS --out DIR", "training views from a collection of meshes"),
-    "fit": Command("render3d.cli.fit:fit_of", "VIEWS --out DIR", "a mesh or a volume from posed images", True),
-    "compare": Command(
-        "render3d.cli.compare:compare_of",
-        "MODEL|VIEWS --out DIR",
-        "the same scene, or the same fit, by several renderers",
-        True,
-    ),
-    "train": Command("render3d.cli.train:train_of", "RECIPE --out DIR", "a generative model, from a recipe", True),
-    "bounds": Command(
-        "render3d.cli.bounds:bounds", "RECIPE --out DIR", "the paper's table: bounds by steps, views and seeds"
-    ),
-    "sample": Command("render3d.cli.sample:sample", "RUN --out DIR", "volumes that a trained model generates"),
-    "complete": Command("render3d.cli.complete:complete", "RUN --out DIR", "volumes completed by a trained model"),
-}
-"""The tree, by the names of the commands."""
 
 _EXPECTED = (OSError, ValueError, ImportError)  # beside the package's own errors: a line says it, a trace adds nothing
 
@@ -53,8 +20,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_help())
         return 0 if words else 2
     if words[0] == "--version":
-        from render3d._version import __version__
-
         print(f"render3d {__version__}")
         return 0
     if words[0] not in COMMANDS:
@@ -86,12 +51,6 @@ def _run(name: str, words: Sequence[str]) -> int:
             raise
         print(f"render3d {name}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
-
-
-def load(command: Command) -> Any:
-    """The function of a command."""
-    module, function = command.place.split(":")
-    return getattr(importlib.import_module(module), function)
 
 
 def _help() -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, final
 import tyro
 from rich.console import Console, RenderableType
 
-from render3d.cli import Command, load
+from render3d.cli.commands import Command, load
 from render3d.errors import Render3DError, UsageError
 
 Out = Annotated[Path, tyro.conf.arg(metavar="DIR", help="Folder for the results.")]

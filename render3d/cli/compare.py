@@ -23,16 +23,15 @@ from render3d.cli.fit import (
     course_on,
     kinds_in,
     scene_of,
-    split,
+    task_of,
 )
 from render3d.cli.progress import Bar
-from render3d.comparison import FitTask, SceneSettings, compare_fits, compare_scene, labels_of
+from render3d.comparison import SceneSettings, compare_fits, compare_scene, labels_of
 from render3d.comparison.fits_report import fit_columns
 from render3d.comparison.scene_report import SCENE_COLUMNS
 from render3d.errors import ComparisonError, UsageError
 from render3d.fitting import FitRecord
 from render3d.renderers.table import ready_renderers
-from render3d.scenes import Mesh
 from render3d.scenes.files.opening import SUFFIXES, open_scene
 from render3d.scenes.kind import SCENES
 from render3d.view_sets import read_views
@@ -124,14 +123,7 @@ def fits(
         settings: Settings of the fit.
     """
     check_scene(scene, settings, template)
-    training, held_out = split(read_views(views, format), hold_out)
-    task = FitTask(
-        views=training,
-        held_out=held_out,
-        template=Mesh.load(template).merged() if template else None,
-        settings=settings,
-        truth=Mesh.load(truth) if truth else None,
-    )
+    task = task_of(read_views(views, format), hold_out, template, settings, truth)
     with Bar("updates", quiet=quiet) as bar:
         courses: dict[str, Callable[[FitRecord], None]] = {}
 

@@ -4,7 +4,6 @@ It needs nothing but Python, and looks at every library in a process of its own:
 """
 
 import dataclasses
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from render3d.errors import UsageError
-from render3d.optional import EXTRAS, KAOLIN, LIBRARIES, MITSUBA, NVDIFFRAST, PYRENDER, Library, explain
+from render3d.optional import EXTRAS, KAOLIN, LIBRARIES, MITSUBA, NVDIFFRAST, PYRENDER, Library, explain, version_of
 
 CORE = {
     "torch": "torch",
@@ -99,12 +98,10 @@ def examine() -> list[Finding]:
 
 
 def _library(distribution: str, module: str) -> Finding:
-    try:
-        version = importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        if importlib.util.find_spec(module) is None:
-            return Finding(distribution, "missing", "not installed", f"pip install {distribution}")
-        version = "version unknown"
+    version = version_of(distribution)
+    if version is None and importlib.util.find_spec(module) is None:
+        return Finding(distribution, "missing", "not installed", f"pip install {distribution}")
+    version = version or "version unknown"
     answer = _run_python(f"import {module}")
     if answer.returncode == 0:
         return Finding(distribution, "ok", version)
@@ -118,9 +115,7 @@ def _cuda() -> Finding:
         "print(', '.join(torch.cuda.get_device_name(i) for i in range(n)) or 'none: tensors live on the CPU')"
     )
     answer = _run_python(code)
-    if answer.returncode:
-        return Finding("GPUs", "note", "unknown: torch cannot be imported")
-    return Finding("GPUs", "note", _last_line(answer))
+    return Finding("GPUs", "note", "unknown: torch cannot be imported" if answer.returncode else _last_line(answer))
 
 
 def _opengl() -> Finding:

@@ -13,7 +13,7 @@ from rich.table import Table
 from render3d.cli.calls import Json, Out, Quiet, Result, Resume, default
 from render3d.cli.progress import Bar
 from render3d.errors import FitError, UsageError
-from render3d.fitting import FitRecord, FitSettings, VolumeFitSettings, fit_to_folder, fit_volume_to_folder
+from render3d.fitting import FitRecord, FitSettings, FitTask, VolumeFitSettings, fit_to_folder
 from render3d.renderers import make_renderer
 from render3d.renderers.table import RENDERER_HELP
 from render3d.scenes import Mesh
@@ -68,16 +68,11 @@ def fit(
     """
     check_scene(scene, settings, template)
     through = make_renderer(renderer)
-    training, held_out = split(read_views(views, format), hold_out)
+    task = task_of(read_views(views, format), hold_out, template, settings)
     with Bar("updates", quiet=quiet) as bar:
-        count = f"{len(training)} views, {0 if held_out is None else len(held_out)} held out"
+        count = f"{len(task.views)} views, {0 if task.held_out is None else len(task.held_out)} held out"
         bar.begin(f"{through.capabilities.name}, {count}", settings.updates)
-        show = course_on(bar)
-        if isinstance(settings, VolumeFitSettings):
-            measures = fit_volume_to_folder(out, training, held_out, through, settings, resume=resume, progress=show)
-        else:
-            start = Mesh.load(template).merged() if template else None
-            measures = fit_to_folder(out, training, held_out, start, through, settings, resume=resume, progress=show)
+        measures = fit_to_folder(out, task, through, resume=resume, progress=course_on(bar))
     table = Table("", "IoU, held-out views", "IoU, training views")
     for name, measure in measures.items():
         held = "-" if measure.held_out_iou is None else f"{measure.held_out_iou:.4f}"
@@ -116,14 +111,20 @@ def check_scene(scene: Scene, settings: FitSettings | VolumeFitSettings, templat
         raise FitError("--template is a mesh to deform, and --scene volume has none. Leave it out.")
 
 
-def split(views: ViewSet, hold_out: int | None) -> tuple[ViewSet, ViewSet | None]:
-    """The views to fit and those that ``--hold-out`` keeps for measuring, by default one in five."""
+def task_of(
+    views: ViewSet,
+    hold_out: int | None,
+    template: Path | None,
+    settings: FitSettings | VolumeFitSettings,
+    truth: Path | None = None,
+) -> FitTask:
+    """What the flags ask for: ``--hold-out`` keeps views for measuring, by default one in five."""
     count = len(views) // 5 if hold_out is None else hold_out
-    if count == 0:
-        return views, None
-    if not 0 < count < len(views):
+    if count and not 0 < count < len(views):
         raise FitError(f"--hold-out must leave views to fit: 0 to {len(views) - 1} of these {len(views)}; got {count}.")
-    return views.split(count)
+    training, held_out = views.split(count) if count else (views, None)
+    start = Mesh.load(template).merged() if template else None
+    return FitTask(training, held_out, start, settings, Mesh.load(truth) if truth else None)
 
 
 def course_on(bar: Bar) -> Callable[[FitRecord], None]:

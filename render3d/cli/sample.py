@@ -116,7 +116,5 @@ def _page(run: Run, lead: str, means: Tensor, views: Tensor | None) -> str:
         *parts,
         report.gallery({"sample": portraits(means)}, [f"{number:03d}" for number in range(len(means))]),
         report.animation(turntable(means[0]), "The first sample on a turntable"),
-        report.section(
-            "How it was made", report.columns(report.facts(run.recipe.facts()), report.facts(report.provenance()))
-        ),
+        report.how_made(run.recipe.facts()),
     )

@@ -108,16 +108,16 @@ def views(
     )
     kind = _ENGINES.load(engine)
     workers_of = kind(**_taken(kind, f"--engine {engine}", {"workers": workers, "address": address}))
-    shapes = open_collection(models, layout).select(classes=classes or None)[:limit]
+    collection = open_collection(models, layout).select(classes=classes or None)[:limit]
     with Bar("objects", quiet=quiet) as bar:
-        bar.begin("views", len(shapes))
+        bar.begin("views", len(collection))
 
         def advance(state: Advance) -> None:
             failed = f"{state.failed} failed" if state.failed else ""
             bar.advance(state.kept + state.made + state.failed, failed)
 
         limits = Limits(timeout, round(memory * 2**30))
-        found = generate(shapes, settings, out, workers_of, limits, resume=resume, progress=advance)
+        found = generate(collection, settings, out, workers_of, limits, resume=resume, progress=advance)
     return Result(found.facts(), _lines(found, out), out / "report.html")
 
 

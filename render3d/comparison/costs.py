@@ -5,7 +5,10 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+
+from render3d.errors import RendererError
 
 
 def rate(action: Callable[[], object], count: int, seconds: float = 0.5) -> float:
@@ -27,6 +30,22 @@ def peak_memory(action: Callable[..., object], *arguments: object) -> float:
     spawn = multiprocessing.get_context("spawn")  # a fork would begin with the peak of this process
     with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
         return pool.submit(_growth, action, arguments).result()
+
+
+def memory_of(action: Callable[..., object], *arguments: object) -> float:
+    """MiB, as `peak_memory`: a first try of a renderer in a process of its own, which shows whether that lives.
+
+    Raises:
+        RendererError: The process ended. A library that aborts would have taken this process, and all that others have
+            found, with it.
+    """
+    try:
+        return peak_memory(action, *arguments)
+    except BrokenProcessPool as error:
+        raise RendererError(
+            "The process in which it was tried ended without an answer: the library behind it crashes, or memory ran "
+            "out. A script that compares must start its work under if __name__ == '__main__'."
+        ) from error
 
 
 def _growth(action: Callable[..., object], arguments: tuple[object, ...]) -> float:

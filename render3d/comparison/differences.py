@@ -1,4 +1,4 @@
-"""How far the renderings of one scene are from the first of them: numbers and pictures."""
+"""How far the renderings of one scene are from the first of them: numbers and images."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def _figures(first: Rendering, second: Rendering) -> dict[str, float | None]:
 
 
 def color_difference(first: Tensor, second: Tensor) -> Tensor:
-    """Differences of ``rgb`` ``[..., 3, H, W]``, `AMPLIFIED` times: black where there is none, for a picture.
+    """Differences of ``rgb`` ``[..., 3, H, W]``, `AMPLIFIED` times: black where there is none, for an image.
 
     The difference is that of linear light, and what is shown is proportional to it.
     """

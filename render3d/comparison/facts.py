@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Self, final
 
+from render3d.optional import version_of
 from render3d.renderers.base import Renderer
 from render3d.renderers.table import KNOWN
 
@@ -77,7 +78,4 @@ def _library(name: str, renderer: Renderer) -> str:
 
 
 def _versioned(distribution: str) -> str:
-    try:
-        return f"{distribution} {importlib.metadata.version(distribution)}"
-    except importlib.metadata.PackageNotFoundError:
-        return distribution
+    return " ".join(filter(None, (distribution, version_of(distribution))))

@@ -1,7 +1,7 @@
 """The page that shows one fit through several renderers."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,13 +12,11 @@ from render3d.comparison.turns import Figures, Turn
 from render3d.fitting.fit_report import readable, turntable_part
 from render3d.fitting.folder import seen
 from render3d.fitting.targets import shrunk
+from render3d.fitting.task import FitTask
 from render3d.metrics import silhouette_iou
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
-
-if TYPE_CHECKING:
-    from render3d.comparison.fits import FitTask
 
 LEVELS = (0.8, 0.9, 0.95)
 """Intersections over union that the seconds of a fit are given to."""
@@ -42,7 +40,7 @@ class Fitted(NamedTuple):
 
 
 def fits_report(
-    task: "FitTask",
+    task: FitTask,
     turns: Sequence[Turn],
     fitted: Mapping[str, Fitted],
     figures: Mapping[str, Figures],
@@ -66,19 +64,16 @@ def fits_report(
         *pictures,
         renderers_part(turns),
         *([_links_part(turns)] if fitted else []),
-        report.section(
-            "How it was made",
-            report.columns(report.facts(readable(task.settings)), report.facts(report.provenance())),
-        ),
+        report.how_made(readable(task.settings)),
     )
 
 
-def _measured(task: "FitTask") -> tuple[str, str]:
+def _measured(task: FitTask) -> tuple[str, str]:
     """By what the fits are judged: its name in JSON, and in words."""
     return ("training_iou", "training views") if task.held_out is None else ("held_out_iou", "held-out views")
 
 
-def _lead(task: "FitTask", figures: Mapping[str, Figures]) -> str:
+def _lead(task: FitTask, figures: Mapping[str, Figures]) -> str:
     if not figures:
         return "No renderer worked."
     kind, views = _measured(task)
@@ -89,7 +84,7 @@ def _lead(task: "FitTask", figures: Mapping[str, Figures]) -> str:
     return f"{named(len(task.views), 'silhouette')}, the same settings. Mean IoU on {views} by {judge}: {found}."
 
 
-def fit_columns(task: "FitTask", judge: str) -> dict[str, tuple[str, str]]:
+def fit_columns(task: FitTask, judge: str) -> dict[str, tuple[str, str]]:
     """Return the figures of the table by the titles of their columns, with how each is written."""
     kind, views = _measured(task)
     return {
@@ -105,7 +100,7 @@ def fit_columns(task: "FitTask", judge: str) -> dict[str, tuple[str, str]]:
 
 
 def _figures_part(
-    task: "FitTask", turns: Sequence[Turn], figures: Mapping[str, Figures], fitted: Mapping[str, Fitted]
+    task: FitTask, turns: Sequence[Turn], figures: Mapping[str, Figures], fitted: Mapping[str, Fitted]
 ) -> report.Html:
     if not figures:
         return report.section("Figures")
@@ -125,7 +120,7 @@ def _figures_part(
     )
 
 
-def _baselines_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> list[report.Html]:
+def _baselines_part(task: FitTask, fitted: Mapping[str, Fitted]) -> list[report.Html]:
     """What needs no fit, as the first renderer that worked measured it."""
     judge, first = next(iter(fitted.items()))
     kind, views = _measured(task)
@@ -138,7 +133,7 @@ def _baselines_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> list[repor
     return [report.figures(column, rows, corner="Without a fit")] if rows else []
 
 
-def _curves_part(task: "FitTask", fitted: Mapping[str, Fitted]) -> report.Html:
+def _curves_part(task: FitTask, fitted: Mapping[str, Fitted]) -> report.Html:
     kind, views = _measured(task)
     plots = []
     for unit, key in (("seconds", "seconds"), ("updates", "update")):
@@ -158,7 +153,7 @@ def _turntables_part(fitted: Mapping[str, Fitted], judge: Renderer) -> report.Ht
     return report.section("What was found", report.columns(*parts))
 
 
-def _views_part(task: "FitTask", fitted: Mapping[str, Fitted], judge: Renderer) -> report.Html:
+def _views_part(task: FitTask, fitted: Mapping[str, Fitted], judge: Renderer) -> report.Html:
     """The views on which the fits are worst."""
     views = task.views if task.held_out is None else task.held_out
     small = shrunk(views, _LARGEST_SHOWN)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,12 +10,10 @@ from render3d import report
 from render3d.color import srgb_to_linear
 from render3d.comparison.differences import AMPLIFIED, color_difference, depth_difference, normal_difference
 from render3d.comparison.report_parts import named, renderers_part
+from render3d.comparison.scene_settings import SceneSettings
 from render3d.comparison.turns import Figures, Turn
 from render3d.images import Rendering
 from render3d.scenes import SceneKind
-
-if TYPE_CHECKING:
-    from render3d.comparison.scenes import SceneSettings
 
 _MOST_SHOWN = 6  # views
 _DEPTH_ERRORS = report.Scale(low=1e-6, high=1e-2, unit="share of the depth", logarithmic=True)
@@ -38,7 +35,7 @@ _ANGLES = report.Scale(low=0, high=10, unit="degrees")
 
 def scene_report(
     scene: SceneKind,
-    settings: "SceneSettings",
+    settings: SceneSettings,
     turns: Sequence[Turn],
     renderings: Mapping[str, Rendering],
     differences: Mapping[str, Figures],
@@ -60,10 +57,7 @@ def scene_report(
         _figures_part(turns, differences),
         renderers_part(turns),
         *_views_part(renderings),
-        report.section(
-            "How it was made",
-            report.columns(report.facts(_readable(settings, scene)), report.facts(report.provenance())),
-        ),
+        report.how_made(_readable(settings, scene)),
     )
 
 
@@ -180,7 +174,7 @@ def _normals(rendering: Rendering) -> Tensor:
     return srgb_to_linear((rendering.normal + 1) / 2).where(rendering.alpha > 0.5, 1.0)
 
 
-def _readable(settings: "SceneSettings", scene: SceneKind) -> dict[str, object]:
+def _readable(settings: SceneSettings, scene: SceneKind) -> dict[str, object]:
     height, width = settings.image_size
     values = dataclasses.asdict(settings) | {"image_size": f"{height} x {width}"}
     return {"scene": f"{scene.size}, in the unit sphere"} | {name.replace("_", " "): v for name, v in values.items()}

@@ -2,22 +2,20 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
 
 import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as encode
 
-from render3d.atomic import atomic_write, write_json, write_text
+from render3d.atomic import atomic_write
 from render3d.cameras import Cameras
-from render3d.comparison.costs import rate
+from render3d.comparison.costs import memory_of, rate
 from render3d.comparison.differences import figures_of
 from render3d.comparison.scene_report import scene_report
-from render3d.comparison.trials import memory_of
-from render3d.comparison.turns import Figures, begin, check_names, stopped_message, summary, take_turns
+from render3d.comparison.scene_settings import SceneSettings
+from render3d.comparison.turns import Figures, Summary, begin, check_names, finish, take_turns
 from render3d.errors import CapabilityError, ComparisonError
 from render3d.images import Rendering
 from render3d.renderers import Renderer, make_renderer
@@ -28,50 +26,6 @@ from render3d.settings import facts_of
 
 OUTPUTS = ("rgb", "alpha", "depth", "normal")
 _RENDERING = "rendering.safetensors"
-
-
-@final
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SceneSettings:
-    """How a scene is seen, and how long it is timed.
-
-    Attributes:
-        views: Cameras, spread evenly over a sphere round the scene, so far away that all of it is in the picture.
-        image_size: Height and width in pixels.
-        vertical_fov_degrees: Angle between the top and the bottom edge of a picture.
-        rounds: Of timing; the best counts.
-
-    Raises:
-        ValueError: A value outside its range.
-    """
-
-    views: int = 4
-    image_size: tuple[int, int] = (256, 256)
-    vertical_fov_degrees: float = 40.0
-    rounds: int = 3
-
-    def __post_init__(self) -> None:
-        if self.views < 1 or self.rounds < 1:
-            raise ValueError(f"views and rounds must be at least 1; got {self.views} and {self.rounds}.")
-        self.cameras()  # raises, if there can be none
-
-    def cameras(self) -> Cameras:
-        """``[views]``, round the unit sphere."""
-        height, width = self.image_size
-        if min(height, width) < 1:
-            raise ValueError(f"image_size must be a height and a width of at least one pixel; got {height} {width}.")
-        if not 0 < self.vertical_fov_degrees < 180:
-            raise ValueError(f"vertical_fov_degrees must lie between 0 and 180; got {self.vertical_fov_degrees}.")
-        slope = math.tan(math.radians(self.vertical_fov_degrees) / 2)
-        narrow = math.atan(slope * min(1.0, width / height))  # the smaller of the two half angles
-        return Cameras.sphere(
-            self.views,
-            1.05 / math.sin(narrow),
-            vertical_fov_degrees=self.vertical_fov_degrees,
-            image_size=self.image_size,
-        )
-
-
 _DEFAULTS = SceneSettings()
 
 
@@ -83,11 +37,11 @@ def compare_scene(
     *,
     resume: bool = False,
     progress: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """Render a scene through several renderers, and write what differs to a folder.
 
     There will be ``config.json``, ``metrics.json``, ``report.html``, and for each renderer a folder with its images,
-    as files and, unrounded, as ``rendering.safetensors``. A renderer that fails is told of, and the others go on.
+    as files and, unrounded, as ``rendering.safetensors``. A renderer that fails is reported, and the others go on.
 
     Args:
         out: A folder; made if it is not there.
@@ -117,12 +71,8 @@ def compare_scene(
     turns, stopped = take_turns(out, names, work, progress)
     renderings = {turn.label: Rendering(load_file(turn.folder / _RENDERING)) for turn in turns if turn.worked}
     differences = figures_of(renderings)
-    found = summary(turns, differences)
-    write_json(out / "metrics.json", found)
-    write_text(out / "report.html", scene_report(scene, settings, turns, renderings, differences))
-    if stopped:
-        raise KeyboardInterrupt(stopped_message(turns, out))
-    return found
+    page = scene_report(scene, settings, turns, renderings, differences)
+    return finish(out, turns, differences, page, stopped=stopped)
 
 
 def _work(renderer: Renderer, name: str, folder: Path, scene: SceneKind, cameras: Cameras, rounds: int) -> Figures:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from render3d.atomic import write_json
+from render3d.atomic import write_json, write_text
 from render3d.comparison.facts import RendererFacts, folder_name, labels_of
 from render3d.errors import ComparisonError, Render3DError
 from render3d.renderers import Renderer, make_renderer
@@ -15,6 +15,8 @@ from render3d.runs.folder import RunFolder
 _DONE = "facts.json"  # comes last: where it is, the turn was finished
 
 Figures = Mapping[str, float | None]
+Summary = dict[str, Any]
+"""What ``metrics.json`` holds; see `summary`."""
 Work = Callable[[Renderer, str, Path], Figures]
 """What a renderer is to do, given it, its name and a folder of its own that may not be there yet."""
 
@@ -151,7 +153,7 @@ def _finished(turn: Turn) -> Turn | None:
         raise ComparisonError(f"{path} is damaged ({error}). Remove {turn.folder} to run {turn.name} again.") from error
 
 
-def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> dict[str, Any]:
+def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> Summary:
     """What ``metrics.json`` holds.
 
     ``reference`` is the name of the first renderer that worked, or None, and ``renderers`` holds all of them by name:
@@ -166,10 +168,19 @@ def summary(turns: Sequence[Turn], compared: Mapping[str, Figures]) -> dict[str,
     return {"reference": next((turn.name for turn in turns if turn.worked), None), "renderers": rows}
 
 
-def stopped_message(turns: Sequence[Turn], out: Path) -> str:
-    """What ctrl-C leaves, and how to go on."""
-    finished = [turn.name for turn in turns if turn.worked]
-    return (
-        f"stopped; {', '.join(finished) or 'no renderer'} had finished, and {out / 'report.html'} shows that. Go on by "
-        "the same command with --resume."
-    )
+def finish(out: Path, turns: Sequence[Turn], compared: Mapping[str, Figures], page: str, *, stopped: bool) -> Summary:
+    """Write ``metrics.json`` and ``report.html``, and return what the former holds.
+
+    Raises:
+        KeyboardInterrupt: ``stopped``; its message says what ctrl-C leaves, and how to go on.
+    """
+    found = summary(turns, compared)
+    write_json(out / "metrics.json", found)
+    write_text(out / "report.html", page)
+    if stopped:
+        finished = ", ".join(turn.name for turn in turns if turn.worked)
+        raise KeyboardInterrupt(
+            f"stopped; {finished or 'no renderer'} had finished, and {out / 'report.html'} shows that. Go on by the "
+            "same command with --resume."
+        )
+    return found

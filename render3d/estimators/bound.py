@@ -1,8 +1,9 @@
 """The multi-sample bound of a noisy mesh: the log of the mean likelihood of its samples."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from torch import Generator, Tensor
@@ -33,7 +34,6 @@ def multi_sample_bound(
     samples: int,
     *,
     noise: Noise = _SMALL_NOISE,
-    left_out: LeftOut = "geometric",
     outputs: Sequence[str] = ("rgb", "alpha"),
     generator: Generator | Key | None = None,
 ) -> Tensor:
@@ -55,8 +55,6 @@ def multi_sample_bound(
             ``sum_k w_k grad f_k``, w being the softmax over samples of the sums f over views and pixels.
         samples: K >= 2.
         noise: The law of the displacements, shared by the views and independent from sample to sample.
-        left_out: What stands for a sample's likelihood in its own baseline: the ``"geometric"`` mean of those of the
-            others or their ``"arithmetic"`` mean. Both are unbiased.
         outputs: The images that ``log_likelihood`` reads.
         generator: Where the noise comes from: drawn from once, or a `Key`.
 
@@ -65,32 +63,78 @@ def multi_sample_bound(
         rendering.
 
     Raises:
-        ValueError: Too few samples, or an unknown ``left_out``.
+        ValueError: Too few samples.
         CapabilityError: Noise that is drawn for each view, or in pairs.
         ShapeError: ``log_likelihood`` returned another shape, or batches do not broadcast.
-        GradientError: A sample's log likelihood is not finite; or an input waits for a gradient that would not come,
+        GradientError: A sample's log likelihood is not finite; or an input requires a gradient that it would not get,
             as the cameras of several views do: noise that views share moves the mesh before all of them at once, which
             does not tell one camera from another.
 
     A second derivative is an error of autograd. Source: Mnih and Rezende, "Variational inference for Monte Carlo
     objectives", 2016 (VIMCO), to which supplement A.5 refers; the gradient is
-    ``sum_k (L - L_{-k}) grad log p(noise_k) + sum_k w_k grad f_k``.
+    ``sum_k (L - L_{-k}) grad log p(noise_k) + sum_k w_k grad f_k``, where the geometric mean of the others stands for
+    a sample's likelihood in ``L_{-k}``; see `MultiSampleBound` for the other choice.
     """
-    _check_settings(samples, noise, left_out)
-    if not torch.is_grad_enabled():
-        sharp = renderer(check_scene(scene), cameras, outputs)
-        return _of_objects(log_likelihood(sharp), sharp)
-    _check_cameras(cameras)
-    estimator = Estimator(samples=samples, noise=noise, support=Everywhere(), signal=Plain())
-    perturbed = perturb(renderer, scene, cameras, outputs, estimator, generator)
-    _check_shared(perturbed)
-    f = _of_objects(log_likelihood(perturbed.rendering), perturbed.rendering)
-    check_finite(f, "log_likelihood")
-    value = f.logsumexp(0) - math.log(samples)
-    if not perturbed.anchor.requires_grad:
-        return value
-    gradient = _camera_gradient(learning_signals(f.detach(), left_out), perturbed)
-    return value + ScoreGradient.apply(perturbed.anchor, gradient)  # type: ignore[no-untyped-call, no-any-return]
+    bound = MultiSampleBound(samples=samples, noise=noise)
+    return bound(renderer, scene, cameras, log_likelihood, outputs=outputs, generator=generator)
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MultiSampleBound:
+    """`multi_sample_bound` as a value, with the choice of what stands for a sample in its own baseline.
+
+    Attributes:
+        samples: K >= 2.
+        noise: The law of the displacements, shared by the views and independent from sample to sample.
+        left_out: What stands for a sample's likelihood in its own baseline: the ``"geometric"`` mean of those of the
+            others or their ``"arithmetic"`` mean. Both are unbiased.
+
+    Raises:
+        ValueError: Too few samples, or an unknown ``left_out``.
+        CapabilityError: Noise in pairs.
+    """
+
+    samples: int
+    noise: Noise = _SMALL_NOISE
+    left_out: LeftOut = "geometric"
+
+    def __post_init__(self) -> None:
+        if self.samples < 2:
+            raise ValueError(f"samples must be at least 2, as each is compared with the others; got {self.samples}.")
+        if self.left_out not in ("geometric", "arithmetic"):
+            raise ValueError(f"left_out must be 'geometric' or 'arithmetic'; got {self.left_out!r}.")
+        if self.noise.paired:
+            raise CapabilityError(
+                f"multi_sample_bound needs independent samples, and those of {type(self.noise).__name__} noise come in "
+                "pairs: the mirror image in a sample's baseline would bias the gradient. Pass the noise without it."
+            )
+
+    def __call__(
+        self,
+        renderer: Renderer,
+        scene: Scene,
+        cameras: Cameras,
+        log_likelihood: PixelLoss,
+        *,
+        outputs: Sequence[str] = ("rgb", "alpha"),
+        generator: Generator | Key | None = None,
+    ) -> Tensor:
+        """The bound; see `multi_sample_bound`."""
+        if not torch.is_grad_enabled():
+            sharp = renderer(check_scene(scene), cameras, outputs)
+            return _of_objects(log_likelihood(sharp), sharp)
+        _check_cameras(cameras)
+        estimator = Estimator(samples=self.samples, noise=self.noise, support=Everywhere(), signal=Plain())
+        perturbed = perturb(renderer, scene, cameras, outputs, estimator, generator)
+        _check_shared(perturbed)
+        f = _of_objects(log_likelihood(perturbed.rendering), perturbed.rendering)
+        check_finite(f, "log_likelihood")
+        value = f.logsumexp(0) - math.log(self.samples)
+        if not perturbed.anchor.requires_grad:
+            return value
+        gradient = _camera_gradient(learning_signals(f.detach(), self.left_out), perturbed)
+        return value + ScoreGradient.apply(perturbed.anchor, gradient)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def learning_signals(f: Tensor, left_out: LeftOut) -> Tensor:
@@ -116,18 +160,6 @@ def _camera_gradient(signals: Tensor, perturbed: Perturbation) -> Tensor:
     cameras, draw = perturbed.noisy.cameras, perturbed.noisy.draw
     mean = score_product(signals[..., None, None].to(draw.score), draw.score)
     return draw.world_gradient(mean * (len(signals) / cameras.views)) @ cameras.rotation.mT
-
-
-def _check_settings(samples: int, noise: Noise, left_out: str) -> None:
-    if samples < 2:
-        raise ValueError(f"samples must be at least 2, as each is compared with the others; got {samples}.")
-    if left_out not in ("geometric", "arithmetic"):
-        raise ValueError(f"left_out must be 'geometric' or 'arithmetic'; got {left_out!r}.")
-    if noise.paired:
-        raise CapabilityError(
-            f"multi_sample_bound needs independent samples, and those of {type(noise).__name__} noise come in pairs: "
-            "the mirror image in a sample's baseline would bias the gradient. Pass the noise without it."
-        )
 
 
 def _check_shared(perturbed: Perturbation) -> None:

@@ -26,7 +26,7 @@ _SUSPICIOUS_Z = 3.0
 
 
 @final
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Direction:
     """The derivative along one fixed direction of unit length, twice.
 
@@ -68,7 +68,7 @@ class GradientCheck:
     Attributes:
         directions: The gradient's own direction first, then random ones.
         relative_variance: ``tr Cov / |g|^2`` of one call: its relative squared error where there is no bias.
-        share: How many of a picture's pixels a vertex is credited with, on average: 1 for `Everywhere`.
+        share: How many of an image's pixels a vertex is credited with, on average: 1 for `Everywhere`.
         calls: Calls of the estimator.
         renders: Renderings of the mesh in all, of every view at once.
     """
@@ -180,17 +180,8 @@ def check_gradient(
     for number, direction in enumerate(directions):
         along = (gradients * direction).flatten(1).sum(1)
         differences = check.central_differences(direction, few, key.fold_in(few + calls + number))
-        estimated, estimated_error = _mean_and_error(along)
-        reference, reference_error = _mean_and_error(differences)
-        results.append(
-            Direction(
-                name="gradient" if number == 0 else f"random {number}",
-                estimated=estimated,
-                estimated_error=estimated_error,
-                reference=reference,
-                reference_error=reference_error,
-            )
-        )
+        name = f"random {number}" if number else "gradient"
+        results.append(Direction(name, *_mean_and_error(along), *_mean_and_error(differences)))
     variance = gradients.var(0).sum()
     squared_norm = (gradients.mean(0).square().sum() - variance / calls).clamp(min=1e-30)
     samples = renderer.estimator.samples

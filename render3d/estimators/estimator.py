@@ -1,4 +1,4 @@
-"""Estimators: how a gradient is had through a function that gives none. Noise, support and signal, put together."""
+"""Estimators: gradients of functions that give none. Noise, support and signal, put together."""
 
 import dataclasses
 from typing import Self, final

@@ -33,7 +33,7 @@ def expected_loss(
         renderer: Any renderer; it is called once, on all K noisy realisations.
         scene: One `Mesh` of batch ``[*batch]``, scene units. Vertices get an estimated gradient. Colours, textures
             and the tensors of the renderer's `render3d.Shading` get the exact one of the samples that are drawn, where
-            it tells which face a pixel shows, as `OpenGL` does, and are an error elsewhere.
+            it returns which face a pixel shows, as `OpenGL` does, and are an error elsewhere.
         cameras: ``[*batch, views]``. Poses and intrinsics get a gradient through the camera-space vertices.
         pixel_loss: Takes a `Rendering` of leading shape ``[K, *batch, views]`` and returns one number a pixel,
             ``[K, *batch, views, H, W]``, unreduced; what else it depends on gets its ordinary gradient.
@@ -47,7 +47,7 @@ def expected_loss(
 
     Raises:
         ShapeError: ``pixel_loss`` returned another shape, or batches do not broadcast.
-        GradientError: An input waits for a gradient that would not come, or the loss of a sample is not finite.
+        GradientError: An input requires a gradient that it would not get, or the loss of a sample is not finite.
 
     A second derivative is an error of autograd. Source: supplement A.5; ``E l`` is differentiated as
     ``E[(l - baseline) grad log p(noise)]``, exactly unbiased for any loss.

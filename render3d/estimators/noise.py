@@ -13,7 +13,7 @@ from render3d.randomness import Key, standard_normal
 from render3d.scenes import Mesh
 
 Along = Literal["axes", "normals", "screen"]
-"""Where noise moves a vertex: anywhere, along its normal, or in the plane of the picture."""
+"""Where noise moves a vertex: anywhere, along its normal, or in the plane of the image."""
 
 
 @final
@@ -213,9 +213,9 @@ class Antithetic(Noise):
 
 
 def _across_rays(vertices: Tensor, cameras: Cameras) -> Tensor:
-    """``[*batch, views, V, 2, 3]``, world axes: for each vertex, right and down in the picture, across its ray.
+    """``[*batch, views, V, 2, 3]``, world axes: for each vertex, right and down in the image, across its ray.
 
-    Across the optical axis would not do: what moves along that moves in the picture, unless it is on it.
+    Across the optical axis would not do: what moves along that moves in the image, unless it is on it.
     """
     right, down, _ = cameras.rotation[..., None, :, :].unbind(-2)  # [*batch, views, 1, 3]
     if cameras.projection == "orthographic":
@@ -228,7 +228,7 @@ def _across_rays(vertices: Tensor, cameras: Cameras) -> Tensor:
 def pixel_sizes(mesh: Mesh, cameras: Cameras) -> Tensor:
     """``[*batch, views, V]``: the scene units that a pixel spans at the depth of each vertex; no gradient."""
     seen = cameras.detach()
-    focal = (seen.intrinsics[..., 0, 0] * seen.intrinsics[..., 1, 1]).sqrt()[..., None]
+    focal = seen.focal.prod(-1, keepdim=True).sqrt()
     if cameras.projection == "orthographic":
         return (1 / focal).expand(*focal.shape[:-1], mesh.vertices.shape[-2])
     depth = seen.to_camera_space(mesh.vertices.detach())[..., 2]

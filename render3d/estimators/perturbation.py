@@ -1,4 +1,4 @@
-"""Noisy realisations of a scene, and the way from credit back to whatever the vertices and cameras came from."""
+"""Noisy realisations of a scene, and the backward pass from credit to what vertices and cameras were computed from."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def perturb(
 ) -> Perturbation:
     """Draw, render and keep what the gradient needs.
 
-    Autograd records the anchor and, if they wait for it, colours and lights.
+    Autograd records the anchor and, if they require a gradient, colours and lights.
     """
     mesh = check_scene(scene)
     broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
@@ -86,7 +86,7 @@ def noisy_of(
 
 
 def waiting_exactly(mesh: Mesh, renderer: Renderer) -> dict[str, GradientKind]:
-    """What waits for a gradient that needs no estimator, colours and lights, if autograd is on: names and kinds."""
+    """Colours and lights that require a gradient, which needs no estimator, if autograd is on: names and kinds."""
     texture = {"texture.image": mesh.texture.image, "texture.uv": mesh.texture.uv} if mesh.texture else {}
     inputs = {"colors": mesh.colors, "face_colors": mesh.face_colors, **texture}
     colors = [name for name, tensor in inputs.items() if tensor is not None and tensor.requires_grad]
@@ -97,10 +97,10 @@ def waiting_exactly(mesh: Mesh, renderer: Renderer) -> dict[str, GradientKind]:
 
 
 def carrying(renderer: Renderer, waiting: Mapping[str, GradientKind]) -> Renderer:
-    """A renderer that carries exact gradients to what waits: this one, or one that shades what it sees.
+    """A renderer that carries exact gradients to these inputs: this one, or one that shades what it sees.
 
     Raises:
-        GradientError: It does not tell enough of what it sees; ``waiting`` are the inputs that would get no gradient.
+        GradientError: It does not return enough of what it sees; ``waiting`` are the inputs that would get no gradient.
     """
     if renderer.capabilities.gradients.issuperset(waiting.values()):
         return renderer
@@ -149,14 +149,14 @@ def check_scene(scene: Scene) -> Mesh:
 def camera_space(mesh: Mesh, cameras: Cameras) -> Tensor:
     """The vertices ``[*batch, views, V, 3]`` in the space of each camera, for autograd.
 
-    New intrinsics make the picture that the old ones would make of points scaled by ``f / f_old`` and shifted by
+    New intrinsics make the image that the old ones would make of points scaled by ``f / f_old`` and shifted by
     ``(c - c_old) / f_old`` times their depth. Old and new are equal in value here, so only the gradient is new: it is
     how intrinsics are reached through a black box.
     """
     points = cameras.to_camera_space(mesh.vertices)
     if not cameras.intrinsics.requires_grad:
         return points
-    focal = torch.diagonal(cameras.intrinsics[..., :2, :2], dim1=-2, dim2=-1)[..., None, :]
+    focal = cameras.focal[..., None, :]
     center = cameras.intrinsics[..., None, :2, 2]
     depth = points[..., 2:] if cameras.projection == "perspective" else torch.ones_like(points[..., 2:])
     shift = (center - center.detach()) / focal.detach()

@@ -59,7 +59,7 @@ class Smoothed(nn.Module):
     for rasterisers, with noise inside of them.
 
     ``rgb`` and ``alpha`` are means, ``depth`` and ``normal`` means weighted by alpha. Gradients reach vertices, poses
-    and intrinsics; and colours, textures and the tensors of a `render3d.Shading`, exactly, where the black box tells
+    and intrinsics; and colours, textures and the tensors of a `render3d.Shading`, exactly, where the black box returns
     which face a pixel shows, as `OpenGL` does (elsewhere they are an error). A second derivative is an error of
     autograd.
 
@@ -140,7 +140,7 @@ class Smoothed(nn.Module):
         return Rendering(images)
 
     def stats(self) -> GradientStatistics:
-        """How good the last gradient was, told from its own samples: cheap enough to look at while training.
+        """How good the last gradient was, estimated from its own samples: cheap enough to look at while training.
 
         Raises:
             GradientError: There was none: no ``backward`` since this renderer was last called.

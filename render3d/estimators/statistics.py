@@ -1,4 +1,4 @@
-"""How good the last gradient was, told from its own samples."""
+"""How good the last gradient was, estimated from its own samples."""
 
 import dataclasses
 import math
@@ -18,9 +18,9 @@ class GradientStatistics:
     Attributes:
         relative_variance: ``tr Cov / |g|^2`` of the gradient in the vertices, from how much samples differ. Infinite
             where the noise hides the gradient.
-        share: How many of a picture's pixels a vertex is credited with, on average.
+        share: How many of an image's pixels a vertex is credited with, on average.
         samples: K.
-        renders: Pictures that were rendered for it, of one view each.
+        renders: Images that were rendered for it, one a view.
     """
 
     relative_variance: float

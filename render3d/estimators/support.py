@@ -51,7 +51,7 @@ class Rings(Support):
     is made of the same samples. For antithetic pairs, c itself is zero. (A box for each sample alone, or that of the
     mesh without noise, is biased by half and more.)
 
-    Faces that reach behind the near plane have no box: their vertices are credited with the whole picture.
+    Faces that reach behind the near plane have no box: their vertices are credited with the whole image.
 
     Source: Deliot, Heitz and Belcour, "Transforming a non-differentiable rasterizer into a differentiable one with
     stochastic gradient estimation", I3D 2024, arXiv 2404.09758, published first that a pixel need be credited only to

@@ -1,29 +1,22 @@
 """Fitting: a mesh, its colours, its pose or a volume recovered from images, through a renderer."""
 
-from render3d.fitting.checkpoint import FitRecord as FitRecord
-from render3d.fitting.color_fit import ColorFitResult as ColorFitResult
-from render3d.fitting.color_fit import fit_colors as fit_colors
-from render3d.fitting.fit import FitResult as FitResult
-from render3d.fitting.fit import fit as fit
-from render3d.fitting.folder import fit_to_folder as fit_to_folder
-from render3d.fitting.folder import fit_volume_to_folder as fit_volume_to_folder
-from render3d.fitting.hulls import convex_hull as convex_hull
-from render3d.fitting.hulls import visual_hull as visual_hull
-from render3d.fitting.loop import mean_iou as mean_iou
-from render3d.fitting.measures import Measure as Measure
-from render3d.fitting.measures import baselines as baselines
-from render3d.fitting.measures import measure as measure
-from render3d.fitting.optimiser import Adam as Adam
-from render3d.fitting.poses import PoseResult as PoseResult
-from render3d.fitting.poses import fit_pose as fit_pose
-from render3d.fitting.poses import move_about as move_about
-from render3d.fitting.preconditioner import SmoothCoordinates as SmoothCoordinates
-from render3d.fitting.settings import FitSettings as FitSettings
-from render3d.fitting.settings import PoseSettings as PoseSettings
-from render3d.fitting.settings import VolumeFitSettings as VolumeFitSettings
-from render3d.fitting.spheres import Ball as Ball
-from render3d.fitting.spheres import best_sphere as best_sphere
-from render3d.fitting.spheres import enclosing_sphere as enclosing_sphere
-from render3d.fitting.volume_fit import VolumeFitResult as VolumeFitResult
-from render3d.fitting.volume_fit import fit_volume as fit_volume
-from render3d.fitting.volume_fit import in_volume_frame as in_volume_frame
+from render3d.fitting.checkpoint import FitRecord
+from render3d.fitting.color_fit import ColorFitResult, fit_colors
+from render3d.fitting.fit import FitResult, fit
+from render3d.fitting.folder import fit_to_folder
+from render3d.fitting.hulls import convex_hull, visual_hull
+from render3d.fitting.loop import mean_iou
+from render3d.fitting.measures import Measure, baselines, measure
+from render3d.fitting.optimiser import Adam
+from render3d.fitting.poses import PoseResult, fit_pose, move_about
+from render3d.fitting.preconditioner import SmoothCoordinates
+from render3d.fitting.settings import FitSettings, PoseSettings, VolumeFitSettings
+from render3d.fitting.spheres import Ball, best_sphere, enclosing_sphere
+from render3d.fitting.task import FitTask
+from render3d.fitting.volume_fit import VolumeFitResult, fit_volume, in_volume_frame
+
+__all__ = ["FitRecord", "FitResult", "FitSettings", "fit"]
+__all__ += ["VolumeFitResult", "VolumeFitSettings", "fit_volume", "in_volume_frame"]
+__all__ += ["ColorFitResult", "PoseResult", "PoseSettings", "fit_colors", "fit_pose", "move_about"]
+__all__ += ["FitTask", "Measure", "baselines", "fit_to_folder", "mean_iou", "measure"]
+__all__ += ["Adam", "Ball", "SmoothCoordinates", "best_sphere", "convex_hull", "enclosing_sphere", "visual_hull"]

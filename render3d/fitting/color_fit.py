@@ -1,4 +1,4 @@
-"""Find the colours or the texture of a mesh of known shape: linear least squares through a black box."""
+"""Find the colours or the texture of a mesh of known geometry: linear least squares through a black box."""
 
 import dataclasses
 from typing import final
@@ -29,7 +29,7 @@ class ColorFitResult:
         mesh: The mesh in the colours found, 0-1.
         shown: ``[V]``, ``[F]`` or ``[H, W]``: how many pixels' worth of light each colour or texel sends to the views.
             Where it is zero nothing is known, and the colour stays what it was.
-        differences: Root mean square difference of the pictures and the views, linear light, over the pixels that
+        differences: Root mean square difference of the images and the views, linear light, over the pixels that
             count, before each update and after the last.
     """
 
@@ -42,7 +42,7 @@ def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, 
     """Find the colours of ``mesh`` in which it looks like ``views``.
 
     What is sought is what the mesh has: the image of its texture, colours of faces, or colours of vertices; without
-    any, colours of vertices from a neutral grey. A picture is linear in them (`DeferredShading`), and what is visible
+    any, colours of vertices from a neutral grey. An image is linear in them (`DeferredShading`), and what is visible
     does not depend on them: the renderer is asked once for each view, and the rest is linear least squares by
     conjugate gradients, from the colours that the mesh has.
 
@@ -51,14 +51,14 @@ def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, 
     Args:
         views: Colours, silhouettes and cameras, taken in the light of the renderer's shading.
         mesh: One mesh, where it is in the views. Its colours are the start, and what no view shows keeps them.
-        renderer: A black box that tells which face a pixel shows; by default `render3d.renderers.OpenGL`.
+        renderer: A black box that returns which face a pixel shows; by default `render3d.renderers.OpenGL`.
         updates: Of conjugate gradients. Few are needed; many follow the noise in colours that hardly any pixel shows.
 
     Returns:
         A `ColorFitResult`.
 
     Raises:
-        CapabilityError: A renderer that does not tell which face a pixel shows.
+        CapabilityError: A renderer that does not return which face a pixel shows.
         FitError: Views without colours, with colours that are not finite, or that do not show the mesh.
         ShapeError: A batch of meshes.
         ValueError: Fewer than one update.

@@ -161,11 +161,11 @@ class _Task:
         cameras: Cameras = self.views.cameras
         cut = (depth <= cameras.near) | (depth >= cameras.far)
         x, y = pixels.unbind(-1)
-        # All of it beyond one border. That no vertex is in the picture is not enough: a close-up may show one triangle.
+        # All of it beyond one border. That no vertex is in the image is not enough: a close-up may show one triangle.
         unseen = torch.stack([beyond | cut for beyond in (x < 0, x >= width, y < 0, y >= height)]).all(-1).any(0)
         if bool(unseen.any()):
             raise FitError(
-                f"The template is out of the picture in {named(self.views, unseen)} "
+                f"The template is out of the image in {named(self.views, unseen)} "
                 f"({int(unseen.sum())} of {cameras.views} views). Check the poses (OpenCV: z forward), near and far, "
                 "and the template's place and size; without a template, a sphere is placed by the silhouettes."
             )

@@ -58,10 +58,7 @@ def fit_report(
         *([_comparison("Held-out views", scene, held_out, renderer)] if held_out else []),
         _comparison("Training views", scene, views, renderer),
         _curves(result, measures),
-        report.section(
-            "How it was made",
-            report.columns(report.facts(readable(settings)), report.facts(report.provenance(renderer))),
-        ),
+        report.how_made(readable(settings), renderer),
     )
 
 
@@ -85,11 +82,11 @@ def turntable_part(scene: Mesh | Volume, renderer: Renderer) -> report.Html:
 
 
 def _slices(volume: Volume) -> report.Html:
-    pictures = report.slices(volume, _SLICES)
+    images = report.slices(volume, _SLICES)
     share = (torch.arange(_SLICES) + 0.5) / _SLICES
     captions = [f"z = {z:.2f}" for z in ((2 * share - 1) * volume.extent).tolist()]
     note = "Occupancy across z, black where a voxel takes all light; z is measured from the middle of the cube."
-    return report.section("Slices", report.paragraph(note), report.gallery({"slice": pictures}, captions))
+    return report.section("Slices", report.paragraph(note), report.gallery({"slice": images}, captions))
 
 
 def _comparison(title: str, scene: Mesh | Volume, views: ViewSet, renderer: Renderer) -> report.Html:
@@ -98,13 +95,11 @@ def _comparison(title: str, scene: Mesh | Volume, views: ViewSet, renderer: Rend
         iou = silhouette_iou(renderer(scene, views.cameras, ("alpha",)).alpha, views.alpha)
     order = iou.argsort()
     shown = order[torch.linspace(0, len(order) - 1, min(len(order), _MOST_SHOWN)).round().long()]
-    picked = ViewSet(
-        views.cameras[shown], views.alpha[shown], None, tuple(views.names[index] for index in shown.tolist())
-    )
+    picked = views.select(shown.tolist())
     small = shrunk(picked, _LARGEST_SHOWN)
     with torch.no_grad():
         found = renderer(scene, small.cameras, ("alpha",)).alpha
-    pictures = {
+    images = {
         "target": 1 - small.alpha,
         "fit": 1 - found,
         "difference": report.silhouette_difference(small.alpha, found),
@@ -112,7 +107,7 @@ def _comparison(title: str, scene: Mesh | Volume, views: ViewSet, renderer: Rend
     captions = [f"{name} {value:.3f}" for name, value in zip(picked.names, iou[shown].tolist(), strict=True)]
     chosen = "" if len(shown) == len(order) else f" {len(shown)} of {len(order)} views are shown."
     note = f"Target, fit and their difference, with the IoU, from the worst view to the best.{chosen}"
-    return report.section(title, report.paragraph(note), report.difference_key(), report.gallery(pictures, captions))
+    return report.section(title, report.paragraph(note), report.difference_key(), report.gallery(images, captions))
 
 
 def _curves(result: FitResult | VolumeFitResult, measures: Mapping[str, Measure]) -> report.Html:

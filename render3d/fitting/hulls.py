@@ -15,7 +15,7 @@ def visual_hull(views: ViewSet, *, resolution: int = 96) -> Mesh:
     """The largest shape that agrees with all silhouettes, as the surface of little cubes.
 
     A cube stays if its centre falls on the silhouette in every view (Laurentini, "The visual hull concept for
-    silhouette-based image understanding", PAMI 1994, by carving). What lies outside a picture is not on its silhouette,
+    silhouette-based image understanding", PAMI 1994, by carving). What lies outside an image is not on its silhouette,
     unless the silhouette is cut off by the border: then nobody knows, and that view has no say.
 
     Args:

@@ -19,9 +19,7 @@ def identity(
 ) -> dict[str, str]:
     """Of a fit of this kind of scene; what it starts from comes on top, where that is given."""
     found = {"scene": scene} | facts_of(dataclasses.asdict(settings), "settings.") | _identity_of_renderer(renderer)
-    for name, given in (("views", views), ("held_out", held_out)):
-        found[name] = fingerprint_of_views(given) if given else "none"
-    return found
+    return found | fingerprints_of(views=views, held_out=held_out)
 
 
 def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
@@ -35,6 +33,11 @@ def _identity_of_renderer(renderer: Renderer) -> dict[str, str]:
     if isinstance(renderer, nn.Module):
         found["renderer.parameters"] = fingerprint(*renderer.state_dict().values())
     return found
+
+
+def fingerprints_of(**views: ViewSet | None) -> dict[str, str]:
+    """Those of view sets by name, as `fingerprint_of_views`; ``"none"`` for one that is not there."""
+    return {name: fingerprint_of_views(given) if given else "none" for name, given in views.items()}
 
 
 def fingerprint_of_views(views: ViewSet) -> str:

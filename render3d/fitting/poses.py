@@ -1,4 +1,4 @@
-"""Find the pose of a known mesh in pictures of it, through any renderer."""
+"""Find the pose of a known mesh in images of it, through any renderer."""
 
 import dataclasses
 import math
@@ -38,7 +38,7 @@ class PoseResult:
         cameras: ``[*batch, views]``: the rough cameras, moved.
         twist: ``[*batch, 6]``: by what; see `move_about`, about the centre of the mesh's bounding box.
         loss: ``[*batch]``: mean squared difference of the images at full size, without noise. A loss that is far from
-            zero is a fit that failed, or a mesh that does not look like the pictures.
+            zero is a fit that failed, or a mesh that does not look like the images.
         rough_loss: ``[*batch]``: the same of the rough cameras; it is never smaller.
         renders: How often each object was rendered, all views at once.
     """
@@ -83,7 +83,7 @@ def fit_pose(
     renderer: Renderer | None = None,
     settings: PoseSettings = _DEFAULTS,
 ) -> PoseResult:
-    """Find where a rigid mesh stands in pictures of it, from a rough pose that may be far off.
+    """Find where a rigid mesh stands in images of it, from a rough pose that may be far off.
 
     Many poses round the rough one are rendered small, and the search goes on from the best. A step renders K poses with
     noise on their six numbers and fits a line to what each pixel did: the slope is the smoothed image's gradient
@@ -92,7 +92,7 @@ def fit_pose(
     number of starts go from coarse to fine. `PoseSettings.renders` says how many renders that takes.
 
     Args:
-        mesh: ``[*batch]``, one `Mesh`, with the colours it has in the pictures.
+        mesh: ``[*batch]``, one `Mesh`, with the colours it has in the images.
         cameras: ``[*batch, views]``, the rough pose. Views of one object move together, as a rig. Intrinsics stay.
         target: ``rgb`` or ``alpha`` or both, of the size of ``cameras``, their leading shape ``[*batch, views]``: as
             the renderer would show them, in linear light, over its background. Silhouettes alone leave many poses open.
@@ -108,13 +108,13 @@ def fit_pose(
         ShapeError: Shapes that do not fit, or images too small for the levels.
         DeviceError: Mesh, cameras and target on different devices.
         MeshError: A mesh that cannot be rendered.
-        FitError: A target that is not finite or shows nothing, or a mesh that is out of the picture at the rough pose.
+        FitError: A target that is not finite or shows nothing, or a mesh that is out of the image at the rough pose.
     """
     renderer = renderer or renderers.OpenGL()
     check_renderer(renderer, Mesh)
     search = _Search(mesh, cameras, target, renderer, settings)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyViewWarning)  # of a candidate that left the picture: its loss tells
+        warnings.simplefilter("ignore", EmptyViewWarning)  # of a candidate that left the image: its loss is large
         rough_loss = search.check_visible()
         twists = search.candidates()
         for level in range(settings.levels):
@@ -171,7 +171,7 @@ class _Search:
         if bool(empty.any()):
             where = empty.nonzero()[0].tolist()
             raise FitError(
-                f"The mesh is out of the picture in {int(empty.sum())} of {empty.numel()} views at the rough pose, "
+                f"The mesh is out of the image in {int(empty.sum())} of {empty.numel()} views at the rough pose, "
                 f"first in that of index {where}: there is nothing to improve. Check the poses (OpenCV: z forward), "
                 "near and far, and that the mesh stands in the world of the cameras."
             )
@@ -212,7 +212,7 @@ class _Search:
         """``[*more, *batch, P]``: what the images at a level lack, in all pixels, channels and views."""
         self.renders += twists.shape[:-1].numel() // self.batch.numel()
         cameras = self.moved(twists)
-        # At twice the size, where there is room, and averaged: pixels of a small picture are not to be points.
+        # At twice the size, where there is room, and averaged: pixels of a small image are not to be points.
         size = [min(2 * small, whole) for small, whole in zip(self._size(level), cameras.image_size, strict=True)]
         return self._differences(self.renderer(self.mesh, cameras.resize(*size), self.target.outputs), level)
 
@@ -276,8 +276,8 @@ def _check_target(target: Rendering, cameras: Cameras, levels: int) -> None:
         raise FitError("alpha of target must show the object in each view; one covers nothing. Leave such views out.")
     if min(_size_at(cameras.image_size, levels - 1)) < _SMALLEST_SIDE:
         raise ShapeError(
-            f"levels must leave the coarsest picture {_SMALLEST_SIDE} pixels a side; got {levels} levels of pictures "
-            f"of {cameras.image_size[0]} x {cameras.image_size[1]}. Take fewer levels, or larger pictures."
+            f"levels must leave the coarsest image {_SMALLEST_SIDE} pixels a side; got {levels} levels of images "
+            f"of {cameras.image_size[0]} x {cameras.image_size[1]}. Take fewer levels, or larger images."
         )
 
 

@@ -5,6 +5,7 @@ import math
 from typing import final
 
 from render3d.estimators import Estimator, Pixels, estimator_by_name
+from render3d.settings import check_at_least
 
 
 @final
@@ -46,7 +47,7 @@ class FitSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_least(self, updates=1, samples=2, subdivisions=0, pixels=8, evaluate_every=1, seed=0)
+        check_at_least(self, updates=1, samples=2, subdivisions=0, pixels=8, evaluate_every=1, seed=0)
         _check_positive(self, "noise", "learning_rate")
         _check_not_negative(self, "smoothness")
         self.estimator_at(0)  # raises, if there is none
@@ -58,7 +59,7 @@ class FitSettings:
 
     def learning_rate_at(self, update: int) -> float:
         """Share of the template's radius, at this update."""
-        return _geometric(self.learning_rate, update / self.updates)
+        return geometric(self.learning_rate, update / self.updates)
 
 
 @final
@@ -95,7 +96,7 @@ class VolumeFitSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_least(self, updates=1, resolution=4, levels=1, views_per_update=1, evaluate_every=1, seed=0)
+        check_at_least(self, updates=1, resolution=4, levels=1, views_per_update=1, evaluate_every=1, seed=0)
         _check_positive(self, "learning_rate")
         _check_not_negative(self, "total_variation", "sparsity")
         if self.resolution >> (self.levels - 1) < 4:
@@ -118,18 +119,18 @@ class VolumeFitSettings:
 
     def learning_rate_at(self, update: int) -> float:
         """Of logits, at this update."""
-        return _geometric(self.learning_rate, update / self.updates)
+        return geometric(self.learning_rate, update / self.updates)
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PoseSettings:
-    """Settings of `fit_pose`. The defaults find most poses that are up to 80 degrees off in small pictures.
+    """Settings of `fit_pose`. The defaults find most poses that are up to 80 degrees off in small images.
 
     Attributes:
         candidates: Poses round the rough one that are rendered first.
         starts: The best of them, from which the search goes on; after each level the better half is kept.
-        levels: Sizes of the pictures, from coarse to fine; each has twice the side of the one before.
+        levels: Sizes of the images, from coarse to fine; each has twice the side of the one before.
         updates: Gauss-Newton updates from every start at each level.
         samples: Noisy poses that an update renders: seven at least, for six numbers and a mean.
         noise: Standard deviation of their noise in the first and in the last update: radians of each turn, and
@@ -153,7 +154,7 @@ class PoseSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_least(self, candidates=1, starts=1, levels=1, updates=1, samples=7, seed=0)
+        check_at_least(self, candidates=1, starts=1, levels=1, updates=1, samples=7, seed=0)
         _check_positive(self, "noise")
         _check_not_negative(self, "shift")
         if self.starts > self.candidates:
@@ -166,7 +167,7 @@ class PoseSettings:
 
     @property
     def renders(self) -> int:
-        """How often a fit renders each object, small pictures counted like large ones, all views at once."""
+        """How often a fit renders each object, small images counted like large ones, all views at once."""
         kept = [self.starts_at(level) for level in range(self.levels)]
         # Besides the updates: the rough pose, the candidates, and the starts each time they are compared.
         return 1 + self.candidates + (self.updates * self.samples + 1) * sum(kept)
@@ -177,16 +178,10 @@ class PoseSettings:
 
     def noise_at(self, update: int) -> float:
         """Radians, and shares of the radius, at this update of all levels' updates."""
-        return _geometric(self.noise, update / max(1, self.levels * self.updates - 1))
+        return geometric(self.noise, update / max(1, self.levels * self.updates - 1))
 
 
 Settings = FitSettings | VolumeFitSettings
-
-
-def _check_least(settings: object, **least: int) -> None:
-    for name, bound in least.items():
-        if getattr(settings, name) < bound:
-            raise ValueError(f"{name} must be at least {bound}; got {getattr(settings, name)}.")
 
 
 def _check_positive(settings: object, *names: str) -> None:
@@ -201,7 +196,8 @@ def _check_not_negative(settings: object, *names: str) -> None:
             raise ValueError(f"{name} must be zero or positive; got {getattr(settings, name)}.")
 
 
-def _geometric(ends: tuple[float, float], done: float) -> float:
+def geometric(ends: tuple[float, float], done: float) -> float:
+    """From the first to the last of ``ends``, by equal ratios, when this much is done, from 0 to 1."""
     return ends[0] * _decay(ends, done)
 
 

@@ -10,12 +10,18 @@ from render3d.errors import FitError
 from render3d.view_sets import ViewSet
 
 
-def check_targets(views: ViewSet, *, name: str) -> None:
-    """Raise `FitError` for silhouettes that nothing can be learned from.
+def check_targets(**targets: ViewSet | None) -> None:
+    """Raise `FitError` for silhouettes, given by name, that nothing can be learned from.
 
     Raises:
         FitError: Values that are not finite, a view that covers no pixel, or views that all cover every pixel.
     """
+    for name, views in targets.items():
+        if views is not None:
+            _check_target(views, name)
+
+
+def _check_target(views: ViewSet, name: str) -> None:
     alpha = views.alpha
     if views.cameras.batch_shape:
         raise FitError(
@@ -40,9 +46,7 @@ def check_targets(views: ViewSet, *, name: str) -> None:
 
 def prepared(views: ViewSet, held_out: ViewSet | None, longest: int) -> tuple[ViewSet, ViewSet | None]:
     """Both as they are fitted and measured: checked by `check_targets`, and `shrunk`."""
-    check_targets(views, name="views")
-    if held_out is not None:
-        check_targets(held_out, name="held_out")
+    check_targets(views=views, held_out=held_out)
     return shrunk(views, longest), None if held_out is None else shrunk(held_out, longest)
 
 
@@ -66,7 +70,7 @@ def shrunk(views: ViewSet, longest: int) -> ViewSet:
 
 def focal_length(cameras: Cameras) -> Tensor:
     """``[views]``, pixels (per scene unit for parallel rays): the geometric mean of both directions."""
-    return (cameras.intrinsics[..., 0, 0] * cameras.intrinsics[..., 1, 1]).sqrt()
+    return cameras.focal.prod(-1).sqrt()
 
 
 def pixel_size(cameras: Cameras, point: Tensor) -> float:

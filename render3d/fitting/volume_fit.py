@@ -28,7 +28,7 @@ _DEFAULTS = VolumeFitSettings()
 # The first canvas: thin enough for each voxel to matter to the rays that meet many of them, and below the level of
 # surfaces, so that what no view shows becomes none.
 _FIRST_LOGIT = -1.0
-# Beyond this no picture changes, gradients die, and densities become numbers that processors are slow at.
+# Beyond this no image changes, gradients die, and densities become numbers that processors are slow at.
 _LARGEST_LOGIT = 10.0
 
 
@@ -119,12 +119,13 @@ class _Task:
         self, views: ViewSet, held_out: ViewSet | None, renderer: Renderer, settings: VolumeFitSettings
     ) -> None:
         self.to_source, self.extent = _cube(views)
-        self.views = dataclasses.replace(views, cameras=_moved(views.cameras, self.to_source))
-        self.held_out = held_out
-        if held_out is not None:
-            self.held_out = dataclasses.replace(held_out, cameras=_moved(held_out.cameras, self.to_source))
+        self.views = self._in_cube(views)
+        self.held_out = None if held_out is None else self._in_cube(held_out)
         self.renderer, self.settings = renderer, settings
         self.identity = identity("volume", settings, renderer, views, held_out)
+
+    def _in_cube(self, views: ViewSet) -> ViewSet:
+        return dataclasses.replace(views, cameras=_moved(views.cameras, self.to_source))
 
     def start(self, count: int = 0) -> Adam:
         """The same logit everywhere, on the grid of the last of ``count`` updates."""

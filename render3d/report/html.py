@@ -5,7 +5,9 @@ from html import escape
 from typing import Any, NewType
 from urllib.parse import quote
 
+from render3d.renderers.base import Renderer
 from render3d.report.style import STYLE
+from render3d.runs.provenance import provenance
 
 Html = NewType("Html", str)
 """Markup that is safe to put into a page."""
@@ -82,6 +84,11 @@ def facts(values: Mapping[str, object]) -> Html:
     """Names and values in two columns."""
     rows = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
     return Html(f"<dl>\n{rows}\n</dl>")
+
+
+def how_made(settings: Mapping[str, object], renderer: Renderer | None = None) -> Html:
+    """The last section of most pages: what was asked for, beside where and with what it was made; see `provenance`."""
+    return section("How it was made", columns(facts(settings), facts(provenance(renderer))))
 
 
 def links(targets: Mapping[str, str]) -> Html:

@@ -43,15 +43,8 @@ def animation(frames: Tensor, alt: str, *, frames_per_second: float = 15.0) -> H
     check_shape(frames, "N 3 H W", name="frames")
     first, *rest = [image_of(frame) for frame in frames]
     stream = io.BytesIO()
-    first.save(
-        stream,
-        "WEBP",
-        save_all=True,
-        append_images=rest,
-        duration=round(1000 / frames_per_second),
-        loop=0,
-        quality=80,
-    )
+    milliseconds = round(1000 / frames_per_second)
+    first.save(stream, "WEBP", save_all=True, append_images=rest, duration=milliseconds, loop=0, quality=80)
     return Html(f'<figure class="animation"><img src="{_uri("webp", stream)}" alt="{escape(alt)}"></figure>')
 
 

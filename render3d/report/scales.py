@@ -64,8 +64,5 @@ class Scale:
         if not self.logarithmic:
             return [f"{value:.3g}" for value in (self.low, (self.low + self.high) / 2, self.high)]
         low, high = round(math.log10(self.low)), round(math.log10(self.high))
-        return (
-            [f"{10.0**power:g}" for power in (low, (low + high) // 2, high)]
-            if (high - low) % 2 == 0
-            else [f"{10.0**power:g}" for power in (low, high)]
-        )
+        middle = [] if (high - low) % 2 else [(low + high) // 2]
+        return [f"{10.0**power:g}" for power in (low, *middle, high)]

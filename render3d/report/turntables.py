@@ -10,12 +10,12 @@ from render3d.scenes import SceneKind
 
 
 def turntable(scene: SceneKind, renderer: Renderer | None = None, *, views: int = 48, size: int = 320) -> Tensor:
-    """Pictures of a mesh or a volume from cameras on a circle round it, which sees it whole, for `animation`.
+    """Images of a mesh or a volume from cameras on a circle round it, which sees it whole, for `animation`.
 
     A volume is seen as its renderer sees it: `lit` gives it colours that show its shape.
 
     Args:
-        scene: One scene, no batch. What of a volume is nearly empty need not be in the picture.
+        scene: One scene, no batch. What of a volume is nearly empty need not be in the image.
         renderer: By default `OpenGL` for meshes and `EmissionAbsorption` for volumes; scenes of another kind need one.
             One that makes no ``rgb`` shows ``alpha``.
         views: How many, evenly spaced.

@@ -3,11 +3,11 @@
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
 from render3d._version import __version__
+from render3d.optional import version_of
 from render3d.renderers.base import Renderer
 
 _PACKAGES = ("torch", "numpy", "scipy", "trimesh", "moderngl", "pyrender")
@@ -24,9 +24,5 @@ def provenance(renderer: Renderer | None = None) -> dict[str, str]:
     )
     found["render3d"] = __version__
     found["python"] = platform.python_version()
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    versions = {package: version_of(package) for package in _PACKAGES}
+    return found | {package: version for package, version in versions.items() if version}

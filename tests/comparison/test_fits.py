@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import render3d as r3
-from render3d.comparison import FitTask, compare_fits
+from render3d.comparison import compare_fits
 from render3d.comparison.fits import images_of
 from render3d.comparison.fits_report import LEVELS
 from render3d.errors import ComparisonError, FitError
-from render3d.fitting import FitRecord, FitSettings, VolumeFitSettings, fit, fit_volume
+from render3d.fitting import FitRecord, FitSettings, FitTask, VolumeFitSettings, fit, fit_volume
 from render3d.renderers import EmissionAbsorption, OpenGL
 from render3d.view_sets import ViewSet
 

@@ -131,17 +131,17 @@ def test_a_failure_is_told_and_the_others_go_on(tmp_path, faulty, egg, fault, me
 
 
 def test_a_crash_costs_one_row(tmp_path, faulty, egg, monkeypatch):
-    from render3d.comparison import scenes, trials
+    from render3d.comparison import costs, scenes
 
-    monkeypatch.setattr(scenes, "memory_of", trials.memory_of)
+    monkeypatch.setattr(scenes, "memory_of", costs.memory_of)
     found = compare_scene(tmp_path / "out", egg, [f"{faulty}:Crashes", f"{faulty}:Good"], QUICK)["renderers"]
     assert "The process in which it was tried ended without an answer" in found[f"{faulty}:Crashes"]["failure"]
     assert 1 < found[f"{faulty}:Good"]["peak_mib"] < 2000
 
 
 def test_an_error_in_the_trial_is_that_error(faulty):
+    from render3d.comparison.costs import memory_of
     from render3d.comparison.scenes import _render
-    from render3d.comparison.trials import memory_of
 
     cameras = r3.Cameras.sphere(1, 3.0, image_size=(8, 8))
     with pytest.raises(RuntimeError, match="out of <b>cheese</b>"):
@@ -271,8 +271,8 @@ def test_a_comparison_takes_two(tmp_path, egg, names, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"views": 0}, "views and rounds must be at least 1; got 0 and 3"),
-        ({"rounds": 0}, "got 4 and 0"),
+        ({"views": 0}, "views must be at least 1; got 0"),
+        ({"rounds": 0}, "rounds must be at least 1; got 0"),
         ({"image_size": (0, 5)}, "at least one pixel; got 0 5"),
         ({"vertical_fov_degrees": 180.0}, "must lie between 0 and 180; got 180.0"),
     ],

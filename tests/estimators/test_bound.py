@@ -10,7 +10,7 @@ from torch import Tensor
 import render3d as r3
 from render3d import Key, Mesh, Rendering, multi_sample_bound
 from render3d.errors import CapabilityError, GradientError, ShapeError
-from render3d.estimators import Antithetic, Gaussian
+from render3d.estimators import Antithetic, Gaussian, MultiSampleBound
 from render3d.estimators.bound import LeftOut, learning_signals
 from render3d.testing.pixel_function import PixelFunction
 
@@ -77,9 +77,8 @@ def test_value_and_gradient_of_a_batch(
     scales = torch.tensor([1.0, 2.0, 0.5])
     vertices = (mesh.vertices * scales[:, None, None]).requires_grad_()
     batch = mesh.with_vertices(vertices)
-    bound = multi_sample_bound(
-        curved_box, batch, cameras, gaussian, 4, noise=NOISE, left_out=left_out, generator=Key(6)
-    )
+    objective = MultiSampleBound(samples=4, noise=NOISE, left_out=left_out)
+    bound = objective(curved_box, batch, cameras, gaussian, generator=Key(6))
     f, displacements = sums_of_samples(curved_box, batch.detach(), cameras, 4, gaussian)
     torch.testing.assert_close(bound, (f.exp().mean(0)).log(), rtol=1e-5, atol=1e-5)
     (gradient,) = torch.autograd.grad(bound.sum(), vertices)
@@ -106,9 +105,8 @@ def test_the_gradient_is_right_on_average(
         return 0.2 * linear(image)
 
     noise = Gaussian(scale=0.1)
-    bound = multi_sample_bound(
-        linear_box, mesh.with_vertices(vertices), moved, quiet, 5, noise=noise, left_out=left_out, generator=Key(1)
-    )
+    objective = MultiSampleBound(samples=5, noise=noise, left_out=left_out)
+    bound = objective(linear_box, mesh.with_vertices(vertices), moved, quiet, generator=Key(1))
     exact = torch.autograd.grad(
         quiet(linear_box(mesh.with_vertices(vertices), moved)).sum(), (vertices, twist), retain_graph=True
     )
@@ -216,9 +214,9 @@ def test_too_few_samples(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunct
         multi_sample_bound(linear_box, mesh, cameras, linear, 1)
 
 
-def test_the_mean_must_be_known(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:
+def test_the_mean_must_be_known() -> None:
     with pytest.raises(ValueError, match="left_out must be 'geometric' or 'arithmetic'; got 'harmonic'"):
-        multi_sample_bound(linear_box, mesh, cameras, linear, 4, left_out="harmonic")  # type: ignore[arg-type]
+        MultiSampleBound(samples=4, left_out="harmonic")  # type: ignore[arg-type]
 
 
 def test_noise_of_each_view_is_an_error(mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction) -> None:

@@ -15,12 +15,12 @@ from render3d.estimators import (
     Estimator,
     Everywhere,
     LeaveOneOut,
+    MultiSampleBound,
     Noise,
     Paired,
     Plain,
     Signal,
     Smoothed,
-    multi_sample_bound,
 )
 from render3d.estimators.bound import LeftOut
 from render3d.testing.pixel_function import PixelFunction
@@ -73,15 +73,8 @@ def test_the_multi_sample_bound_is_exactly_unbiased(smooth: Problem, samples: in
     exact = (noise.probabilities(steps, mean) * bounds).sum()
     exact_gradients = torch.autograd.grad(exact, (mean, gain))
     scene = smooth.batch(steps.shape[1])
-    values = multi_sample_bound(
-        smooth.renderer,
-        scene,
-        smooth.cameras,
-        lambda image: -gain * smooth.losses(image),
-        samples,
-        noise=noise,
-        left_out=left_out,
-    )
+    bound = MultiSampleBound(samples=samples, noise=noise, left_out=left_out)
+    values = bound(smooth.renderer, scene, smooth.cameras, lambda image: -gain * smooth.losses(image))
     weights = noise.probabilities(steps, mean).detach()
     (gradients,) = torch.autograd.grad(values.sum(), scene.vertices, retain_graph=True)
     torch.testing.assert_close(weights @ values, exact, **EXACT)

@@ -14,6 +14,7 @@ from learned_projection import run
 
 import render3d as r3
 from render3d.datasets import Primitives
+from render3d.errors import ComparisonError
 from render3d.renderers import Capabilities, EmissionAbsorption
 
 TINY = Settings(updates=2, batch=2, features=2, planes=6, training_solids=2, views=2, test_solids=2)
@@ -117,7 +118,7 @@ def test_the_command_writes_all_it_promises_and_goes_on(
     again = json.loads((tmp_path / "metrics.json").read_text())
     assert again["scores"] == metrics["scores"]
 
-    with pytest.raises(SystemExit, match="other settings. Write to another folder"):
+    with pytest.raises(ComparisonError, match="updates was 2 and is 5. Resume .* write to another folder"):
         run(tmp_path, seeds=1, settings=dataclasses.replace(TINY, updates=5))
     with pytest.raises(SystemExit, match="--seeds must be at least 1"):
         run(tmp_path / "none", seeds=0)

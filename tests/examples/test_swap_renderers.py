@@ -11,6 +11,7 @@ from one_image.objects import Objects
 from one_image.training import Settings, score, train
 
 from render3d import Mesh, Volume
+from render3d.errors import ComparisonError
 from render3d.renderers import EmissionAbsorption, OpenGL
 
 TINY = Settings(updates=2, batch=2, image_size=16, training=6, test=6)
@@ -50,5 +51,5 @@ def test_a_second_call_trains_only_what_is_new_and_other_settings_are_refused(tm
     assert [each["scene"] for each in second.values()] == ["mesh", "volume"]
     assert next(iter(first.items())) in second.items()
     assert {"report.html", "pictures.png", "by_updates.svg", "by_seconds.svg"} <= {p.name for p in tmp_path.iterdir()}
-    with pytest.raises(SystemExit, match="other settings"):
+    with pytest.raises(ComparisonError, match="which holds another run: updates was 2 and is 3"):
         swap_renderers.run(tmp_path, renderers=("opengl",), settings=Settings(updates=3))

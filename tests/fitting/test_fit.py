@@ -215,7 +215,7 @@ def two_views(**changes) -> ViewSet:
 )
 def test_a_template_out_of_the_picture_is_an_error_that_names_the_views(renderer, quick, by, seen):
     count = len(seen.split(", "))
-    with pytest.raises(FitError, match=rf"out of the picture in {seen} \({count} of 2 views\). Check the poses"):
+    with pytest.raises(FitError, match=rf"out of the image in {seen} \({count} of 2 views\). Check the poses"):
         fit(two_views(), moved(Mesh.icosphere(1, 0.3), *by), renderer, quick)
 
 
@@ -226,7 +226,7 @@ def test_a_template_outside_near_and_far_is_an_error(renderer, quick, planes):
 
 
 def test_a_template_behind_all_cameras_is_an_error(renderer, quick):
-    with pytest.raises(FitError, match="The template is out of the picture in"):
+    with pytest.raises(FitError, match="The template is out of the image in"):
         fit(two_views(), moved(Mesh.icosphere(1, 0.3), 10.0, 0.0, 10.0), renderer, quick)
 
 

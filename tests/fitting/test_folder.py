@@ -11,7 +11,7 @@ import torch
 
 from render3d import Mesh
 from render3d.errors import FitError, RendererError
-from render3d.fitting import FitRecord, FitSettings, Measure, fit, fit_to_folder, measure
+from render3d.fitting import FitRecord, FitSettings, FitTask, Measure, fit, fit_to_folder, measure
 from render3d.optional import Library
 from render3d.renderers import Kaolin, Nvdiffrast, OpenGL
 from render3d.view_sets import ViewSet
@@ -51,7 +51,7 @@ def without_seconds(content: dict) -> dict:
 
 def test_the_folder_holds_the_mesh_the_settings_the_figures_and_a_page(split, renderer, quick, tmp_path):
     out = tmp_path / "some" / "where"
-    measures = fit_to_folder(out, *split, None, renderer, quick)
+    measures = fit_to_folder(out, FitTask(*split, settings=quick), renderer)
     files = {path.name for path in out.iterdir()}
     assert files == WRITTEN - {"mesh.mtl"}
     config = json.loads((out / "config.json").read_text())
@@ -63,7 +63,7 @@ def test_the_folder_holds_the_mesh_the_settings_the_figures_and_a_page(split, re
 
 
 def test_the_figures_are_those_of_the_fit_and_of_the_baselines(split, renderer, quick, tmp_path):
-    measures = fit_to_folder(tmp_path, *split, None, renderer, quick)
+    measures = fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
     content = metrics(tmp_path)
     assert {name: Measure(**content[name]) for name in measures} == measures
     result = fit(split[0], None, renderer, quick, held_out=split[1])
@@ -76,14 +76,14 @@ def test_the_figures_are_those_of_the_fit_and_of_the_baselines(split, renderer, 
 
 
 def test_without_held_out_views_their_figures_are_null(views, renderer, quick, tmp_path):
-    fit_to_folder(tmp_path, views, None, None, renderer, quick)
+    fit_to_folder(tmp_path, FitTask(views, settings=quick), renderer)
     fitted = metrics(tmp_path)["fit"]
     assert (fitted["held_out_iou"], fitted["held_out_disagreement"]) == (None, None)
     assert fitted["training_iou"] > 0
 
 
 def test_the_meshes_read_back_are_the_fitted_one(split, renderer, quick, tmp_path):
-    fit_to_folder(tmp_path, *split, None, renderer, quick)
+    fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
     expected = fit(split[0], None, renderer, quick).mesh
     for name in ("mesh.glb", "mesh.obj"):
         mesh = Mesh.load(tmp_path / name)
@@ -94,14 +94,14 @@ def test_the_meshes_read_back_are_the_fitted_one(split, renderer, quick, tmp_pat
 def test_a_template_with_colours_is_fitted_and_keeps_them_in_the_files(split, renderer, quick, tmp_path):
     ball = Mesh.icosphere(1, 0.8)
     colors = torch.rand(len(ball.faces), 3, generator=torch.Generator().manual_seed(0))
-    fit_to_folder(tmp_path, *split, dataclasses.replace(ball, face_colors=colors), renderer, quick)
+    fit_to_folder(tmp_path, FitTask(*split, dataclasses.replace(ball, face_colors=colors), quick), renderer)
     found = Mesh.load(tmp_path / "mesh.obj").face_colors
     torch.testing.assert_close(found, colors, atol=1e-3, rtol=0)
     assert {path.name for path in tmp_path.iterdir()} == WRITTEN
 
 
 def test_meshes_to_compare_with_are_measured_as_well(split, ellipsoid, renderer, quick, tmp_path):
-    measures = fit_to_folder(tmp_path, *split, None, renderer, quick, compare_with={"the truth": ellipsoid})
+    measures = fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer, compare_with={"the truth": ellipsoid})
     assert measures["the truth"] == Measure(training_iou=1.0, held_out_iou=1.0, held_out_disagreement=0.0)
     assert metrics(tmp_path)["the truth"]["held_out_iou"] == 1.0
     assert "the truth" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -111,39 +111,41 @@ def test_meshes_to_compare_with_are_measured_as_well(split, ellipsoid, renderer,
 def test_a_mesh_to_compare_with_may_not_take_the_place_of_another_figure(split, renderer, quick, tmp_path, name):
     compare_with = {name: Mesh.icosphere(1)}
     with pytest.raises(FitError, match=rf"must not use the names fit, history, seconds, updates; got {name}\."):
-        fit_to_folder(tmp_path / "out", *split, None, renderer, quick, compare_with=compare_with)
+        fit_to_folder(tmp_path / "out", FitTask(*split, settings=quick), renderer, compare_with=compare_with)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_holds_a_fit_is_left_alone_without_resume(split, renderer, quick, tmp_path):
-    fit_to_folder(tmp_path, *split, None, renderer, quick)
+    fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(FitError, match=rf"{re.escape(str(tmp_path))} holds a run already. Go on with it by --resume"):
-        fit_to_folder(tmp_path, *split, None, renderer, dataclasses.replace(quick, seed=1))
+        fit_to_folder(tmp_path, FitTask(*split, settings=dataclasses.replace(quick, seed=1)), renderer)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_stopped_fit_is_not_overwritten_either(split, renderer, quick, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        fit_to_folder(tmp_path, *split, None, renderer, quick, progress=stop_at_five)
+        fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer, progress=stop_at_five)
     with pytest.raises(FitError, match="holds a run already"):
-        fit_to_folder(tmp_path, *split, None, renderer, quick)
+        fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
 
 
 def test_resuming_where_nothing_is_is_an_error(split, renderer, quick, tmp_path):
     with pytest.raises(FitError, match="There is nothing to resume in .*: it has no config.json. Start"):
-        fit_to_folder(tmp_path / "out", *split, None, renderer, quick, resume=True)
+        fit_to_folder(tmp_path / "out", FitTask(*split, settings=quick), renderer, resume=True)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_stopped_fit_is_resumed_to_the_same_files(split, renderer, quick, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    fit_to_folder(whole, *split, None, renderer, quick)
+    fit_to_folder(whole, FitTask(*split, settings=quick), renderer)
     with pytest.raises(KeyboardInterrupt):
-        fit_to_folder(stopped, *split, None, renderer, quick, progress=stop_at_five)
+        fit_to_folder(stopped, FitTask(*split, settings=quick), renderer, progress=stop_at_five)
     assert {path.name for path in stopped.iterdir()} == {"checkpoint.safetensors", "config.json"}
     steps = []
-    fit_to_folder(stopped, *split, None, renderer, quick, resume=True, progress=lambda r: steps.append(r.update))
+    fit_to_folder(
+        stopped, FitTask(*split, settings=quick), renderer, resume=True, progress=lambda r: steps.append(r.update)
+    )
     assert steps == list(range(6, 13))
     assert without_seconds(metrics(stopped)) == without_seconds(metrics(whole))
     for name in ("mesh.glb", "mesh.obj"):
@@ -152,27 +154,27 @@ def test_a_stopped_fit_is_resumed_to_the_same_files(split, renderer, quick, tmp_
 
 def test_a_fit_that_was_stopped_before_its_first_checkpoint_is_resumed_from_its_start(split, renderer, quick, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    fit_to_folder(whole, *split, None, renderer, quick)
+    fit_to_folder(whole, FitTask(*split, settings=quick), renderer)
     with pytest.raises(AssertionError):
-        fit_to_folder(stopped, *split, None, Broken(), quick)
+        fit_to_folder(stopped, FitTask(*split, settings=quick), Broken())
     assert [path.name for path in stopped.iterdir()] == ["config.json"]
-    fit_to_folder(stopped, *split, None, renderer, quick, resume=True)
+    fit_to_folder(stopped, FitTask(*split, settings=quick), renderer, resume=True)
     assert (stopped / "mesh.obj").read_bytes() == (whole / "mesh.obj").read_bytes()
 
 
 def test_resuming_a_finished_fit_gives_the_same_figures(split, renderer, quick, tmp_path):
-    fit_to_folder(tmp_path, *split, None, renderer, quick)
+    fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
     before = metrics(tmp_path)
-    fit_to_folder(tmp_path, *split, None, renderer, quick, resume=True)
+    fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer, resume=True)
     assert metrics(tmp_path) == before
 
 
 def test_a_refused_resume_changes_nothing(split, renderer, quick, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        fit_to_folder(tmp_path, *split, None, renderer, quick, progress=stop_at_five)
+        fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer, progress=stop_at_five)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(FitError, match="settings.seed was 0 and is 1"):
-        fit_to_folder(tmp_path, *split, None, renderer, dataclasses.replace(quick, seed=1), resume=True)
+        fit_to_folder(tmp_path, FitTask(*split, settings=dataclasses.replace(quick, seed=1)), renderer, resume=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -181,9 +183,9 @@ def test_views_that_nothing_can_be_learned_from_do_not_block_the_folder(split, r
     empty = dataclasses.replace(training, alpha=torch.zeros_like(training.alpha))
     out = tmp_path / "out"
     with pytest.raises(FitError, match="nothing is covered"):
-        fit_to_folder(out, empty, held_out, None, renderer, quick)
+        fit_to_folder(out, FitTask(empty, held_out, settings=quick), renderer)
     assert not out.exists()
-    assert fit_to_folder(out, training, held_out, None, renderer, quick)
+    assert fit_to_folder(out, FitTask(training, held_out, settings=quick), renderer)
 
 
 class Broken:
@@ -202,7 +204,7 @@ class Broken:
 def test_a_library_that_is_missing_is_known_before_the_folder_is_made(split, kind, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(Library, "is_installed", False)
     with pytest.raises(RendererError, match=f"(?i){kind.__name__} is not installed"):
-        fit_to_folder(tmp_path / "out", *split, None, kind(), quick)
+        fit_to_folder(tmp_path / "out", FitTask(*split, settings=quick), kind())
     assert not (tmp_path / "out").exists()
 
 
@@ -218,4 +220,4 @@ class Masks:
 
 
 def test_a_renderer_of_alpha_alone_is_enough(split, quick, tmp_path):
-    assert fit_to_folder(tmp_path, *split, None, Masks(), quick)["fit"].training_iou > 0
+    assert fit_to_folder(tmp_path, FitTask(*split, settings=quick), Masks())["fit"].training_iou > 0

@@ -170,7 +170,7 @@ def test_nothing_is_asked_of_autograd(box: Mesh, true: Cameras) -> None:
 
 def test_a_mesh_out_of_the_picture_is_an_error(box: Mesh, true: Cameras) -> None:
     away = box.with_vertices(box.vertices + torch.tensor([30.0, 0, 0]))
-    with pytest.raises(FitError, match=r"out of the picture in 3 of 3 views at the rough pose, first in that of index"):
+    with pytest.raises(FitError, match=r"out of the image in 3 of 3 views at the rough pose, first in that of index"):
         fit_pose(away, true, rgb_of(box, true), settings=QUICK)
 
 
@@ -202,7 +202,7 @@ def test_bad_scenes_and_renderers_are_errors(box: Mesh, true: Cameras) -> None:
         fit_pose(box.with_vertices(box.vertices / 0), true, target, settings=QUICK)
     with pytest.raises(ShapeError, match="do not broadcast"):
         fit_pose(box.with_vertices(box.vertices.expand(2, -1, -1)), true, target, settings=QUICK)
-    with pytest.raises(ShapeError, match=r"4 pixels a side; got 5 levels of pictures of 32 x 32"):
+    with pytest.raises(ShapeError, match=r"4 pixels a side; got 5 levels of images of 32 x 32"):
         fit_pose(box, true, target, settings=dataclasses.replace(QUICK, levels=5))
 
 

@@ -17,7 +17,7 @@ def with_alpha(views: ViewSet, change) -> ViewSet:
 
 
 def test_good_views_pass(views):
-    check_targets(views, name="views")
+    check_targets(views=views)
 
 
 def test_nan_in_a_mask_is_an_error_that_names_the_view(views):

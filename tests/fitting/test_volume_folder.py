@@ -13,11 +13,11 @@ from render3d.errors import CapabilityError, FitError
 from render3d.fitting import (
     FitRecord,
     FitSettings,
+    FitTask,
     Measure,
     VolumeFitSettings,
     fit_to_folder,
     fit_volume,
-    fit_volume_to_folder,
     in_volume_frame,
     measure,
 )
@@ -58,7 +58,7 @@ def metrics(folder: Path) -> dict:
 
 def test_the_folder_holds_the_volume_its_surface_the_figures_and_a_page(split, tmp_path):
     out = tmp_path / "some" / "where"
-    measures = fit_volume_to_folder(out, *split, EmissionAbsorption(), QUICK)
+    measures = fit_to_folder(out, FitTask(*split, settings=QUICK), EmissionAbsorption())
     assert {path.name for path in out.iterdir()} == FILES
     result = fit_volume(split[0], None, QUICK, held_out=split[1])
     saved = Volume.load(out / "volume.npz")
@@ -77,7 +77,7 @@ def test_the_folder_holds_the_volume_its_surface_the_figures_and_a_page(split, t
 def test_the_surface_stands_in_the_world_of_the_views(split, tmp_path):
     shift = torch.tensor([3.0, -2.0, 1.0])
     moved = [with_origin_at(views, shift) for views in split]
-    measures = fit_volume_to_folder(tmp_path, *moved, EmissionAbsorption(), QUICK)
+    measures = fit_to_folder(tmp_path, FitTask(*moved, settings=QUICK), EmissionAbsorption())
     assert measures["fit, as a mesh"].held_out_iou > 0.6
     for name in ("mesh.glb", "mesh.obj"):
         found = measure(Mesh.load(tmp_path / name), *moved, OpenGL())
@@ -95,17 +95,17 @@ def with_origin_at(views: ViewSet, shift: torch.Tensor) -> ViewSet:
 def test_the_figures_are_those_of_the_volume_in_its_cube_and_of_baselines_as_for_meshes(
     split, renderer, quick, tmp_path
 ):
-    measures = fit_volume_to_folder(tmp_path / "volume", *split, EmissionAbsorption(), QUICK)
+    measures = fit_to_folder(tmp_path / "volume", FitTask(*split, settings=QUICK), EmissionAbsorption())
     volume = Volume.load(tmp_path / "volume" / "volume.npz")
     seen = [dataclasses.replace(views, cameras=in_volume_frame(views.cameras, volume)) for views in split]
     assert measures["fit"] == measure(volume, *seen, EmissionAbsorption())
-    of_mesh = fit_to_folder(tmp_path / "mesh", *split, None, renderer, quick)
+    of_mesh = fit_to_folder(tmp_path / "mesh", FitTask(*split, settings=quick), renderer)
     shared = ["best sphere", "convex hull of the visual hull", "visual hull"]
     assert {name: measures[name] for name in shared} == {name: of_mesh[name] for name in shared}
 
 
 def test_the_page_shows_the_volume_lit_its_slices_and_the_views(split, tmp_path, small_animation):
-    fit_volume_to_folder(tmp_path, *split, EmissionAbsorption(), QUICK)
+    fit_to_folder(tmp_path, FitTask(*split, settings=QUICK), EmissionAbsorption())
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h1>A volume fitted to silhouettes</h1>" in page
     assert "16 x 16 x 16 voxels, fitted through EmissionAbsorption to 6 silhouettes in" in page
@@ -121,22 +121,26 @@ def test_the_page_shows_the_volume_lit_its_slices_and_the_views(split, tmp_path,
 
 def test_a_fog_without_a_surface_has_all_the_rest(split, tmp_path):
     fog = dataclasses.replace(QUICK, sparsity=1e6)
-    measures = fit_volume_to_folder(tmp_path, *split, EmissionAbsorption(), fog)
+    measures = fit_to_folder(tmp_path, FitTask(*split, settings=fog), EmissionAbsorption())
     assert "fit, as a mesh" not in measures
     assert {path.name for path in tmp_path.iterdir()} == FILES - {"mesh.glb", "mesh.obj"}
 
 
 def test_a_stopped_fit_is_resumed_to_the_same_files_and_not_overwritten(split, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    fit_volume_to_folder(whole, *split, EmissionAbsorption(), QUICK)
+    fit_to_folder(whole, FitTask(*split, settings=QUICK), EmissionAbsorption())
     with pytest.raises(KeyboardInterrupt):
-        fit_volume_to_folder(stopped, *split, EmissionAbsorption(), QUICK, progress=stop_at_seven)
+        fit_to_folder(stopped, FitTask(*split, settings=QUICK), EmissionAbsorption(), progress=stop_at_seven)
     assert {path.name for path in stopped.iterdir()} == {"checkpoint.safetensors", "config.json"}
     with pytest.raises(FitError, match="holds a run already. Go on with it by --resume"):
-        fit_volume_to_folder(stopped, *split, EmissionAbsorption(), QUICK)
+        fit_to_folder(stopped, FitTask(*split, settings=QUICK), EmissionAbsorption())
     steps = []
-    fit_volume_to_folder(
-        stopped, *split, EmissionAbsorption(), QUICK, resume=True, progress=lambda record: steps.append(record.update)
+    fit_to_folder(
+        stopped,
+        FitTask(*split, settings=QUICK),
+        EmissionAbsorption(),
+        resume=True,
+        progress=lambda record: steps.append(record.update),
     )
     assert steps == list(range(8, 13))
     for name in ("mesh.glb", "mesh.obj"):
@@ -145,29 +149,32 @@ def test_a_stopped_fit_is_resumed_to_the_same_files_and_not_overwritten(split, t
 
 
 def test_a_fit_of_a_mesh_is_not_resumed_as_one_of_a_volume(split, renderer, quick, tmp_path):
-    fit_to_folder(tmp_path, *split, None, renderer, quick)
+    fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(FitError, match="another run: scene was mesh and is volume"):
-        fit_volume_to_folder(tmp_path, *split, EmissionAbsorption(), QUICK, resume=True)
+        fit_to_folder(tmp_path, FitTask(*split, settings=QUICK), EmissionAbsorption(), resume=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_renderer_of_the_other_kind_leaves_no_folder(split, tmp_path):
     with pytest.raises(CapabilityError, match="A volume is to be fitted, and OpenGL renders Mesh"):
-        fit_volume_to_folder(tmp_path / "out", *split, OpenGL(), QUICK)
+        fit_to_folder(tmp_path / "out", FitTask(*split, settings=QUICK), OpenGL())
     with pytest.raises(CapabilityError, match="A mesh is to be fitted, and EmissionAbsorption renders Volume"):
-        fit_to_folder(tmp_path / "out", *split, None, EmissionAbsorption(), FitSettings())
+        fit_to_folder(tmp_path / "out", FitTask(*split, settings=FitSettings()), EmissionAbsorption())
     assert not (tmp_path / "out").exists()
 
 
 def test_meshes_to_compare_with_are_measured_but_take_no_name_that_is_used(split, ellipsoid, tmp_path):
-    measures = fit_volume_to_folder(
-        tmp_path / "one", *split, EmissionAbsorption(), QUICK, compare_with={"the truth": ellipsoid}
+    measures = fit_to_folder(
+        tmp_path / "one", FitTask(*split, settings=QUICK), EmissionAbsorption(), compare_with={"the truth": ellipsoid}
     )
     assert measures["the truth"].held_out_iou == 1
     with pytest.raises(
         FitError, match="must not use the names fit, fit, as a mesh, history, seconds, updates; got fit, a"
     ):
-        fit_volume_to_folder(
-            tmp_path / "two", *split, EmissionAbsorption(), QUICK, compare_with={"fit, as a mesh": ellipsoid}
+        fit_to_folder(
+            tmp_path / "two",
+            FitTask(*split, settings=QUICK),
+            EmissionAbsorption(),
+            compare_with={"fit, as a mesh": ellipsoid},
         )
