@@ -11,7 +11,7 @@ from render3d.datasets.base import check_at_least, check_choice
 from render3d.datasets.collections.upright import Up, upright
 from render3d.errors import MeshError
 from render3d.scenes import Mesh, Volume
-from render3d.scenes.volume import Kind
+from render3d.scenes.voxels import Kind
 
 Voxels = npt.NDArray[np.bool_]
 

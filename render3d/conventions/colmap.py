@@ -7,13 +7,7 @@ from torch import Tensor
 
 from render3d.batches import check_shape
 from render3d.cameras import Cameras, rigid
-from render3d.conventions.common import (
-    check_perspective,
-    focal_lengths,
-    intrinsics_matrix,
-    matrix_of_rows,
-    principal_point,
-)
+from render3d.conventions.common import check_perspective, intrinsics_matrix, matrix_of_rows, pinhole
 from render3d.errors import CameraError
 
 
@@ -46,7 +40,7 @@ def to_colmap(cameras: Cameras) -> ColmapCameras:
         CameraError: Orthographic cameras.
     """
     check_perspective(cameras, system="COLMAP")
-    params = torch.stack([*focal_lengths(cameras), *principal_point(cameras)], dim=-1)
+    params = torch.stack(pinhole(cameras), dim=-1)
     quaternion = _to_quaternion(cameras.rotation)
     return ColmapCameras(quaternion, cameras.translation, params, cameras.image_size, cameras.near, cameras.far)
 

@@ -14,14 +14,13 @@ LEFT_UP_AXES = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
 """From x right, y down, z forward to x left, y up, z forward (PyTorch3D, Mitsuba); it is its own inverse."""
 
 
-def focal_lengths(cameras: Cameras) -> tuple[Tensor, Tensor]:
-    """Focal lengths fx and fy, ``[*batch, views]``: pixels, or for orthographic cameras pixels per scene unit."""
-    return cameras.intrinsics[..., 0, 0], cameras.intrinsics[..., 1, 1]
+def pinhole(cameras: Cameras) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Focal lengths fx and fy and principal point cx and cy, ``[*batch, views]`` each: pixels, corner origin.
 
-
-def principal_point(cameras: Cameras) -> tuple[Tensor, Tensor]:
-    """Principal point cx and cy, ``[*batch, views]``: pixels, corner origin."""
-    return cameras.intrinsics[..., 0, 2], cameras.intrinsics[..., 1, 2]
+    Focal lengths of orthographic cameras are pixels per scene unit.
+    """
+    matrix = cameras.intrinsics
+    return matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 0, 2], matrix[..., 1, 2]
 
 
 def intrinsics_matrix(focal_x: Tensor, focal_y: Tensor, center_x: Tensor, center_y: Tensor) -> Tensor:

@@ -6,13 +6,7 @@ from torch import Tensor
 
 from render3d.batches import check_shape
 from render3d.cameras import Cameras, check_rigid
-from render3d.conventions.common import (
-    OPENGL_AXES,
-    check_perspective,
-    focal_lengths,
-    intrinsics_matrix,
-    principal_point,
-)
+from render3d.conventions.common import OPENGL_AXES, check_perspective, intrinsics_matrix, pinhole
 from render3d.precision import without_autocast
 
 
@@ -64,11 +58,11 @@ def to_kaolin(cameras: Cameras) -> KaolinCameras:
             ``H / (2 fy)``.
     """
     check_perspective(cameras, system="Kaolin's pinhole intrinsics")
-    (fx, fy), (cx, cy) = focal_lengths(cameras), principal_point(cameras)
+    fx, fy, cx, cy = pinhole(cameras)
     height, width = cameras.image_size
     view = OPENGL_AXES.to(cameras.world_to_camera) @ cameras.world_to_camera
-    size = (height, width)
-    return KaolinCameras(view, fx, fy, cx - width / 2, height / 2 - cy, size, cameras.near, cameras.far)
+    x0, y0 = cx - width / 2, height / 2 - cy
+    return KaolinCameras(view, fx, fy, x0, y0, cameras.image_size, cameras.near, cameras.far)
 
 
 @without_autocast

@@ -7,14 +7,7 @@ from torch import Tensor
 
 from render3d.batches import check_shape
 from render3d.cameras import Cameras, Projection, rigid
-from render3d.conventions.common import (
-    LEFT_UP_AXES,
-    focal_lengths,
-    intrinsics_matrix,
-    invert_rigid,
-    nearly_equal,
-    principal_point,
-)
+from render3d.conventions.common import LEFT_UP_AXES, intrinsics_matrix, invert_rigid, nearly_equal, pinhole
 from render3d.errors import CameraError
 from render3d.precision import without_autocast
 
@@ -71,7 +64,7 @@ def to_mitsuba(cameras: Cameras) -> MitsubaCameras:
     Raises:
         CameraError: Perspective cameras with fx different from fy: Mitsuba's pixels are square.
     """
-    (fx, fy), (cx, cy) = focal_lengths(cameras), principal_point(cameras)
+    fx, fy, cx, cy = pinhole(cameras)
     height, width = cameras.image_size
     to_world = cameras.camera_to_world @ LEFT_UP_AXES.to(cameras.world_to_camera)
     if cameras.projection == "perspective":

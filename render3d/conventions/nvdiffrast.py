@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from render3d.batches import check_shape
-from render3d.cameras import Cameras, check_rigid
-from render3d.conventions.common import OPENGL_AXES, intrinsics_matrix
-from render3d.conventions.opengl import check_same_clip_space, opengl_projection
+from render3d.cameras import Cameras, Projection, check_rigid
+from render3d.conventions.common import OPENGL_AXES
+from render3d.conventions.opengl import check_same_clip_space, intrinsics_of_ndc, opengl_projection
 from render3d.precision import without_autocast
 
 
@@ -54,7 +54,7 @@ def from_nvdiffrast(nvdiffrast: NvdiffrastCameras) -> Cameras:
         CameraError: A matrix that is not made of a rigid pose and the projection of `opengl_projection`.
     """
     matrix = check_shape(nvdiffrast.world_to_clip, "*views 4 4", name="world_to_clip")
-    (height, width), near, far = nvdiffrast.image_size, nvdiffrast.near, nvdiffrast.far
+    near, far = nvdiffrast.near, nvdiffrast.far
     right, up, depth, forward = matrix.unbind(-2)
     orthographic = bool((forward[..., :3] == 0).all())
     if orthographic:
@@ -65,15 +65,9 @@ def from_nvdiffrast(nvdiffrast: NvdiffrastCameras) -> Cameras:
     scale_x, scale_y = right[..., :3].norm(dim=-1), up[..., :3].norm(dim=-1)
     last = torch.tensor([0.0, 0.0, 0.0, 1.0]).to(matrix).expand_as(forward)
     pose = torch.stack([right / scale_x[..., None], -up / scale_y[..., None], forward, last], dim=-2)
-    cameras = Cameras(
-        check_rigid(pose, name="world_to_clip, without its projection,"),
-        intrinsics_matrix(
-            scale_x * (width / 2), scale_y * (height / 2), (1 + offset_x) * (width / 2), (1 - offset_y) * (height / 2)
-        ),
-        nvdiffrast.image_size,
-        near,
-        far,
-        "orthographic" if orthographic else "perspective",
-    )
+    check_rigid(pose, name="world_to_clip, without its projection,")
+    intrinsics = intrinsics_of_ndc(scale_x, scale_y, offset_x, offset_y, nvdiffrast.image_size)
+    projection: Projection = "orthographic" if orthographic else "perspective"
+    cameras = Cameras(pose, intrinsics, nvdiffrast.image_size, near, far, projection)
     check_same_clip_space(matrix, to_nvdiffrast(cameras).world_to_clip, name="world_to_clip")
     return cameras

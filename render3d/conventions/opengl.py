@@ -6,15 +6,8 @@ import torch
 from torch import Tensor
 
 from render3d.batches import check_shape
-from render3d.cameras import Cameras
-from render3d.conventions.common import (
-    OPENGL_AXES,
-    focal_lengths,
-    intrinsics_matrix,
-    invert_rigid,
-    matrix_of_rows,
-    principal_point,
-)
+from render3d.cameras import Cameras, Projection
+from render3d.conventions.common import OPENGL_AXES, intrinsics_matrix, invert_rigid, matrix_of_rows, pinhole
 from render3d.errors import CameraError
 from render3d.precision import without_autocast
 
@@ -68,22 +61,22 @@ def from_opengl(opengl: OpenGLCameras) -> Cameras:
     matrix = check_shape(opengl.projection_matrix, "*views 4 4", name="projection_matrix")
     orthographic = bool((matrix[..., 3, 3] != 0).all())
     offset_x, offset_y = (matrix[..., :2, 3] if orthographic else -matrix[..., :2, 2]).unbind(-1)
-    height, width = opengl.image_size
-    cameras = Cameras(
-        OPENGL_AXES.to(matrix) @ invert_rigid(opengl.camera_to_world, name="camera_to_world"),
-        intrinsics_matrix(
-            matrix[..., 0, 0] * (width / 2),
-            matrix[..., 1, 1] * (height / 2),
-            (1 + offset_x) * (width / 2),
-            (1 - offset_y) * (height / 2),
-        ),
-        opengl.image_size,
-        opengl.near,
-        opengl.far,
-        "orthographic" if orthographic else "perspective",
-    )
+    intrinsics = intrinsics_of_ndc(matrix[..., 0, 0], matrix[..., 1, 1], offset_x, offset_y, opengl.image_size)
+    pose = OPENGL_AXES.to(matrix) @ invert_rigid(opengl.camera_to_world, name="camera_to_world")
+    projection: Projection = "orthographic" if orthographic else "perspective"
+    cameras = Cameras(pose, intrinsics, opengl.image_size, opengl.near, opengl.far, projection)
     check_same_clip_space(matrix, opengl_projection(cameras), name="projection_matrix")
     return cameras
+
+
+def intrinsics_of_ndc(
+    scale_x: Tensor, scale_y: Tensor, offset_x: Tensor, offset_y: Tensor, image_size: tuple[int, int]
+) -> Tensor:
+    """``[..., 3, 3]`` in pixels, of focal lengths and principal point ``[...]`` with x right and y up, -1 to 1."""
+    height, width = image_size
+    return intrinsics_matrix(
+        scale_x * (width / 2), scale_y * (height / 2), (1 + offset_x) * (width / 2), (1 - offset_y) * (height / 2)
+    )
 
 
 def opengl_projection(cameras: Cameras) -> Tensor:
@@ -99,29 +92,18 @@ def opengl_projection(cameras: Cameras) -> Tensor:
     In the normalised coordinates that result x is right, y is up, depth runs from -1 at near to 1 at far, and the top
     edge of the image is at y = 1. Differentiable in the intrinsics.
     """
-    (fx, fy), (cx, cy) = focal_lengths(cameras), principal_point(cameras)
+    fx, fy, cx, cy = pinhole(cameras)
     (height, width), near, far = cameras.image_size, cameras.near, cameras.far
     zero, one = torch.zeros_like(fx), torch.ones_like(fx)
     scale_x, scale_y = 2 * fx / width, 2 * fy / height
     offset_x, offset_y = 2 * cx / width - 1, 1 - 2 * cy / height
     middle, extent = (far + near) / (far - near), 2 / (far - near)
     if cameras.projection == "orthographic":
-        return matrix_of_rows(
-            [
-                [scale_x, zero, zero, offset_x],
-                [zero, scale_y, zero, offset_y],
-                [zero, zero, -extent * one, -middle * one],
-                [zero, zero, zero, one],
-            ]
-        )
-    return matrix_of_rows(
-        [
-            [scale_x, zero, -offset_x, zero],
-            [zero, scale_y, -offset_y, zero],
-            [zero, zero, -middle * one, -extent * far * near * one],
-            [zero, zero, -one, zero],
-        ]
-    )
+        right, up = [scale_x, zero, zero, offset_x], [zero, scale_y, zero, offset_y]
+        return matrix_of_rows([right, up, [zero, zero, -extent * one, -middle * one], [zero, zero, zero, one]])
+    right, up = [scale_x, zero, -offset_x, zero], [zero, scale_y, -offset_y, zero]
+    depth = [zero, zero, -middle * one, -extent * far * near * one]
+    return matrix_of_rows([right, up, depth, [zero, zero, -one, zero]])
 
 
 def opengl_depth(ndc_depth: Tensor, cameras: Cameras) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from render3d.batches import check_shape
 from render3d.cameras import Cameras, Projection, check_rigid, rigid
-from render3d.conventions.common import LEFT_UP_AXES, intrinsics_matrix
+from render3d.conventions.common import LEFT_UP_AXES, intrinsics_matrix, pinhole
 from render3d.precision import without_autocast
 
 
@@ -60,18 +60,10 @@ def to_pytorch3d(cameras: Cameras) -> PyTorch3DCameras:
     axes = LEFT_UP_AXES.to(cameras.world_to_camera)
     pose = axes @ cameras.world_to_camera
     center, unit = _screen(cameras.image_size, pose)
-    focal = torch.stack([cameras.intrinsics[..., 0, 0], cameras.intrinsics[..., 1, 1]], dim=-1)
-    point = cameras.intrinsics[..., :2, 2]
-    return PyTorch3DCameras(
-        pose[..., :3, :3].mT,
-        pose[..., :3, 3],
-        focal / unit,
-        (center - point) / unit,
-        cameras.image_size,
-        cameras.projection,
-        cameras.near,
-        cameras.far,
-    )
+    fx, fy, cx, cy = pinhole(cameras)
+    focal, point = torch.stack([fx, fy], dim=-1) / unit, (center - torch.stack([cx, cy], dim=-1)) / unit
+    kind = (cameras.image_size, cameras.projection, cameras.near, cameras.far)
+    return PyTorch3DCameras(pose[..., :3, :3].mT, pose[..., :3, 3], focal, point, *kind)
 
 
 @without_autocast
@@ -92,14 +84,9 @@ def from_pytorch3d(pytorch3d: PyTorch3DCameras) -> Cameras:
     pose = check_rigid(rigid(pytorch3d.R.mT, pytorch3d.T), name="R")
     center, unit = _screen(pytorch3d.image_size, pose)
     focal, point = focal * unit, center - point * unit
-    return Cameras(
-        LEFT_UP_AXES.to(pose) @ pose,
-        intrinsics_matrix(focal[..., 0], focal[..., 1], point[..., 0], point[..., 1]),
-        pytorch3d.image_size,
-        pytorch3d.near,
-        pytorch3d.far,
-        pytorch3d.projection,
-    )
+    matrix = intrinsics_matrix(*focal.unbind(-1), *point.unbind(-1))
+    rest = (pytorch3d.image_size, pytorch3d.near, pytorch3d.far, pytorch3d.projection)
+    return Cameras(LEFT_UP_AXES.to(pose) @ pose, matrix, *rest)
 
 
 def _screen(image_size: tuple[int, int], like: Tensor) -> tuple[Tensor, float]:

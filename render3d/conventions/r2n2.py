@@ -13,13 +13,7 @@ from torch import Tensor
 
 from render3d.batches import check_shape
 from render3d.cameras import Cameras, rigid
-from render3d.conventions.common import (
-    check_perspective,
-    focal_lengths,
-    intrinsics_matrix,
-    nearly_equal,
-    principal_point,
-)
+from render3d.conventions.common import check_perspective, intrinsics_matrix, nearly_equal, pinhole
 from render3d.errors import CameraError
 
 _SIZE = 137
@@ -39,7 +33,7 @@ def to_r2n2(cameras: Cameras) -> Tensor:
             looking at the origin.
     """
     check_perspective(cameras, system="R2N2 metadata")
-    (fx, fy), (cx, cy) = focal_lengths(cameras), principal_point(cameras)
+    fx, fy, cx, cy = pinhole(cameras)
     centred = nearly_equal(cx, _SIZE / 2) and nearly_equal(cy, _SIZE / 2)
     if cameras.image_size != (_SIZE, _SIZE) or not (nearly_equal(fx, _FOCAL) and nearly_equal(fy, _FOCAL) and centred):
         raise CameraError(

@@ -14,11 +14,10 @@ from render3d.cameras import Cameras
 from render3d.conventions.common import (
     OPENGL_AXES,
     check_perspective,
-    focal_lengths,
     intrinsics_matrix,
     invert_rigid,
     nearly_equal,
-    principal_point,
+    pinhole,
 )
 from render3d.errors import CameraError
 from render3d.precision import without_autocast
@@ -43,7 +42,7 @@ def to_nerf(cameras: Cameras) -> Transforms:
             fx different from fy or among the views, or a principal point off the centre. `to_nerfstudio` has room.
     """
     frames = _frames(cameras, system="NeRF's transforms.json")
-    (fx, fy), (cx, cy) = focal_lengths(cameras), principal_point(cameras)
+    fx, fy, cx, cy = pinhole(cameras)
     height, width = cameras.image_size
     one_focal = nearly_equal(fx, fy) and nearly_equal(fx, fx[0].detach())
     if not (one_focal and nearly_equal(cx, width / 2) and nearly_equal(cy, height / 2)):
@@ -92,9 +91,9 @@ def to_nerfstudio(cameras: Cameras) -> Transforms:
     """
     frames = _frames(cameras, system="nerfstudio's transforms.json")
     height, width = cameras.image_size
-    matrix = cameras.intrinsics.detach().double()
-    for frame, (row_x, row_y, _) in zip(frames, matrix.tolist(), strict=True):
-        frame.update(fl_x=row_x[0], fl_y=row_y[1], cx=row_x[2], cy=row_y[2], w=width, h=height)
+    numbers = torch.stack(pinhole(cameras), dim=-1).detach().double()
+    for frame, (fx, fy, cx, cy) in zip(frames, numbers.tolist(), strict=True):
+        frame.update(fl_x=fx, fl_y=fy, cx=cx, cy=cy, w=width, h=height)
     return {"camera_model": "PINHOLE", "frames": frames}
 
 
@@ -139,16 +138,10 @@ def _frames(cameras: Cameras, *, system: str) -> list[Transforms]:
     return [{"transform_matrix": matrix} for matrix in pose.tolist()]
 
 
+@without_autocast
 def _cameras(
     frames: list[Mapping[str, Any]], numbers: Tensor, image_size: tuple[int, int], dtype: torch.dtype
 ) -> Cameras:
-    pose = _poses(frames)
-    matrix = intrinsics_matrix(*numbers.unbind(-1))
-    return Cameras(pose.to(dtype), matrix.to(dtype), image_size)
-
-
-@without_autocast
-def _poses(frames: list[Mapping[str, Any]]) -> Tensor:
     matrices = torch.stack([_matrix(frame, where=f"frames[{index}]") for index, frame in enumerate(frames)])
     try:
         inverse = invert_rigid(matrices, name="transform_matrix")
@@ -156,7 +149,8 @@ def _poses(frames: list[Mapping[str, Any]]) -> Tensor:
         for index, matrix in enumerate(matrices):  # which of them it is
             invert_rigid(matrix, name=f"transform_matrix of frames[{index}]")
         raise
-    return OPENGL_AXES.to(inverse) @ inverse
+    pose, matrix = OPENGL_AXES.to(inverse) @ inverse, intrinsics_matrix(*numbers.unbind(-1))
+    return Cameras(pose.to(dtype), matrix.to(dtype), image_size)
 
 
 def _matrix(frame: Mapping[str, Any], *, where: str) -> Tensor:

@@ -16,8 +16,9 @@ from render3d.estimators.noisy import Noisy
 from render3d.images import Rendering
 from render3d.precision import without_autocast
 from render3d.randomness import Key, as_key
-from render3d.renderers.base import GradientKind, Renderer, Shading
+from render3d.renderers.base import GradientKind, Renderer
 from render3d.renderers.deferred_shading import DeferredShading
+from render3d.renderers.shading import Shading
 from render3d.scenes import Mesh, Scene
 
 

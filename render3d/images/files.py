@@ -5,6 +5,7 @@ import io
 import itertools
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,13 @@ def encode_png(rgb: Tensor | None, alpha: Tensor | None) -> bytes:
         alpha: ``[1, H, W]`` float, 0-1, or ``uint8`` fractions of 255; or None.
     """
     return png.encode(color_pixels(rgb, alpha))
+
+
+def encode_npy(array: NDArray[Any]) -> bytes:
+    """The ``.npy`` file of an array."""
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
 
 
 def color_pixels(rgb: Tensor | None, alpha: Tensor | None) -> NDArray[np.uint8]:
@@ -189,11 +197,9 @@ def save_rendering(rendering: Rendering, folder: Path) -> list[Path]:
             files[f"normal_{suffix}.png"] = png.encode(normal_pixels(one["normal"]))
         for name in _AS_ARRAYS:
             if name in one:
-                stream = io.BytesIO()
-                np.save(stream, one[name].numpy(), allow_pickle=False)
-                files[f"{name}_{suffix}.npy"] = stream.getvalue()
+                files[f"{name}_{suffix}.npy"] = encode_npy(one[name].numpy())
         for name, content in files.items():
-            with atomic_write(folder / name) as stream_out:
-                stream_out.write(content)
+            with atomic_write(folder / name) as stream:
+                stream.write(content)
             written.append(folder / name)
     return written

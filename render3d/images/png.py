@@ -1,6 +1,6 @@
 """PNG files, written quickly: a fixed filter and zlib's fastest level.
 
-Pillow tries five filters on each row, which takes longer than compressing; for pictures of rendered objects, with large
+Pillow tries five filters on each row, which takes longer than compressing; for images of rendered objects, with large
 even parts, one filter does as well. The format is that of the PNG specification (W3C, third edition).
 """
 

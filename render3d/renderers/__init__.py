@@ -3,42 +3,44 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from render3d.renderers.base import Capabilities as Capabilities
-from render3d.renderers.base import DirectionalLight as DirectionalLight
-from render3d.renderers.base import EmptyViewWarning as EmptyViewWarning
-from render3d.renderers.base import Renderer as Renderer
-from render3d.renderers.base import Shading as Shading
-from render3d.renderers.deferred_shading import DeferredShading as DeferredShading
-from render3d.renderers.registry import make_renderer as make_renderer
-from render3d.renderers.table import KNOWN
-from render3d.renderers.table import renderers_of_scene as renderers_of_scene
-from render3d.renderers.table import renderers_with_output as renderers_with_output
+from render3d.renderers.base import Capabilities, EmptyViewWarning, Renderer
+from render3d.renderers.deferred_shading import DeferredShading
+from render3d.renderers.registry import make_renderer
+from render3d.renderers.shading import DirectionalLight, Shading
+from render3d.renderers.table import KNOWN, renderers_of_scene, renderers_with_output
 
 if TYPE_CHECKING:
-    from render3d.renderers.kaolin import Kaolin as Kaolin
-    from render3d.renderers.kaolin import SoftMask as SoftMask
-    from render3d.renderers.mitsuba import Mitsuba as Mitsuba
-    from render3d.renderers.nvdiffrast import Nvdiffrast as Nvdiffrast
-    from render3d.renderers.opengl import OpenGL as OpenGL
-    from render3d.renderers.pyrender import Pyrender as Pyrender
-    from render3d.renderers.pytorch3d import PyTorch3D as PyTorch3D
-    from render3d.renderers.pytorch3d import SoftEdges as SoftEdges
-    from render3d.renderers.volumetric import EmissionAbsorption as EmissionAbsorption
-    from render3d.renderers.volumetric import LearnedProjection as LearnedProjection
-    from render3d.renderers.volumetric import MaxProjection as MaxProjection
-    from render3d.renderers.volumetric.pytorch3d_volumes import PyTorch3DVolumes as PyTorch3DVolumes
+    from render3d.renderers.kaolin import Kaolin, SoftMask
+    from render3d.renderers.mitsuba import Mitsuba
+    from render3d.renderers.nvdiffrast import Nvdiffrast
+    from render3d.renderers.opengl import OpenGL
+    from render3d.renderers.pyrender import Pyrender
+    from render3d.renderers.pytorch3d import PyTorch3D, SoftEdges
+    from render3d.renderers.volumetric import EmissionAbsorption, LearnedProjection, MaxProjection
+    from render3d.renderers.volumetric.pytorch3d_volumes import PyTorch3DVolumes
 
 _HOMES = {title: line.module for title, line in KNOWN.items()}
 _HOMES |= {"SoftEdges": "pytorch3d", "SoftMask": "kaolin"}  # what renderers are made with
 
-__all__ = [  # noqa: PLE0604  # names are strings, some of them from the table
-    *_HOMES,
+__all__ = [
     "Capabilities",
     "DeferredShading",
     "DirectionalLight",
+    "EmissionAbsorption",
     "EmptyViewWarning",
+    "Kaolin",
+    "LearnedProjection",
+    "MaxProjection",
+    "Mitsuba",
+    "Nvdiffrast",
+    "OpenGL",
+    "PyTorch3D",
+    "PyTorch3DVolumes",
+    "Pyrender",
     "Renderer",
     "Shading",
+    "SoftEdges",
+    "SoftMask",
     "make_renderer",
     "renderers_of_scene",
     "renderers_with_output",

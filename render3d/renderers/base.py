@@ -10,14 +10,9 @@ from torch import Generator, Tensor
 
 from render3d.batches import broadcast_shapes, check_same_device
 from render3d.cameras import Cameras
-from render3d.color import NEUTRAL_GREY as NEUTRAL_GREY
 from render3d.errors import CapabilityError, GradientError, ShapeError
 from render3d.images import CHANNELS, Rendering, to_float
 from render3d.randomness import Key
-from render3d.renderers.shading import Color as Color
-from render3d.renderers.shading import DirectionalLight as DirectionalLight
-from render3d.renderers.shading import Shading as Shading
-from render3d.renderers.shading import check_square as check_square
 from render3d.renderers.table import renderers_of_scene, renderers_with_output
 from render3d.scenes import Mesh, Scene, SceneKind
 

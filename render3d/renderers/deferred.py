@@ -5,8 +5,9 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
 
 from render3d.cameras import Cameras
+from render3d.color import NEUTRAL_GREY
 from render3d.precision import without_autocast
-from render3d.renderers.base import NEUTRAL_GREY, Color, Shading
+from render3d.renderers.shading import Color, Shading
 from render3d.scenes import Mesh
 
 
@@ -72,17 +73,17 @@ def weights_at_pixels(corners: Tensor, cameras: Cameras, face_index: Tensor) -> 
     """
     leading = face_index.shape[:-3]
     face, corners = face_index.reshape(-1, *cameras.image_size), corners.flatten(0, -4)
-    picture, row, column = torch.nonzero(face >= 0, as_tuple=True)
-    x, y, z = corners[picture, face[picture, row, column]].unbind(-1)  # each [P, 3]
+    image, row, column = torch.nonzero(face >= 0, as_tuple=True)
+    x, y, z = corners[image, face[image, row, column]].unbind(-1)  # each [P, 3]
     if cameras.projection == "orthographic":
         z = torch.ones_like(z)
-    matrix = cameras.intrinsics.expand(*leading, 3, 3).reshape(-1, 3, 3)[picture].to(corners)
+    matrix = cameras.intrinsics.expand(*leading, 3, 3).reshape(-1, 3, 3)[image].to(corners)
     x = x - z * ((column + 0.5 - matrix[:, 0, 2]) / matrix[:, 0, 0])[:, None]
     y = y - z * ((row + 0.5 - matrix[:, 1, 2]) / matrix[:, 1, 1])[:, None]
     opposite = x.roll(-1, 1) * y.roll(-2, 1) - y.roll(-1, 1) * x.roll(-2, 1)
     weights = opposite / opposite.sum(1, keepdim=True)
     nowhere = corners.new_zeros(*face.shape, 3)
-    return nowhere.index_put((picture, row, column), weights).reshape(*leading, *face.shape[1:], 3).movedim(-1, -3)
+    return nowhere.index_put((image, row, column), weights).reshape(*leading, *face.shape[1:], 3).movedim(-1, -3)
 
 
 @without_autocast

@@ -12,8 +12,9 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, GradientError
 from render3d.images import Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import Capabilities, GradientKind, Renderer, Shading, average_samples, mesh_list
+from render3d.renderers.base import Capabilities, GradientKind, Renderer, average_samples, mesh_list
 from render3d.renderers.deferred import shade
+from render3d.renderers.shading import Shading
 from render3d.scenes import Mesh, Scene
 
 _SURFACE = ("face_index", "barycentric", "normal")
@@ -54,7 +55,7 @@ class DeferredShading:
 
     Differentiable in colours, face colours, the texture's image and its coordinates, and in what is a tensor in the
     `Shading` of the black box: ambient light, background, colours and directions of lights. Where a face turns its edge
-    to a light, the picture has a kink in that light's direction. Vertices and cameras that require a gradient are a
+    to a light, the image has a kink in that light's direction. Vertices and cameras that require a gradient are a
     `GradientError`: what is visible has none without an estimator.
     """
 
@@ -100,18 +101,14 @@ class DeferredShading:
     def look(self, scene: Scene, cameras: Cameras, outputs: Sequence[str] = ()) -> "Visible":
         """Ask the black box for what does not depend on colours or lights: what is visible, and other ``outputs``."""
         oversampling = math.isqrt(self.shading.samples_per_pixel)
-        together = dict.fromkeys([*outputs, *_SURFACE]) if oversampling == 1 else dict.fromkeys(outputs)
         with torch.no_grad():
-            images = {}
-            if together:
-                rendering = self.renderer(scene, cameras, tuple(together))
-                images = {name: rendering.stored(name) for name in together}
-            if oversampling > 1:  # a pixel's surface is that at its centre: look at each of its samples
+            if oversampling == 1:
+                seen = surface = self.renderer(scene, cameras, tuple(dict.fromkeys([*outputs, *_SURFACE])))
+            else:  # a pixel's surface is that at its centre: look at each of its samples
                 height, width = cameras.image_size
                 surface = self.renderer(scene, cameras.resize(height * oversampling, width * oversampling), _SURFACE)
-            else:
-                surface = Rendering({name: images[name] for name in _SURFACE})
-        return Visible(images, surface, self.shading)
+                seen = self.renderer(scene, cameras, outputs) if outputs else surface
+        return Visible({name: seen.stored(name) for name in outputs}, surface, self.shading)
 
     def _check_gradients(self, scene: Scene, cameras: Cameras) -> None:
         waiting = ["vertices"] if any(mesh.vertices.requires_grad for mesh in mesh_list(scene)) else []
@@ -131,7 +128,7 @@ class Visible:
 
     Attributes:
         images: The outputs that were asked for, by name, as they are kept.
-        surface: ``face_index``, ``barycentric`` and ``normal`` of every sample of every pixel.
+        surface: ``face_index``, ``barycentric`` and ``normal`` of every sample of every pixel, at least.
         shading: How colours are made of that.
     """
 
@@ -140,7 +137,7 @@ class Visible:
     shading: Shading
 
     def rgb(self, scene: Scene) -> Tensor:
-        """``[*batch, views, 3, H, W]``: the picture of a scene of the same geometry and any colours."""
+        """``[*batch, views, 3, H, W]``: the image of a scene of the same geometry and any colours."""
         if isinstance(scene, Mesh):
             fine = _shaded(scene, self.surface, self.shading)
         else:

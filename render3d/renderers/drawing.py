@@ -16,13 +16,13 @@ from render3d.precision import exact, without_autocast
 from render3d.randomness import Key
 from render3d.renderers.base import (
     Capabilities,
-    Shading,
     average_samples,
     check_call,
     scene_list,
     shape_of_batch,
     warn_of_empty_views,
 )
+from render3d.renderers.shading import Shading
 from render3d.scenes import Scene, SceneKind, Volume
 
 Images = Mapping[str, Tensor]
@@ -106,7 +106,7 @@ class RendersOneByOne(abc.ABC):
         drawn = [self._averaged(item, views, outputs) for item, views in each_scene(scene, cameras, batch)]
         return {name: torch.stack([images[name] for images in drawn]) for name in outputs}
 
-    def _averaged(self, scene: SceneKind, cameras: Cameras, outputs: Sequence[str]) -> Images:
+    def _averaged(self, scene: Scene, cameras: Cameras, outputs: Sequence[str]) -> Images:
         """Images of the scene, where ``rgb`` and ``alpha`` are means of samples."""
         oversampling = math.isqrt(self.samples_per_pixel)
         averaged = [name for name in outputs if name in ("rgb", "alpha")] if oversampling > 1 else []
@@ -165,13 +165,7 @@ def one_volume(scene: Scene) -> Volume:
 def each_scene(scene: Scene, cameras: Cameras, batch: torch.Size) -> Iterator[tuple[SceneKind, Cameras]]:
     """One scene without a batch and its ``[views]`` cameras for every element of ``batch``, in order."""
     alone: Sequence[SceneKind] = scene.elements() if isinstance(scene, SceneKind) else scene_list(scene)
-    shape = shape_of_batch(scene)
-    for index in np.ndindex(*batch):
-        number = int(np.ravel_multi_index(_own_index(index, shape), shape)) if shape else 0
-        yield alone[number], cameras[_own_index(index, cameras.batch_shape)]
-
-
-def _own_index(index: tuple[int, ...], shape: torch.Size) -> tuple[int, ...]:
-    """The index into ``shape`` of an index into a shape that it broadcasts to."""
-    own = index[len(index) - len(shape) :]
-    return tuple(0 if size == 1 else number for number, size in zip(own, shape, strict=True))
+    shapes = (shape_of_batch(scene), cameras.batch_shape)
+    numbers = [torch.arange(shape.numel()).reshape(shape).expand(batch).flatten().tolist() for shape in shapes]
+    for of_scene, of_cameras in zip(*numbers, strict=True):
+        yield alone[of_scene], cameras[np.unravel_index(of_cameras, cameras.batch_shape)]

@@ -14,10 +14,11 @@ from render3d.cameras import Cameras
 from render3d.errors import CapabilityError
 from render3d.images import CHANNELS
 from render3d.optional import KAOLIN
-from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.cuda import load_for_cuda
 from render3d.renderers.deferred import deferred, weights_at_pixels
 from render3d.renderers.drawing import RendersBatches, TakesShading
+from render3d.renderers.shading import Shading
 from render3d.scenes import Mesh
 
 
@@ -58,8 +59,8 @@ class Kaolin(TakesShading, RendersBatches):
 
     **Unchecked on a GPU so far.**
 
-    Which face each pixel shows is Kaolin's; colours, depths and normals are made of that in torch, as for every back
-    end. ``alpha`` is DIB-R's: 1 where a face is, and beyond it less with distance, so that a gradient of ``alpha``
+    Which face each pixel shows is Kaolin's; colours, depths and normals are made of that in torch, as for every
+    renderer. ``alpha`` is DIB-R's: 1 where a face is, and beyond it less with distance, so that a gradient of ``alpha``
     reaches edges from outside. ``rgb`` ends where faces end: its gradient is that of surfaces, not of silhouettes.
 
     Args:
@@ -112,7 +113,7 @@ class Kaolin(TakesShading, RendersBatches):
 
 
 class _Screen(NamedTuple):
-    """Faces as N pictures have them.
+    """Faces as N images have them.
 
     Attributes:
         corners: ``[*batch, views, F, 3, 3]``: camera space.

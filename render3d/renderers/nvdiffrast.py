@@ -78,12 +78,14 @@ class Nvdiffrast(TakesShading, RendersBatches):
         images = deferred(meshes, cameras, face_index.reshape(shape), barycentric.reshape(shape), self.shading)
         if blended := [name for name in ("rgb", "alpha") if name in outputs]:
             sharp = torch.cat([images[name] for name in blended], dim=-3).flatten(0, -4).float()
-            smooth = _antialias(rasters, sharp).reshape(shape)
+            chunks = torch.split(sharp, [len(raster.positions) for raster in rasters])
+            parts = [raster.antialias(chunk) for raster, chunk in zip(rasters, chunks, strict=True)]
+            smooth = torch.cat(parts).reshape(shape)
             images |= {"rgb": smooth[..., :3, :, :], "alpha": smooth[..., -1:, :, :]}
         return {name: images[name] for name in outputs}
 
     def _rasters(self, ops: Any, meshes: Mesh, cameras: Cameras) -> Iterator["_Raster"]:
-        """What the ``[*batch, views]`` pictures show: in one job, or one for each picture if faces are culled.
+        """What the ``[*batch, views]`` images show: in one job, or one for each image if faces are culled.
 
         nvdiffrast culls nothing, and meshes that are drawn together share their faces.
         """
@@ -127,8 +129,7 @@ class _Raster:
         numbers = torch.arange(len(faces), device=faces.device) if kept is None else kept.nonzero()[:, 0]
         # It refuses to draw nothing, so a face without area, which covers no pixel, stands for no faces.
         triangles = (faces[numbers] if len(numbers) else faces[:1, :1].expand(1, 3)).int().contiguous()
-        context = _contexts.of(ops, positions.device)
-        rast, _ = ops.rasterize(context, positions, triangles, image_size, grad_db=False)
+        rast, _ = ops.rasterize(_context_of(ops, positions.device), positions, triangles, image_size, grad_db=False)
         return cls(ops, positions, triangles, numbers, rast)
 
     def face_index(self) -> Tensor:
@@ -147,12 +148,6 @@ class _Raster:
         return blended.flip(1).movedim(-1, 1)
 
 
-def _antialias(rasters: list[_Raster], images: Tensor) -> Tensor:
-    """Images ``[N, C, H, W]``, of which each raster takes its own, in order."""
-    chunks = torch.split(images, [len(raster.positions) for raster in rasters])
-    return torch.cat([raster.antialias(chunk) for raster, chunk in zip(rasters, chunks, strict=True)])
-
-
 def face_numbers(stored: Tensor) -> Tensor:
     """Which face each pixel shows, counted from one, 0 where nothing is: int64, of the floats that nvdiffrast stores.
 
@@ -162,17 +157,13 @@ def face_numbers(stored: Tensor) -> Tensor:
     return torch.where(stored <= _EXACT_IN_FLOAT, stored.detach().int(), bits).long()
 
 
-class _Contexts(threading.local):
-    """nvdiffrast's contexts: one for each device and thread, since a context's buffers serve one call at a time."""
-
-    def __init__(self) -> None:
-        self._by_device: dict[torch.device, Any] = {}
-
-    def of(self, ops: Any, device: torch.device) -> Any:
-        """That of this device, made on first use."""
-        if device not in self._by_device:
-            self._by_device[device] = ops.RasterizeCudaContext(device=device)
-        return self._by_device[device]
+_contexts = threading.local()
+"""nvdiffrast's contexts: one for each device and thread, since a context's buffers serve one call at a time."""
 
 
-_contexts = _Contexts()
+def _context_of(ops: Any, device: torch.device) -> Any:
+    """The context of a device in this thread, made on first use."""
+    own = vars(_contexts)
+    if str(device) not in own:
+        own[str(device)] = ops.RasterizeCudaContext(device=device)
+    return own[str(device)]

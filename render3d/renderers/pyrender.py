@@ -19,17 +19,13 @@ import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
+from render3d.color import NEUTRAL_GREY
 from render3d.conventions import opengl_depth, to_opengl
 from render3d.errors import GraphicsError
 from render3d.optional import PYRENDER
-from render3d.renderers.base import (
-    NEUTRAL_GREY,
-    Capabilities,
-    Color,
-    Shading,
-    warn_if_software,
-)
+from render3d.renderers.base import Capabilities, warn_if_software
 from render3d.renderers.drawing import RendersOneByOne, TakesShading
+from render3d.renderers.shading import Color, Shading
 from render3d.renderers.sharing import SharesContext, check_process
 from render3d.scenes import Mesh
 

@@ -12,9 +12,10 @@ from render3d.cameras import Cameras
 from render3d.conventions import to_pytorch3d
 from render3d.images import CHANNELS
 from render3d.optional import PYTORCH3D
-from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.deferred import deferred
 from render3d.renderers.drawing import RendersBatches, TakesShading
+from render3d.renderers.shading import Shading
 from render3d.scenes import Mesh
 
 _LEAST = 1e-4  # the probability at which a face ends, as in PyTorch3D's own examples

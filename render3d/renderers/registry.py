@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from render3d.errors import CapabilityError
 from render3d.registry import Registry
-from render3d.renderers.base import Renderer, Shading
+from render3d.renderers.base import Renderer
+from render3d.renderers.shading import Shading
 from render3d.renderers.table import KNOWN
 
 RENDERERS: Registry[type] = Registry(

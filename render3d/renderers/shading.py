@@ -124,7 +124,7 @@ class Shading(_Compared):
 
     @property
     def waiting(self) -> list[str]:
-        """The names of what waits for a gradient, such as ``lights[0].towards``; none where autograd is off."""
+        """The names of what requires a gradient, such as ``lights[0].towards``; none where autograd is off."""
         if not torch.is_grad_enabled():
             return []
         return [name for name, value in self._values() if isinstance(value, Tensor) and value.requires_grad]
@@ -136,7 +136,7 @@ class Shading(_Compared):
             renderer: What users call it.
 
         Raises:
-            GradientError: A tensor waits for a gradient.
+            GradientError: A tensor requires a gradient.
         """
         if waiting := self.waiting:
             raise GradientError(

@@ -2,7 +2,6 @@
 
 import os
 import weakref
-from types import TracebackType
 from typing import Protocol, Self
 
 from render3d.errors import GraphicsError
@@ -40,9 +39,7 @@ class SharesContext:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

@@ -9,8 +9,8 @@ from torch.nn.functional import avg_pool3d, normalize
 
 from render3d.color import NEUTRAL_GREY
 from render3d.errors import VolumeError
-from render3d.renderers.base import Shading
 from render3d.renderers.deferred import light
+from render3d.renderers.shading import Shading
 from render3d.scenes import SceneKind, Volume
 
 

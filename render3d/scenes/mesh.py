@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self, final
+from typing import ClassVar, Self, final
 
 import torch
 from torch import Tensor
@@ -14,9 +14,7 @@ from render3d.cameras import Cameras
 from render3d.errors import MeshError, ShapeError
 from render3d.precision import exact, without_autocast
 from render3d.scenes.kind import Role, SceneKind
-
-if TYPE_CHECKING:
-    from render3d.scenes.repair import MeshProblems
+from render3d.scenes.repair import Kept, MeshProblems, merged, problems_of, repaired
 
 
 @final
@@ -58,9 +56,9 @@ class Mesh(SceneKind):
         to_source: ``[*batch, 4, 4]`` or None: what `normalized` undid. It takes these vertices back to the coordinates
             of the file.
         source: The file it was loaded from, for messages.
-        problems: What was wrong with that file and could not be kept, such as a missing material; see `report`.
+        problems: What was wrong with that file and could not be kept, such as a missing material; see `check`.
 
-    Only shapes are checked here. Values (indices out of range, NaN) are checked by `report` and before rendering. What
+    Only shapes are checked here. Values (indices out of range, NaN) are checked by `check` and before rendering. What
     comes in half precision, as networks make it inside ``torch.autocast``, is kept as float32.
 
     Raises:
@@ -151,34 +149,43 @@ class Mesh(SceneKind):
         save_mesh(self, Path(path))
 
     @classmethod
-    def icosphere(cls, subdivisions: int = 3, radius: float = 1.0) -> "Mesh":
-        """A sphere of ``20 * 4**subdivisions`` nearly equal triangles round the origin, vertices float32."""
-        from render3d.scenes.primitives import icosphere
+    def icosphere(cls, subdivisions: int = 3, radius: float = 1.0) -> Self:
+        """A sphere of ``20 * 4**subdivisions`` nearly equal triangles round the origin, vertices float32.
 
-        return icosphere(subdivisions, radius)
+        Raises:
+            ValueError: A radius that is not above zero, or subdivisions outside 0-8 (over a million faces).
+        """
+        import trimesh  # takes half a second to import
 
-    def check(self) -> "MeshProblems":
+        if not 0 <= subdivisions <= 8:
+            raise ValueError(f"subdivisions must be from 0 to 8; got {subdivisions}.")
+        if not radius > 0:
+            raise ValueError(f"radius must be above zero; got {radius}.")
+        sphere = trimesh.creation.icosphere(subdivisions, radius)
+        return cls(torch.tensor(sphere.vertices, dtype=torch.float32), torch.tensor(sphere.faces))
+
+    def check(self) -> MeshProblems:
         """What is wrong with this mesh; print it."""
-        from render3d.scenes.repair import problems_of
-
-        return problems_of(self)
+        return problems_of(self.vertices, self.faces, self.source, self.problems)
 
     def check_values(self) -> None:
         """Raise `MeshError` for a mesh without faces, with indices out of range, or vertices that are not finite."""
-        where = f" in {self.source}" if self.source else ""
         if self.faces.shape[0] == 0:
-            raise MeshError(f"The mesh{where} has no faces: there is nothing to render.")
-        low, high = (int(bound) for bound in torch.aminmax(self.faces))
-        if low < 0 or high >= self.vertices.shape[-2]:
-            raise MeshError(
-                f"faces must index {self.vertices.shape[-2]} vertices{where}; got indices from {low} to {high}. "
-                "mesh.repair() drops such faces."
-            )
+            raise MeshError(f"The mesh{self._where} has no faces: there is nothing to render.")
+        self._check_indices()
         # A sum is finite only if all its terms are, and is several times cheaper than testing each.
         if not math.isfinite(float(self.vertices.detach().sum(dtype=torch.float64))):
             raise MeshError(
-                f"vertices must be finite; got NaN or infinite values{where}. mesh.check() tells where, mesh.repair() "
-                "drops the faces that use them."
+                f"vertices must be finite; got NaN or infinite values{self._where}. mesh.check() tells where, "
+                "mesh.repair() drops the faces that use them."
+            )
+
+    def _check_indices(self) -> None:
+        low, high = (int(bound) for bound in torch.aminmax(self.faces)) if len(self.faces) else (0, -1)
+        if low < 0 or high >= self.vertices.shape[-2]:
+            raise MeshError(
+                f"faces must index {self.vertices.shape[-2]} vertices{self._where}; got indices from {low} to {high}. "
+                "mesh.repair() drops such faces."
             )
 
     def inputs(self) -> Mapping[str, tuple[Tensor, Role]]:
@@ -200,7 +207,7 @@ class Mesh(SceneKind):
         return f"{len(self.faces):,} faces"
 
     def repair(self) -> Self:
-        """This mesh without what `report` found, as far as that can be mended.
+        """This mesh without what `check` found, as far as that can be mended.
 
         Faces with indices out of range, vertices that are not finite or no area are dropped, as are faces in the place
         of an earlier one, and then vertices of no face. Faces are flipped so that neighbours agree on a side, most
@@ -210,18 +217,31 @@ class Mesh(SceneKind):
         Raises:
             MeshError: Nothing that can be rendered is left.
         """
-        from render3d.scenes.repair import repair
-
-        return repair(self)
+        kept = repaired(self.vertices, self.faces)
+        if kept is None:
+            raise MeshError(f"{self._name}: nothing that can be rendered is left.\n{self.check()}")
+        return self._select(kept)
 
     def merged(self) -> Self:
         """This mesh with vertices that are exactly equal, in position, colour and texture coordinate, as one.
 
         Files split vertices where faces have normals of their own; deforming such a mesh would tear it.
         """
-        from render3d.scenes.repair import merged
+        values = (self.vertices, self.colors, self.texture.uv if self.texture else None)
+        return self._select(merged(self.faces, *(own for own in values if own is not None)))
 
-        return merged(self)
+    def _select(self, kept: Kept) -> Self:
+        """The mesh of some vertices and faces, and what belongs to either."""
+        faces, of_faces, of_vertices = (numbers.to(self.device) for numbers in kept)
+        texture = self.texture
+        return dataclasses.replace(
+            self,
+            vertices=self.vertices[..., of_vertices, :],
+            faces=faces,
+            colors=None if self.colors is None else self.colors[..., of_vertices, :],
+            face_colors=None if self.face_colors is None else self.face_colors[..., of_faces, :],
+            texture=None if texture is None else dataclasses.replace(texture, uv=texture.uv[of_vertices]),
+        )
 
     @without_autocast
     def normalized(self) -> Self:
@@ -234,7 +254,7 @@ class Mesh(SceneKind):
             MeshError: The vertices of the faces are not finite or all in one place, faces have indices out of range, or
                 there are no faces.
         """
-        check_indices(self)
+        self._check_indices()
         used = self.vertices.detach()[..., self.faces.reshape(-1), :]
         if used.shape[-2] == 0:
             raise MeshError(f"{self._name} has no faces, so no size to normalize.")
@@ -270,6 +290,10 @@ class Mesh(SceneKind):
     def _name(self) -> str:
         return str(self.source or "The mesh")
 
+    @property
+    def _where(self) -> str:
+        return f" in {self.source}" if self.source else ""
+
     def with_vertices(self, vertices: Tensor) -> Self:
         """The same topology and colours with other vertices, ``[*batch, V, 3]``, of any batch that broadcasts."""
         return dataclasses.replace(self, vertices=vertices)
@@ -291,10 +315,3 @@ class Mesh(SceneKind):
         a, b, c = (self.vertices[..., self.faces[:, corner], :] for corner in range(3))
         cross: Tensor = torch.linalg.cross(b - a, c - a)
         return cross
-
-
-def check_indices(mesh: Mesh) -> None:
-    """Raise `MeshError` for faces with an index that no vertex has."""
-    count = mesh.vertices.shape[-2]
-    if len(mesh.faces) and not 0 <= int(mesh.faces.min()) <= int(mesh.faces.max()) < count:
-        raise MeshError(f"{mesh._name} has faces with indices outside 0-{count - 1}. mesh.repair() drops such faces.")

@@ -3,18 +3,14 @@
 import dataclasses
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from render3d.errors import MeshError
-from render3d.scenes.files.raw import unique_rows
 from render3d.scenes.topology import edges_of
-
-if TYPE_CHECKING:
-    from render3d.scenes.mesh import Mesh
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -86,13 +82,27 @@ class MeshProblems:
         return "\n".join([head, *faults, *(f"  {problem}" for problem in self.problems)])
 
 
-def problems_of(mesh: "Mesh") -> MeshProblems:
-    """See `Mesh.check`."""
-    survey = _Survey(mesh)
+class Kept(NamedTuple):
+    """What is left of a mesh.
+
+    Attributes:
+        faces: ``[F', 3]`` int64, indices of the vertices that are left.
+        of_faces: ``[F']`` int64, which faces these were.
+        of_vertices: ``[V']`` int64, the vertices that are left.
+    """
+
+    faces: Tensor
+    of_faces: Tensor
+    of_vertices: Tensor
+
+
+def problems_of(vertices: Tensor, faces: Tensor, source: Path | None, problems: tuple[str, ...]) -> MeshProblems:
+    """See `Mesh.check`; of vertices ``[*batch, V, 3]`` and faces ``[F, 3]``."""
+    survey = _Survey(vertices, faces)
     edges = _Edges(survey.welded_faces[survey.sound])
     referenced = np.unique(survey.faces[survey.in_range])
     return MeshProblems(
-        source=mesh.source,
+        source=source,
         vertices=len(survey.finite),
         faces=len(survey.faces),
         nonfinite_vertices=int((~survey.finite).sum()),
@@ -105,54 +115,52 @@ def problems_of(mesh: "Mesh") -> MeshProblems:
         crowded_edges=int((edges.uses > 2).sum()),
         inconsistent_edges=int(edges.same_way.sum()),
         inside_out_bodies=len(_inward(edges, survey.triangles(survey.sound))),
-        problems=mesh.problems,
+        problems=problems,
     )
 
 
-def repair(mesh: "Mesh") -> "Mesh":
-    """See `Mesh.repair`."""
-    survey = _Survey(mesh)
+def repaired(vertices: Tensor, faces: Tensor) -> Kept | None:
+    """See `Mesh.repair`; None if nothing that can be rendered is left."""
+    survey = _Survey(vertices, faces)
     if not survey.sound.any():
-        raise MeshError(f"{mesh.source or 'The mesh'}: nothing that can be rendered is left.\n{problems_of(mesh)}")
-    faces = survey.faces[survey.sound]
+        return None
     welded = survey.welded_faces[survey.sound]
     triangles = survey.triangles(survey.sound)
     flip = _flips_to_agree(_Edges(welded))
     welded, triangles = _flipped(welded, flip), _flipped(triangles, flip)
     for body in _inward(_Edges(welded), triangles):
         flip[body] ^= True
-    faces = _flipped(faces, flip)
-    referenced, renumbered = np.unique(faces, return_inverse=True)
-    return _select(mesh, renumbered.reshape(-1, 3), np.flatnonzero(survey.sound), referenced)
+    referenced, renumbered = np.unique(_flipped(survey.faces[survey.sound], flip), return_inverse=True)
+    return _kept(renumbered.reshape(-1, 3), np.flatnonzero(survey.sound), referenced)
 
 
-def merged(mesh: "Mesh") -> "Mesh":
-    """See `Mesh.merged`."""
-    rows = [_rows(mesh.vertices)]
-    rows += [] if mesh.colors is None else [_rows(mesh.colors)]
-    rows += [] if mesh.texture is None else [_rows(mesh.texture.uv)]
-    first, inverse = unique_rows(np.concatenate(rows, axis=1))
-    faces = mesh.faces.cpu().numpy()
-    inside = (faces >= 0) & (faces < len(inverse))
-    renumbered = np.where(inside, inverse[np.where(inside, faces, 0)], -1)
-    return _select(mesh, renumbered, np.arange(len(faces)), first)
+def merged(faces: Tensor, *values: Tensor) -> Kept:
+    """See `Mesh.merged`; ``values`` ``[*batch, V, C]`` are all that vertices must agree in, positions among them."""
+    first, inverse = unique_rows(np.concatenate([_rows(own) for own in values], axis=1))
+    numbers = faces.cpu().numpy()
+    inside = (numbers >= 0) & (numbers < len(inverse))
+    renumbered = np.where(inside, inverse[np.where(inside, numbers, 0)], -1)
+    return _kept(renumbered, np.arange(len(numbers)), first)
 
 
-def _select(mesh: "Mesh", faces: Integers, kept_faces: Integers, kept_vertices: Integers) -> "Mesh":
-    """The mesh of chosen vertices, with ``faces`` that number these, and what belongs to either."""
-    of_vertices, of_faces = (torch.from_numpy(kept).to(mesh.device) for kept in (kept_vertices, kept_faces))
-    texture = mesh.texture
-    return dataclasses.replace(
-        mesh,
-        vertices=mesh.vertices[..., of_vertices, :],
-        faces=torch.from_numpy(faces).to(mesh.device),
-        colors=None if mesh.colors is None else mesh.colors[..., of_vertices, :],
-        face_colors=None if mesh.face_colors is None else mesh.face_colors[..., of_faces, :],
-        texture=None if texture is None else dataclasses.replace(texture, uv=texture.uv[of_vertices]),
-    )
+def _kept(*numbers: Integers) -> Kept:
+    return Kept(*map(torch.from_numpy, numbers))
 
 
-def _rows(tensor: torch.Tensor) -> Floats:
+def unique_rows(rows: NDArray[Any]) -> tuple[Integers, Integers]:
+    """The first occurrence of each distinct row of ``rows`` ``[N, C]``, in order, and the one that each row equals.
+
+    Rows are compared exactly, with NaN equal to itself and zeros of either sign alike.
+    """
+    # Adding zero turns -0.0 into 0.0; a row of bytes sorts many times faster than a row of numbers.
+    contiguous = np.ascontiguousarray(rows + 0)
+    keys = contiguous.view(np.dtype((np.void, contiguous.dtype.itemsize * contiguous.shape[1]))).reshape(-1)
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[inverse]
+
+
+def _rows(tensor: Tensor) -> Floats:
     """``[*batch, N, C]`` as ``[N, batch * C]``."""
     array: Floats = tensor.detach().cpu().double().movedim(-2, 0).flatten(1).numpy()
     return array
@@ -162,9 +170,9 @@ def _rows(tensor: torch.Tensor) -> Floats:
 class _Survey:
     """Which faces of a mesh are sound: each mask ``[F]`` narrows the one before it."""
 
-    def __init__(self, mesh: "Mesh") -> None:
-        self.faces: Integers = mesh.faces.cpu().numpy()
-        self._positions = _rows(mesh.vertices)
+    def __init__(self, vertices: Tensor, faces: Tensor) -> None:
+        self.faces: Integers = faces.cpu().numpy()
+        self._positions = _rows(vertices)
         self.finite: Mask = np.all(np.isfinite(self._positions), axis=1)
         count = len(self._positions)
         self.in_range: Mask = np.all((self.faces >= 0) & (self.faces < count), axis=1)

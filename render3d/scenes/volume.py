@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+from typing import ClassVar, Literal, Self, final
 
 import torch
 from torch import Tensor
@@ -13,15 +13,11 @@ from render3d.batches import broadcast_shapes, check_same_device, check_shape
 from render3d.cameras import Cameras
 from render3d.errors import ShapeError, VolumeError
 from render3d.scenes.kind import Role, SceneKind
-
-if TYPE_CHECKING:
-    from render3d.scenes.mesh import Mesh
+from render3d.scenes.mesh import Mesh
+from render3d.scenes.voxels import Kind
 
 Link = Literal["softplus", "exp", "relu"]
 """How a logit becomes an optical depth: what crossing one voxel takes from the light."""
-
-Kind = Literal["solid", "surface", "filled"]
-"""What of a mesh is voxelised: see `Volume.from_mesh`."""
 
 _LINKS: dict[Link, Callable[[Tensor], Tensor]] = {
     "softplus": torch.nn.functional.softplus,
@@ -32,7 +28,7 @@ _LINKS: dict[Link, Callable[[Tensor], Tensor]] = {
 # An occupancy of one would need an infinite density. This much is opaque in eight bits, and leaves a gradient.
 _MOST_OPAQUE = 1 - 2.0**-14
 
-# As a share of the largest occupancy: what is thinner does not push the rest out of the middle of a picture.
+# As a share of the largest occupancy: what is thinner does not push the rest out of the middle of an image.
 _FAINT = 0.05
 
 
@@ -142,9 +138,7 @@ class Volume(SceneKind):
         return cls(torch.cat(parts, dim=-4), extent)
 
     @classmethod
-    def from_mesh(
-        cls, mesh: "Mesh", resolution: int = 64, *, kind: Kind = "solid", extent: float | None = None
-    ) -> "Volume":
+    def from_mesh(cls, mesh: Mesh, resolution: int = 64, *, kind: Kind = "solid", extent: float | None = None) -> Self:
         """Voxelise a mesh: cubes of ``resolution`` along each axis, occupancy 0 or 1. Not differentiable.
 
         Args:
@@ -167,9 +161,10 @@ class Volume(SceneKind):
             VolumeError: Nothing of the mesh lies in the cube, or no voxel is inside it; a resolution, kind or extent
                 that is none.
         """
-        from render3d.scenes.voxels.conversion import voxelize
+        from render3d.scenes.voxels.conversion import voxelize  # scipy takes a while to import
 
-        return voxelize(mesh, resolution, kind, extent)
+        occupancy, extent = voxelize(mesh, resolution, kind, extent)
+        return dataclasses.replace(cls.from_occupancy(occupancy, extent=extent), to_source=mesh.to_source)
 
     @classmethod
     def load(cls, path: str | Path) -> "Volume":
@@ -280,7 +275,7 @@ class Volume(SceneKind):
         # A voxel reaches as far as the centres of its neighbours: in between, values are interpolated.
         return middle.flip(0), float(((centers - middle).abs() + sides).norm(dim=-1).max())
 
-    def to_mesh(self, level: float = 0.5) -> "Mesh":
+    def to_mesh(self, level: float = 0.5) -> Mesh:
         """The surface where occupancy crosses ``level``, by marching cubes; closed, facing outwards.
 
         Colours, where there are any, are those at the vertices. Not differentiable.
@@ -291,9 +286,13 @@ class Volume(SceneKind):
         Raises:
             VolumeError: No voxel lies above the level, or the volume is a batch.
         """
-        from render3d.scenes.voxels.conversion import to_mesh
+        from render3d.scenes.voxels.conversion import surface  # as in from_mesh
 
-        return to_mesh(self, level)
+        if self.batch_shape:
+            raise VolumeError(f"The surface is that of one volume; got a batch of shape {list(self.batch_shape)}.")
+        self.check_values()
+        mesh = surface(self.occupancy[0].detach(), self.colors, self.extent, level)
+        return dataclasses.replace(mesh, to_source=None if self.to_source is None else self.to_source.detach().float())
 
 
 def _voxel_side(resolution: tuple[int, ...] | torch.Size, extent: float) -> float:

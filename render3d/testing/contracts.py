@@ -17,7 +17,8 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, DeviceError, GradientError, MeshError, Render3DError, ShapeError
 from render3d.images import CHANNELS, Rendering
-from render3d.renderers.base import DirectionalLight, EmptyViewWarning, Renderer, Shading
+from render3d.renderers.base import EmptyViewWarning, Renderer
+from render3d.renderers.shading import DirectionalLight, Shading
 from render3d.scenes import Mesh, SceneKind, Texture
 from render3d.testing.parity import compare
 from render3d.testing.reference import NumpyRenderer
@@ -75,7 +76,7 @@ class SeamContract(abc.ABC):
         for number, scene in enumerate(scenes):
             _assert_same(images[number], renderer(scene, cameras))
 
-    def test_autocast_changes_no_picture(self) -> None:
+    def test_autocast_changes_no_image(self) -> None:
         """Networks are trained inside autocast: eight bits are too few for where something is seen."""
         scene, cameras = self.scenes()[0], uneven_cameras("perspective")
         renderer = self.make_renderer(Shading())
@@ -251,7 +252,7 @@ class RendererContract(SeamContract):
     def test_it_makes_depth(self) -> None:
         assert "depth" in self.outputs()
 
-    def test_half_precision_changes_no_picture(self) -> None:
+    def test_half_precision_changes_no_image(self) -> None:
         mesh, cameras = asymmetric_mesh(), uneven_cameras("perspective")
         half = mesh.with_vertices(mesh.vertices.bfloat16())
         renderer = self.make_renderer(Shading())
@@ -269,7 +270,7 @@ class RendererContract(SeamContract):
             torch.testing.assert_close(values, expected, msg=name, rtol=1e-3, atol=0)
 
     def test_lights_may_be_tensors(self) -> None:
-        """Any picture of theirs is that of their numbers; with a gradient, if that is claimed, or an error."""
+        """Any image of theirs is that of their numbers; with a gradient, if that is claimed, or an error."""
         color, towards = (0.2, 0.5, 0.7), (0.5, 0.8, 0.6)
         numbers = Shading(ambient=color, lights=(DirectionalLight(towards=towards),), background=color)
         values = [torch.tensor(vector, requires_grad=True) for vector in (color, towards)]
@@ -300,7 +301,7 @@ def _colored(coloring: str) -> Mesh:
 
 
 def _assert_same(first: Rendering, second: Rendering) -> None:
-    """Equal but for the rounding that depends on where in a larger picture a renderer draws."""
+    """Equal but for the rounding that depends on where in a larger image a renderer draws."""
     for name, image in first.as_dict().items():
         other: Tensor = second.as_dict()[name]
         apart = (image.double() - other.double()).abs() > 2e-3

@@ -55,7 +55,7 @@ class EstimatorContract:
         whole = self._gradient(both, Key(3))
         for example in range(2):
             alone = self._gradient(both[example : example + 1], Key(3, first_example=example))
-            # Where OpenGL draws a picture rounds its edges; another noise would make a difference of more than one.
+            # Where OpenGL draws an image rounds its edges; another noise would make a difference of more than one.
             assert float((whole[example : example + 1] - alone).norm() / alone.norm()) < 0.2
 
     def test_it_is_linear_in_the_loss(self) -> None:
@@ -90,7 +90,7 @@ def _cameras() -> Cameras:
 
 
 def _loss(image: Rendering) -> Tensor:
-    """The squared difference to a half-plane: not linear in the picture, and without symmetry."""
+    """The squared difference to a half-plane: not linear in the image, and without symmetry."""
     height, width = image.image_size
     pattern = (torch.arange(width) + 2 * torch.arange(height)[:, None] < 40).float()
     return (image.alpha - pattern).square().squeeze(-3)

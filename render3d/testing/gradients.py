@@ -1,4 +1,4 @@
-"""Whether a renderer's gradients are what it claims: each kind against differences of sharp pictures. They need pytest.
+"""Whether a renderer's gradients are what it claims: each kind against differences of sharp images. They need pytest.
 
 class TestMine(GradientContract):
     def make_renderer(self, shading):
@@ -20,7 +20,8 @@ from render3d.errors import GradientError
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers import OpenGL
-from render3d.renderers.base import DirectionalLight, GradientKind, Renderer, Shading
+from render3d.renderers.base import GradientKind, Renderer
+from render3d.renderers.shading import DirectionalLight, Shading
 from render3d.scenes import Mesh
 from render3d.testing.contracts import PROJECTIONS, Projection
 from render3d.testing.parity import edges
@@ -38,7 +39,7 @@ _STEPS = {"alpha": 0.04, "rgb": 1e-3, "depth": 1e-3}  # of the differences: a pi
 class GradientContract:
     """Tests of the gradients of a mesh renderer.
 
-    A picture is weighted by smooth functions of the pixel and summed, and that sum is differentiated in the seven
+    An image is weighted by smooth functions of the pixel and summed, and that sum is differentiated in the seven
     numbers of a similarity (three shifts, three turns, a scale) of the mesh, or in the six of each camera's pose. The
     reference is central differences: of the alpha of `OpenGL` with 64 samples a pixel, over steps of about a pixel; of
     the colours and the depth of `NumpyRenderer`, between edges only. What a renderer does not claim, it must refuse.
@@ -76,7 +77,7 @@ class GradientContract:
             self._check(MotionProblem(image, "poses", projection, self.shading))
 
     def test_colours(self) -> None:
-        """The picture is linear in them, so that a step of any size gives the derivative."""
+        """The image is linear in them, so that a step of any size gives the derivative."""
         if not self._has("colors", "rgb"):
             return
         mesh, cameras = blob(), _cameras("perspective")
@@ -93,7 +94,7 @@ class GradientContract:
         def measured(key: Key) -> Tensor:
             return measure(renderer(_painted(mesh, colors), cameras, ("rgb",), generator=key))
 
-        self._compare(measured, colors, lambda gradient: (gradient * direction).sum(), (after - before).float())
+        self._compare(measured, colors, (after - before).float(), lambda gradient: (gradient * direction).sum())
 
     def test_lights(self) -> None:
         """By central differences, which are exact in colours; the direction is far from every face's kink."""
@@ -109,17 +110,16 @@ class GradientContract:
             lamp = DirectionalLight(towards=towards, color=color)
             return dataclasses.replace(self.shading, ambient=ambient, lights=(lamp,), background=background)
 
-        moved = [values + sign * step * axis for axis in torch.eye(12) for sign in (1, -1)]
-        pictures = torch.stack([measure(_reference(mesh, cameras, "rgb", lit(each))) for each in moved])
-        ahead, behind = pictures.reshape(12, 2).unbind(-1)
-        expected = ((ahead - behind) / (2 * step)).float()
+        expected = _by_differences(
+            lambda numbers: measure(_reference(mesh, cameras, "rgb", lit(numbers))), values, step
+        )
         sizes = expected.reshape(4, 3).norm(dim=1).repeat_interleave(3)  # that each of the four counts
         unknown = values.clone().requires_grad_()
 
         def measured(key: Key) -> Tensor:
             return measure(self.make_renderer(lit(unknown))(mesh, cameras, ("rgb",), generator=key))
 
-        self._compare(measured, unknown, lambda gradient: gradient / sizes, expected / sizes)
+        self._compare(measured, unknown, expected / sizes, lambda gradient: gradient / sizes)
 
     def test_what_is_not_claimed_is_refused(self) -> None:
         mesh, cameras = blob(), _cameras("perspective")
@@ -150,12 +150,14 @@ class GradientContract:
 
     def _check(self, problem: "MotionProblem") -> None:
         renderer, motion = self.make_renderer(self.shading), problem.rest()
-        self._compare(
-            lambda key: problem.measured(renderer, motion, key), motion, lambda gradient: gradient, problem.expected
-        )
+        self._compare(lambda key: problem.measured(renderer, motion, key), motion, problem.expected)
 
     def _compare(
-        self, measured: Callable[[Key], Tensor], of: Tensor, project: Callable[[Tensor], Tensor], expected: Tensor
+        self,
+        measured: Callable[[Key], Tensor],
+        of: Tensor,
+        expected: Tensor,
+        project: Callable[[Tensor], Tensor] = lambda gradient: gradient,
     ) -> None:
         """The gradient of ``measured`` in ``of``, as far as it is asked for, is what was ``expected``."""
         calls = [project(torch.autograd.grad(measured(Key(call)), of)[0]) for call in range(self.calls)]
@@ -205,13 +207,13 @@ _MOTIONS = {"mesh": (_moved_mesh, 7), "poses": (_moved_cameras, 6)}
 @final
 @dataclasses.dataclass(frozen=True)
 class MotionProblem:
-    """A number made of a picture, and its derivatives in a motion, by central differences of the reference.
+    """A number made of an image, and its derivatives in a motion, by central differences of the reference.
 
     Attributes:
         image: What the number is made of.
         motion: ``"mesh"``: by the seven numbers of a similarity; ``"poses"``: by the six of a twist of all cameras.
         projection: Of the cameras.
-        shading: Of the picture.
+        shading: Of the image.
     """
 
     image: Image
@@ -228,7 +230,7 @@ class MotionProblem:
         return _MOTIONS[self.motion][0](blob(), _cameras(self.projection), motion)
 
     def measured(self, renderer: Renderer, motion: Tensor, key: Key | None = None) -> Tensor:
-        """The number ``[]``, of the picture by ``renderer`` after a motion."""
+        """The number ``[]``, of the image by ``renderer`` after a motion."""
         measure, _ = _differences(self)
         return measure(renderer(*self.moved(motion), (self.image,), generator=key))
 
@@ -256,9 +258,18 @@ def _differences(problem: MotionProblem) -> tuple[_Measure, Tensor]:
         mask = 1 - max_pool2d(1 - mask, 2 * _BLUR + 1, 1, _BLUR)
         assert mask.mean() > 0.05, "too little lies between edges to tell"
     measure = _Weighted(problem.image, mask)
-    pictures = [_reference(*problem.moved(step * axis), problem.image, problem.shading) for axis in axes]
-    ahead, behind = torch.stack([measure(picture) for picture in pictures]).reshape(len(rest), 2).unbind(-1)
-    return measure, ((ahead - behind) / (2 * step)).float()
+
+    def number(motion: Tensor) -> Tensor:
+        return measure(_reference(*problem.moved(motion), problem.image, problem.shading))
+
+    return measure, _by_differences(number, rest, step)
+
+
+def _by_differences(number: Callable[[Tensor], Tensor], at: Tensor, step: float) -> Tensor:
+    """The derivatives ``[N]`` of a number at ``at`` ``[N]``, by central differences."""
+    moved = [at + sign * step * axis for axis in torch.eye(len(at)) for sign in (1, -1)]
+    ahead, behind = torch.stack([number(each) for each in moved]).reshape(len(at), 2).unbind(-1)
+    return ((ahead - behind) / (2 * step)).float()
 
 
 def _reference(mesh: Mesh, cameras: Cameras, image: Image, shading: Shading) -> Rendering:

@@ -21,12 +21,7 @@ class NumpyRenderer(TakesShading, RendersOneByOne):
     def capabilities(self) -> Capabilities:
         """Every image of a mesh, without gradients."""
         return Capabilities(
-            name="NumPy",
-            outputs=tuple(CHANNELS),
-            batched=False,
-            device="cpu",
-            licence="MIT",
-            reach=self.shading.reach,
+            name="NumPy", outputs=tuple(CHANNELS), batched=False, device="cpu", licence="MIT", reach=self.shading.reach
         )
 
     def draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, torch.Tensor]:

@@ -17,6 +17,7 @@ from render3d.images.files import (
     color_pixels,
     depth_pixels,
     depth_unit,
+    encode_npy,
     normal_pixels,
     read_depth,
     read_image,
@@ -28,6 +29,13 @@ from render3d.view_sets.formats.format import StoredViews
 
 BESIDE = ("depth", "normal", "face_index")
 """The outputs that have files of their own, in the order in which they are written."""
+
+
+def frame_names(folder: str, digits: int) -> dict[str, str]:
+    """Return the names for `frame_files`: images in ``folder``, the others in folders of their own."""
+    names = {"image": f"{folder}/*.png", "depth": "depth/*.png", "normal": "normals/*.png"}
+    names["face_index"] = "face_index/*.npy"
+    return {kind: name.replace("*", f"{{:0{digits}d}}") for kind, name in names.items()}
 
 
 def frame_files(cameras: Cameras, rendering: Rendering, names: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
@@ -58,7 +66,7 @@ def frame_files(cameras: Cameras, rendering: Rendering, names: Mapping[str, str]
         stored["face_index"] = rendering.stored("face_index")[:, 0].cpu().numpy().astype(np.int32)
     for kind, values in stored.items():
         for number, pixels in enumerate(values):
-            yield names[kind].format(number), _npy(pixels) if kind == "face_index" else png.encode(pixels)
+            yield names[kind].format(number), encode_npy(pixels) if kind == "face_index" else png.encode(pixels)
 
 
 @final
@@ -134,12 +142,6 @@ def size_of(files: Files, name: str) -> tuple[int, int]:
         ViewSetError: As `Files.read`, or no image.
     """
     return read_size(files.where(name), files.read(name))
-
-
-def _npy(array: Any) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    return stream.getvalue()
 
 
 def _face_index(where: Path, content: bytes) -> Tensor:

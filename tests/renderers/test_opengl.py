@@ -233,7 +233,7 @@ def test_shapes_that_do_not_fit(cameras: r3.Cameras) -> None:
         OpenGL()(crumpled((2,)), cameras[:, None])
     with pytest.raises(ShapeError, match="scene is an empty list"):
         OpenGL()([], cameras)
-    with pytest.raises(ShapeError, match="A list of meshes is one batch dimension"):
+    with pytest.raises(ShapeError, match="A list of scenes is one batch dimension"):
         OpenGL()([crumpled((2,))], cameras)
 
 

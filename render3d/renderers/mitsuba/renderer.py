@@ -9,12 +9,13 @@ from torch import Tensor
 
 from render3d.cameras import Cameras, Rays
 from render3d.images import CHANNELS
-from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Shading
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.deferred import deferred
 from render3d.renderers.drawing import RendersOneByOne, TakesShading
 from render3d.renderers.edges import Edges, edge_term, facing
 from render3d.renderers.mitsuba.tracer import Surface, Tracer, look, shared_tracer
 from render3d.renderers.mitsuba.variants import VARIANTS, Variant, choose
+from render3d.renderers.shading import Shading
 from render3d.renderers.surfaces import follow_rays
 from render3d.scenes import Mesh
 

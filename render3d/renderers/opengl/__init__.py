@@ -1,3 +1,5 @@
 """The batched OpenGL mesh renderer, headless through EGL."""
 
-from render3d.renderers.opengl.renderer import OpenGL as OpenGL
+from render3d.renderers.opengl.renderer import OpenGL
+
+__all__ = ["OpenGL"]

@@ -2,13 +2,13 @@
 
 import dataclasses
 import math
-from typing import final
+from typing import Any, final
 
 import moderngl
 import numpy as np
 import numpy.typing as npt
 
-_FORMATS: dict[str, tuple[int, str, type[np.generic]]] = {
+FORMATS: dict[str, tuple[int, str, type[np.generic]]] = {
     "color": (4, "f2", np.float16),
     "alpha": (1, "f1", np.uint8),
     "depth": (1, "f4", np.float32),
@@ -17,6 +17,8 @@ _FORMATS: dict[str, tuple[int, str, type[np.generic]]] = {
     "barycentric": (4, "f4", np.float32),
 }
 """Components, moderngl type and numpy type of each attachment."""
+
+_DEPTH_BUFFER = "depth buffer"
 
 _MOST_PIXELS = 2**24
 """The largest framebuffer of more than one column: 128 MiB of colour."""
@@ -70,8 +72,7 @@ class Atlas:
     def __init__(self, gl: moderngl.Context) -> None:
         self._gl = gl
         self._size = (0, 0)
-        self._textures: dict[str, moderngl.Texture] = {}
-        self._depth_buffer: moderngl.Renderbuffer | None = None
+        self._attachments: dict[str, moderngl.Texture | moderngl.Renderbuffer] = {}
         self._framebuffers: dict[tuple[str, ...], moderngl.Framebuffer] = {}
 
     def framebuffer(self, targets: tuple[str, ...], size: tuple[int, int], *, depth_test: bool) -> moderngl.Framebuffer:
@@ -79,32 +80,25 @@ class Atlas:
         if size[0] > self._size[0] or size[1] > self._size[1]:
             self.release()
             self._size = (max(size[0], self._size[0]), max(size[1], self._size[1]))
-        key = (*targets, "depth buffer") if depth_test else targets
+        key = (*targets, _DEPTH_BUFFER) if depth_test else targets
         if key not in self._framebuffers:
-            depth = self._depth() if depth_test else None
-            self._framebuffers[key] = self._gl.framebuffer([self._texture(name) for name in targets], depth)
+            depth = self._attachment(_DEPTH_BUFFER) if depth_test else None
+            self._framebuffers[key] = self._gl.framebuffer([self._attachment(name) for name in targets], depth)
         return self._framebuffers[key]
 
-    def _texture(self, name: str) -> moderngl.Texture:
-        if name not in self._textures:
-            components, dtype, _ = _FORMATS[name]
-            self._textures[name] = self._gl.texture(self._size, components, dtype=dtype)
-        return self._textures[name]
-
-    def _depth(self) -> moderngl.Renderbuffer:
-        if self._depth_buffer is None:
-            self._depth_buffer = self._gl.depth_renderbuffer(self._size)
-        return self._depth_buffer
+    def _attachment(self, name: str) -> Any:
+        if name not in self._attachments and name == _DEPTH_BUFFER:
+            self._attachments[name] = self._gl.depth_renderbuffer(self._size)
+        elif name not in self._attachments:
+            components, dtype, _ = FORMATS[name]
+            self._attachments[name] = self._gl.texture(self._size, components, dtype=dtype)
+        return self._attachments[name]
 
     def release(self) -> None:
         """Free everything."""
-        for framebuffer in self._framebuffers.values():
-            framebuffer.release()
-        for texture in self._textures.values():
-            texture.release()
-        if self._depth_buffer is not None:
-            self._depth_buffer.release()
-        self._framebuffers, self._textures, self._depth_buffer = {}, {}, None
+        for held in (*self._framebuffers.values(), *self._attachments.values()):
+            held.release()
+        self._framebuffers, self._attachments = {}, {}
 
 
 def read_tiles(
@@ -114,7 +108,7 @@ def read_tiles(
 
     Fresh memory would cost as much again as the reading: the system clears every page of it.
     """
-    components, dtype, numpy_type = _FORMATS[name]
+    components, dtype, numpy_type = FORMATS[name]
     shape = (tiles, grid.tile_height, grid.tile_width, components)
     size = math.prod(shape) * np.dtype(numpy_type).itemsize
     memory.extend(bytes(max(0, size - len(memory))))

@@ -28,7 +28,7 @@ def shared_context(egl_device: int) -> "GraphicsContext":
         context = _contexts.get(egl_device)
         if context is None:
             context = _contexts[egl_device] = GraphicsContext(egl_device)
-        context.check_process()
+        check_process(context.process)
         return context
 
 
@@ -40,6 +40,7 @@ class GraphicsContext:
         gl: The moderngl context.
         egl_device: Index in EGL's list of devices.
         gl_renderer: The name of what answered, ``GL_RENDERER``.
+        process: The number of the process that made it.
         max_size: The largest width and height of a framebuffer, in pixels.
         resources: What the renderer keeps between calls: programs, buffers, framebuffers.
     """
@@ -59,17 +60,13 @@ class GraphicsContext:
         largest = self.gl.info["GL_MAX_TEXTURE_SIZE"]
         self.max_size = int(min(largest, *self.gl.info["GL_MAX_VIEWPORT_DIMS"]))
         self.resources: Resources | None = None
-        self._process = os.getpid()
+        self.process = os.getpid()
         self._lock = threading.RLock()
-
-    def check_process(self) -> None:
-        """Raise if this is a fork of the process that made the context: OpenGL would hang or crash."""
-        check_process(self._process)
 
     @contextlib.contextmanager
     def current(self) -> Iterator[moderngl.Context]:
         """Make the context current in this thread, and whatever was current before it afterwards."""
-        self.check_process()
+        check_process(self.process)
         with self._lock, self.gl:
             yield self.gl
 
@@ -95,5 +92,5 @@ class GraphicsContext:
         with _lock:
             if _contexts.get(self.egl_device) is self:
                 del _contexts[self.egl_device]
-            if os.getpid() == self._process:
+            if os.getpid() == self.process:
                 self.gl.release()

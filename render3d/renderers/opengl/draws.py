@@ -1,6 +1,7 @@
 """From meshes and cameras to draws: which mesh and which camera belong to each tile."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import final
 
@@ -50,13 +51,8 @@ class Segment:
 
     def part(self, start: int, stop: int) -> "Segment":
         """Some of the tiles."""
-        chosen = slice(start, stop)
-        return dataclasses.replace(
-            self,
-            places=self.places[chosen],
-            mesh_of_tile=self.mesh_of_tile[chosen],
-            camera_of_tile=self.camera_of_tile[chosen],
-        )
+        names = ("places", "mesh_of_tile", "camera_of_tile")
+        return dataclasses.replace(self, **{name: getattr(self, name)[start:stop] for name in names})
 
 
 def plan_segments(scene: Scene, camera_shape: Size, leading: Size) -> list[Segment]:
@@ -68,19 +64,14 @@ def plan_segments(scene: Scene, camera_shape: Size, leading: Size) -> list[Segme
         leading: ``[*batch, views]`` of the result.
     """
     places = torch.arange(leading.numel()).reshape(leading)
-    camera_numbers = torch.arange(camera_shape.numel()).reshape(camera_shape).expand(leading)
+    cameras = torch.arange(camera_shape.numel()).reshape(camera_shape).expand(leading)
     if isinstance(scene, Mesh):
         batch = scene.batch_shape
-        mesh_numbers = torch.arange(batch.numel()).reshape(*batch, 1).expand(leading)
-        numbers = (places, mesh_numbers, camera_numbers)
-        return [Segment(_flatten(scene), *(number.reshape(-1) for number in numbers))]
+        meshes = torch.arange(batch.numel()).reshape(*batch, 1).expand(leading)
+        return [Segment(_flatten(scene), *(of_tile.reshape(-1) for of_tile in (places, meshes, cameras)))]
+    of_tiles = (places, torch.zeros_like(places), cameras)
     return [
-        Segment(
-            _flatten(mesh),
-            places[..., number, :].reshape(-1),
-            torch.zeros(places[..., number, :].numel(), dtype=torch.long),
-            camera_numbers[..., number, :].reshape(-1),
-        )
+        Segment(_flatten(mesh), *(of_tile[..., number, :].reshape(-1) for of_tile in of_tiles))
         for number, mesh in enumerate(mesh_list(scene))
     ]
 
@@ -121,12 +112,6 @@ def frames(segments: list[Segment], capacity: int) -> Iterator[list[Segment]]:
 
 def groups(frame: list[Segment]) -> Iterator[list[Segment]]:
     """Runs of segments that one program with one set of buffers can draw."""
-    run: list[Segment] = []
-    for segment in frame:
-        same = run and segment.coloring == run[0].coloring and segment.coloring != "texture"
-        if run and not same:
-            yield run
-            run = []
-        run.append(segment)
-    if run:
-        yield run
+    # Each texture needs a draw of its own.
+    for _, run in itertools.groupby(frame, lambda segment: (segment.coloring, segment.mesh.texture and id(segment))):
+        yield list(run)

@@ -7,27 +7,22 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
+from render3d.batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.conventions import opengl_projection
+from render3d.conventions.common import OPENGL_AXES
 from render3d.errors import GraphicsError
-from render3d.images import Rendering
-from render3d.precision import without_autocast
+from render3d.images import CHANNELS, Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import (
-    Capabilities,
-    Shading,
-    average_samples,
-    check_call,
-    warn_if_software,
-    warn_of_empty_views,
-)
-from render3d.renderers.drawing import TakesShading
+from render3d.renderers.base import Capabilities, shape_of_batch, warn_if_software
+from render3d.renderers.drawing import Images, RendersOneByOne, TakesShading
 from render3d.renderers.opengl.atlas import plan_grid
 from render3d.renderers.opengl.context import GraphicsContext, shared_context
 from render3d.renderers.opengl.devices import egl_device_of_cuda
 from render3d.renderers.opengl.draws import frames, plan_segments
 from render3d.renderers.opengl.painter import Painter
 from render3d.renderers.opengl.resources import Resources
+from render3d.renderers.shading import Shading
 from render3d.renderers.sharing import SharesContext
 from render3d.scenes import Scene
 
@@ -37,7 +32,7 @@ _GEOMETRY = ("depth", "normal", "face_index", "barycentric")
 
 
 @final
-class OpenGL(TakesShading, SharesContext):
+class OpenGL(TakesShading, SharesContext, RendersOneByOne):
     """A mesh renderer on moderngl and EGL: headless, batched, without a gradient of its own.
 
     One call is as few draws and read-backs as the limits of OpenGL allow, whatever its batch. Images stay in the
@@ -68,64 +63,39 @@ class OpenGL(TakesShading, SharesContext):
         """Every image of a mesh, without gradients."""
         return Capabilities(
             name="OpenGL",
-            outputs=("rgb", "alpha", "depth", "normal", "face_index", "barycentric"),
+            outputs=tuple(CHANNELS),
             batched=True,
             device="opengl",
             licence="MIT",
             reach=self.shading.reach,
         )
 
-    @without_autocast
     def __call__(
         self,
         scene: Scene,
         cameras: Cameras,
-        outputs: Sequence[str] = ("rgb", "alpha"),
+        outputs: Sequence[str] | None = None,
         *,
         generator: Generator | Key | None = None,
     ) -> Rendering:
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
+        with self._context(cameras.device).undisturbed():
+            return super().__call__(scene, cameras, outputs, generator=generator)
+
+    def _images(self, scene: Scene, cameras: Cameras, outputs: Sequence[str], batch: torch.Size) -> Images:
+        return self._averaged(scene, cameras, outputs)
+
+    def draw(self, scene: Scene, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """Draw every tile once, whether the scene is one, a batch or a list; images are ``[*batch, views, C, H, W]``.
+
+        Args:
+            scene: Its batch broadcasts with that of the cameras to ``[*batch]``.
+            cameras: As the scene.
+            outputs: Some of the images that are asked for.
+        """
         context = self._context(cameras.device)
-        with context.undisturbed():
-            leading = torch.Size([*check_call(self.capabilities, scene, cameras, outputs), cameras.views])
-            warn_if_software(context.gl_renderer, cameras.device)
-            shading = self.shading.in_numbers("OpenGL")
-            with torch.no_grad():
-                images = self._render(context, shading, scene, cameras, outputs, leading)
-        rendering = Rendering({name: images[name] for name in outputs})
-        warn_of_empty_views(rendering)
-        return rendering
-
-    def _render(
-        self,
-        context: GraphicsContext,
-        shading: Shading,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str],
-        leading: torch.Size,
-    ) -> dict[str, Tensor]:
-        averaged = [name for name in outputs if name not in _GEOMETRY]
-        oversampling = int(self.samples_per_pixel**0.5)
-        if oversampling == 1 or not averaged:
-            return self._pass(context, shading, scene, cameras, outputs, leading)
-        height, width = cameras.image_size
-        fine = cameras.resize(height * oversampling, width * oversampling)
-        images = self._pass(context, shading, scene, fine, averaged, leading)
-        images = {name: average_samples(image, oversampling) for name, image in images.items()}
-        geometry = [name for name in outputs if name in _GEOMETRY]
-        return images | (self._pass(context, shading, scene, cameras, geometry, leading) if geometry else {})
-
-    def _pass(
-        self,
-        context: GraphicsContext,
-        shading: Shading,
-        scene: Scene,
-        cameras: Cameras,
-        outputs: Sequence[str],
-        leading: torch.Size,
-    ) -> dict[str, Tensor]:
-        """Render every tile once."""
+        warn_if_software(context.gl_renderer, cameras.device)
+        shading = self.shading.in_numbers("OpenGL")
         targets = tuple(name for name in _GEOMETRY if name in outputs)
         if "rgb" in outputs or "alpha" in outputs:
             targets = ("color" if "rgb" in outputs else "alpha", *targets)
@@ -135,11 +105,13 @@ class OpenGL(TakesShading, SharesContext):
                 f"image_size (with supersampling) is {height} x {width}, and {context.gl_renderer} renders at most "
                 f"{context.max_size} x {context.max_size}. Render crops: cameras.crop(top, left, height, width)."
             )
+        batch = broadcast_shapes(shape_of_batch(scene), cameras.batch_shape, names=("scene", "cameras"))
+        leading = torch.Size([*batch, cameras.views])
         grid = plan_grid(leading.numel(), cameras.image_size, context.max_size)
         matrices = clip_matrices(cameras).reshape(-1, 4, 4)
         places: list[Tensor] = []
         parts = []
-        with context.current() as gl:
+        with torch.no_grad(), context.current() as gl:
             context.resources = context.resources or Resources(gl)
             painter = Painter(gl, context.resources, shading, targets, cameras)
             for frame in frames(plan_segments(scene, cameras.leading_shape, leading), grid.tiles):
@@ -174,8 +146,8 @@ def clip_matrices(cameras: Cameras) -> Tensor:
     to_camera = cameras.world_to_camera.detach().double()
     # OpenGL's camera space is OpenCV's with y and z reversed; reversing y once more in clip space undoes the first.
     y_down = torch.diag(torch.tensor([1.0, -1, 1, 1])).to(to_camera)
-    opencv_to_opengl = torch.diag(torch.tensor([1.0, -1, -1, 1])).to(to_camera)
-    return (y_down @ opengl_projection(cameras).detach().double() @ opencv_to_opengl @ to_camera).float()
+    projection = opengl_projection(cameras).detach().double()
+    return (y_down @ projection @ OPENGL_AXES.to(to_camera) @ to_camera).float()
 
 
 def named_outputs(targets: dict[str, Array], outputs: Sequence[str]) -> dict[str, Tensor]:

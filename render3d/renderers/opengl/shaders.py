@@ -5,15 +5,10 @@ from typing import final
 
 import moderngl
 
-TARGETS = {
-    "color": "vec4",
-    "alpha": "float",
-    "depth": "float",
-    "normal": "vec4",
-    "face_index": "float",
-    "barycentric": "vec4",
-}
-"""The framebuffer attachments and their GLSL types."""
+from render3d.renderers.opengl.atlas import FORMATS
+
+_TYPES = {1: "float", 4: "vec4"}
+"""What GLSL calls a value of so many components."""
 
 _VERTEX = """
 in vec4 clip;               // clip space of the view itself, y down
@@ -167,7 +162,7 @@ class ProgramKey:
     """What a program must do.
 
     Attributes:
-        targets: Names of `TARGETS` it writes, in order.
+        targets: Names of `render3d.renderers.opengl.atlas.FORMATS` that it writes, in order.
         coloring: ``"reflectance"``, ``"vertex"``, ``"face"`` or ``"texture"``.
         smooth: Whether normals are interpolated.
         lights: Number of directional lights.
@@ -207,7 +202,8 @@ class ProgramKey:
 def compile_program(gl: moderngl.Context, key: ProgramKey) -> moderngl.Program:
     """The program for ``key``."""
     header = ["#version 430", f"#define LIGHTS {key.lights}", *(f"#define {name}" for name in key.defines())]
-    outputs = [f"layout(location = {i}) out {TARGETS[name]} out_{name};" for i, name in enumerate(key.targets)]
+    types = [_TYPES[FORMATS[name][0]] for name in key.targets]
+    outputs = [f"layout(location = {i}) out {types[i]} out_{name};" for i, name in enumerate(key.targets)]
     return gl.program(
         vertex_shader="\n".join([*header, _VERTEX]),
         fragment_shader="\n".join([*header, *outputs, _FRAGMENT]),

@@ -1,6 +1,7 @@
 """Emission and absorption: light that a volume sends out and takes in."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import final
 
@@ -10,8 +11,9 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY
 from render3d.errors import VolumeError
-from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Color, check_square
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.drawing import RendersVolumes
+from render3d.renderers.shading import Color, check_square
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
 from render3d.renderers.volumetric.planes import evenly
@@ -62,11 +64,7 @@ class EmissionAbsorption(RendersVolumes):
 
     def draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         """As `RendersVolumes.draw`."""
-        if volume.channels not in (1, 4):
-            raise VolumeError(
-                f"EmissionAbsorption takes volumes of 1 channel, density, or 4, density and colour; got "
-                f"{volume.channels}. LearnedProjection(channels={volume.channels}) takes any number."
-            )
+        check_channels(volume, self.capabilities.name)
         rule = evenly(self.samples_per_voxel)
         colored = "rgb" in outputs and volume.channels == 4
         if not colored:
@@ -86,21 +84,25 @@ class EmissionAbsorption(RendersVolumes):
         return images
 
 
+def check_channels(volume: Volume, renderer: str) -> None:
+    """Raise `VolumeError` unless a volume is of density, or of density and colour."""
+    if volume.channels not in (1, 4):
+        raise VolumeError(
+            f"{renderer} takes volumes of 1 channel, density, or 4, density and colour; got {volume.channels}. "
+            f"LearnedProjection(channels={volume.channels}) takes any number."
+        )
+
+
 def _optical_depth(crossings: Crossings) -> Tensor:
     """``[1, P]``."""
     return crossings.optical_depth()[None]
 
 
-def _light(crossings: Crossings) -> Tensor:
-    """``[1 or 4, P]``: alpha, and colour weighted by what is absorbed."""
+def _light(crossings: Crossings, *, deep: bool) -> Tensor:
+    """``[1, 2, 4 or 5, P]``: alpha, colour weighted by what is absorbed, and depth weighted alike if it is ``deep``."""
     absorbed = crossings.absorb()
-    return torch.cat([absorbed.alpha[None], absorbed.color])
-
-
-def _light_and_depth(crossings: Crossings) -> Tensor:
-    """``[2 or 5, P]``: as `_light`, and then depth weighted alike."""
-    absorbed = crossings.absorb()
-    return torch.cat([absorbed.alpha[None], absorbed.color, crossings.mean_depth(absorbed)[None]])
+    depth = [crossings.mean_depth(absorbed)[None]] if deep else []
+    return torch.cat([absorbed.alpha[None], absorbed.color, *depth])
 
 
 def _over(front: Tensor, behind: Tensor) -> Tensor:
@@ -110,7 +112,7 @@ def _over(front: Tensor, behind: Tensor) -> Tensor:
 
 _OPTICAL_DEPTH = Integral(_optical_depth, torch.add, 1)
 _LIGHT = {
-    (colored, deep): Integral(_light_and_depth if deep else _light, _over, 1 + 3 * colored + deep)
+    (colored, deep): Integral(functools.partial(_light, deep=deep), _over, 1 + 3 * colored + deep)
     for colored in (False, True)
     for deep in (False, True)
 }

@@ -94,7 +94,7 @@ class LearnedProjection(nn.Module):
     def _start_empty(self) -> None:
         """Let ``alpha`` begin near zero.
 
-        Pictures of objects are mostly background, and a network that has to find that out first learns worse for long
+        Images of objects are mostly background, and a network that has to find that out first learns worse for long
         after (Lin et al., "Focal loss for dense object detection", 2017, section 4.1).
         """
         before = self.outputs[: self.outputs.index("alpha")]

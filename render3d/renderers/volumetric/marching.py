@@ -2,7 +2,7 @@
 
 A ray is sampled where it crosses planes across the axis it follows most closely. On such a plane the trilinear
 interpolation of the volume is bilinear in one slice, itself a mean of two: half the corners, all in one plane. (Slices
-in one direction for a whole picture: Cabral et al., "Accelerated volume rendering and tomographic reconstruction using
+in one direction for a whole image: Cabral et al., "Accelerated volume rendering and tomographic reconstruction using
 texture mapping hardware", 1994; here each ray takes those that suit it.)
 """
 

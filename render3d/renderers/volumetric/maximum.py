@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
-from render3d.renderers.base import FULL_GRADIENTS, Capabilities, check_square
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.drawing import RendersVolumes
+from render3d.renderers.shading import check_square
 from render3d.renderers.volumetric.crossings import Crossings
 from render3d.renderers.volumetric.marching import Integral, integrate
 from render3d.renderers.volumetric.planes import AT_CENTRES

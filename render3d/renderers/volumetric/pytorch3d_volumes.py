@@ -10,11 +10,12 @@ from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY
-from render3d.errors import VolumeError
 from render3d.optional import PYTORCH3D
-from render3d.renderers.base import FULL_GRADIENTS, Capabilities, Color
+from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.drawing import RendersOneByOne
 from render3d.renderers.pytorch3d import their_cameras
+from render3d.renderers.shading import Color
+from render3d.renderers.volumetric.emission import check_channels
 from render3d.scenes import Volume
 
 
@@ -60,11 +61,7 @@ class PyTorch3DVolumes(RendersOneByOne):
     def draw(self, volume: Volume, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         """As `RendersOneByOne.draw`."""
         PYTORCH3D.load()
-        if volume.channels not in (1, 4):
-            raise VolumeError(
-                "PyTorch3DVolumes takes volumes of 1 channel, density, or 4, density and colour; got "
-                f"{volume.channels}."
-            )
+        check_channels(volume, self.capabilities.name)
         radius = math.sqrt(3) * volume.extent
         distance = cameras.position.detach().norm(dim=-1)
         near = max(cameras.near, float(distance.min()) - radius)
@@ -84,24 +81,17 @@ class PyTorch3DVolumes(RendersOneByOne):
         from pytorch3d.structures import Volumes
 
         height, width = cameras.image_size
-        sampler = NDCMultinomialRaysampler(
-            image_width=width,
-            image_height=height,
-            n_pts_per_ray=self.points,
-            min_depth=near,
-            max_depth=far,
-            unit_directions=True,
-        )
+        size = {"image_width": width, "image_height": height, "n_pts_per_ray": self.points}
+        sampler = NDCMultinomialRaysampler(**size, min_depth=near, max_depth=far, unit_directions=True)
         step = (far - near) / (self.points - 1)
         opacity = -torch.expm1(-volume.density * step)
-        color = (
-            volume.values[1:] if volume.channels == 4 else torch.tensor(NEUTRAL_GREY).to(opacity)[:, None, None, None]
-        )
-        size = [2 * volume.extent / count for count in reversed(opacity.shape[1:])]
+        color = volume.colors
+        if color is None:
+            color = torch.tensor(NEUTRAL_GREY).to(opacity)[:, None, None, None]
         volumes = Volumes(
             densities=opacity.expand(cameras.views, -1, -1, -1, -1),
             features=color.expand(cameras.views, 3, *opacity.shape[1:]),
-            voxel_size=size,
+            voxel_size=[2 * volume.extent / count for count in reversed(volume.resolution)],
         )
         march = EmissionAbsorptionRaymarcher()
 

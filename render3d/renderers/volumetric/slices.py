@@ -110,5 +110,5 @@ def _faces(grown: Tensor) -> list[tuple[Tensor, Tensor]]:
     colors = grown[..., 1:, :, :, :]
     if colors.shape[-4] == 0:
         return []
-    pairs = [(edge, neighbour) for edge, neighbour in ((0, 1), (-1, -2))]
-    return [(colors.select(dim, edge), colors.select(dim, next_to)) for dim in (-3, -2, -1) for edge, next_to in pairs]
+    ends = ((0, 1), (-1, -2))
+    return [(colors.select(dim, edge), colors.select(dim, next_to)) for dim in (-3, -2, -1) for edge, next_to in ends]

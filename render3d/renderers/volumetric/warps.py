@@ -77,7 +77,7 @@ def _check_outside(extent: float, cameras: Cameras) -> None:
     outside = cameras.position.detach().abs().amax(-1) > extent
     if not bool((in_front & outside).all()):
         raise CameraError(
-            "The affine warp needs perspective cameras outside the volume, with its centre in front of them: a picture "
+            "The affine warp needs perspective cameras outside the volume, with its centre in front of them: an image "
             "from inside has no weak perspective. Use warp='frustum', or move the camera back."
         )
 

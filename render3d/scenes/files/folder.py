@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import final
 from urllib.parse import unquote
@@ -98,12 +98,13 @@ class Folder:
     def read_image(self, name: str) -> NDArray[np.float32] | None:
         """An image file as ``[H, W, 3]`` linear light, or None and a note."""
         content = self.read(name)
-        if content is None:
-            return None
+        return None if content is None else self.decode(name, lambda: Image.open(io.BytesIO(content)))
+
+    def decode(self, name: str, opened: Callable[[], Image.Image]) -> NDArray[np.float32] | None:
+        """An image that is opened as ``[H, W, 3]`` linear light, or None and a note."""
         try:
             with quiet_about_bombs():
-                image = Image.open(io.BytesIO(content))
-            return decode_image(image, name, self.problems)
+                return decode_image(opened(), name, self.problems)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             self.problems.append(f"Its texture {name!r} is no image that can be read: {error}.")
             return None

@@ -3,15 +3,13 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from render3d.errors import MeshError
 from render3d.registry import Registry
+from render3d.scenes.files.checks import check_source, check_target
 from render3d.scenes.files.folder import Folder
 from render3d.scenes.files.raw import RawMesh, to_mesh
-
-if TYPE_CHECKING:
-    from render3d.scenes.mesh import Mesh
+from render3d.scenes.mesh import Mesh
 
 _HERE = "render3d.scenes.files"
 # Imported when asked for, so that a mesh of arrays needs no trimesh and an OBJ none of its 0.5 s.
@@ -27,7 +25,7 @@ _READERS: Registry[Callable[[Path, Folder], RawMesh]] = Registry(
     },
     error=MeshError,
 )
-_WRITERS: Registry[Callable[["Mesh", Path], dict[str, bytes]]] = Registry(
+_WRITERS: Registry[Callable[[Mesh, Path], dict[str, bytes]]] = Registry(
     "writer of meshes",
     {
         ".obj": f"{_HERE}.obj:write_obj",
@@ -46,7 +44,7 @@ _COLORS_OF_FORMAT = {
 }
 
 
-def load_mesh(path: Path, root: Path | None = None, checksums: dict[str, str] | None = None) -> "Mesh":
+def load_mesh(path: Path, root: Path | None = None, checksums: dict[str, str] | None = None) -> Mesh:
     """Read a mesh; see `Mesh.load`.
 
     Args:
@@ -55,13 +53,7 @@ def load_mesh(path: Path, root: Path | None = None, checksums: dict[str, str] | 
         checksums: Is filled, whatever becomes of the mesh, with the SHA-256 of each other file that it refers to, such
             as materials and images, by the name by which it does; empty for one that cannot be read.
     """
-    suffix = path.suffix.lower()
-    if suffix not in READ:
-        raise MeshError(f"{path}: meshes are read from {', '.join(READ)}; got {suffix or 'no suffix'!r}. Convert it.")
-    if not path.is_file():
-        raise MeshError(f"{path}: no such file (from {Path.cwd()}).")
-    if path.stat().st_size == 0:
-        raise MeshError(f"{path}: the file is empty; fetch it again.")
+    suffix = check_source(path, READ, MeshError, "meshes")
     folder = Folder(path, root)
     if checksums is not None:
         folder.checksums = checksums
@@ -89,15 +81,9 @@ def checksums_beside(path: Path, root: Path | None, names: Iterable[str]) -> dic
     return folder.checksums
 
 
-def save_mesh(mesh: "Mesh", path: Path) -> None:
+def save_mesh(mesh: Mesh, path: Path) -> None:
     """Write a mesh; see `Mesh.save`."""
-    suffix = path.suffix.lower()
-    if suffix not in _WRITERS:
-        raise MeshError(f"{path}: meshes are written to {', '.join(_WRITERS)}; got {suffix or 'no suffix'!r}.")
-    if mesh.batch_shape:
-        raise MeshError(
-            f"{path}: a file holds one mesh; got a batch of shape {list(mesh.batch_shape)}. Save mesh[0] and so on."
-        )
+    suffix = check_target(path, mesh, _WRITERS, MeshError, "meshes")
     for kind in ("colors", "face_colors", "texture"):
         if getattr(mesh, kind) is not None and kind not in _COLORS_OF_FORMAT[suffix]:
             others = ", ".join(other for other, kinds in _COLORS_OF_FORMAT.items() if kind in kinds)

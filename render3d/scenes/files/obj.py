@@ -11,14 +11,13 @@ from typing import NoReturn, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from render3d.color import NEUTRAL_GREY, linear_to_srgb, srgb_to_linear
+from render3d.color import NEUTRAL_GREY, linear_to_srgb
 from render3d.errors import MeshError
 from render3d.scenes.files.folder import Folder, encode_image
 from render3d.scenes.files.mtl import Material, read_materials
 from render3d.scenes.files.polygons import triangulate
-from render3d.scenes.files.raw import Floats, Image, Integers, RawMesh
+from render3d.scenes.files.raw import Floats, Image, Integers, RawMesh, linear_light
 from render3d.scenes.mesh import Mesh
 
 Corner = tuple[int, int]
@@ -134,17 +133,16 @@ class _Reader:
 
     def _triangles(self, vertices: Floats) -> tuple[Integers, Integers]:
         """Corners ``[F, 3, 2]`` of the triangles and the number ``[F]`` of the polygon each is part of."""
-        sizes = np.array(self.sizes, dtype=np.int64)
         numbers = itertools.chain.from_iterable(self.corners)
         corners = np.fromiter(numbers, np.int64, 2 * len(self.corners)).reshape(-1, 2)
-        cuts, polygon = triangulate(vertices, corners[:, 0], sizes)
-        return corners[(np.cumsum(sizes) - sizes)[polygon][:, None] + cuts], polygon
+        places, polygon = triangulate(vertices, corners[:, 0], np.array(self.sizes, dtype=np.int64))
+        return corners[places], polygon
 
     def _vertex_colors(self) -> Floats | None:
         if not self.colors:
             return None
         colors = np.tile(NEUTRAL_GREY, (len(self.vertices), 1))
-        colors[list(self.colors)] = _decoded(list(self.colors.values()))
+        colors[list(self.colors)] = linear_light(list(self.colors.values()))
         return colors
 
     def _corner_uv(self, index: Integers) -> Floats:
@@ -178,11 +176,6 @@ def _index(word: str, count: int) -> int:
     if number < 0:
         return count + number if count + number >= 0 else _NOTHING
     return number - 1
-
-
-def _decoded(encoded: list[list[float]]) -> NDArray[np.float64]:
-    decoded: Floats = srgb_to_linear(torch.tensor(encoded, dtype=torch.float64)).numpy()
-    return decoded
 
 
 def write_obj(mesh: Mesh, path: Path) -> dict[str, bytes]:

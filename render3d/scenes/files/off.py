@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from render3d.color import NEUTRAL_GREY, srgb_bytes, srgb_to_linear
+from render3d.color import NEUTRAL_GREY, srgb_bytes
 from render3d.errors import MeshError
 from render3d.scenes.files.folder import Folder
 from render3d.scenes.files.polygons import triangulate
-from render3d.scenes.files.raw import Floats, Integers, RawMesh
+from render3d.scenes.files.raw import Floats, Integers, RawMesh, linear_light
 from render3d.scenes.mesh import Mesh
 
 # ModelNet has files whose counts follow the keyword without a space: "OFF490 518 0".
@@ -50,8 +50,8 @@ def _triangles(vertices: Floats, rows: list[list[str]]) -> tuple[Integers, Integ
             raise ValueError(f"face {' '.join(row)!r}")
     flat = np.array([index for polygon in polygons for index in polygon], dtype=np.int64)
     sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
-    cuts, owner = triangulate(vertices, flat, sizes)
-    return flat[(np.cumsum(sizes) - sizes)[owner][:, None] + cuts], owner
+    places, owner = triangulate(vertices, flat, sizes)
+    return flat[places], owner
 
 
 def _vertex_colors(lines: list[str], kinds: str) -> Floats | None:
@@ -76,9 +76,7 @@ def _decoded(words: list[list[str]]) -> Floats:
     if any(len(own) != 3 for own in words):
         raise ValueError("a vertex without colour")
     scales = [255 if all(word.isdigit() for word in own) else 1 for own in words]
-    encoded = [[float(word) / scale for word in own] for own, scale in zip(words, scales, strict=True)]
-    decoded: Floats = srgb_to_linear(torch.tensor(encoded, dtype=torch.float64).reshape(-1, 3)).numpy()
-    return decoded
+    return linear_light([[float(word) / scale for word in own] for own, scale in zip(words, scales, strict=True)])
 
 
 def write_off(mesh: Mesh, path: Path) -> dict[str, bytes]:

@@ -18,9 +18,10 @@ from trimesh.visual.texture import TextureVisuals
 
 from render3d.color import srgb_bytes, srgb_to_linear, to_bytes
 from render3d.errors import MeshError
-from render3d.scenes.files.folder import Folder, decode_image, encode_image, quiet_about_bombs
-from render3d.scenes.files.raw import Floats, Image, RawMesh, join, unique_rows
+from render3d.scenes.files.folder import Folder, encode_image, quiet_about_bombs
+from render3d.scenes.files.raw import Floats, Image, RawMesh, join
 from render3d.scenes.mesh import Mesh
+from render3d.scenes.repair import unique_rows
 
 _DECODED_EXTENSIONS = {"KHR_materials_pbrSpecularGlossiness", "EXT_texture_webp", "KHR_mesh_quantization"}
 _REPEAT = 10497  # GL_REPEAT, the wrap mode of a sampler that names none
@@ -140,13 +141,7 @@ def _material(material: Any, folder: Folder) -> tuple[Floats | None, Image | Non
 
 
 def _decoded(image: PillowImage.Image | None, name: str, folder: Folder) -> Image | None:
-    if image is None:
-        return None
-    try:
-        return decode_image(image, name, folder.problems)
-    except (OSError, ValueError, SyntaxError) as error:
-        folder.problems.append(f"Its texture {name!r} is no image that can be read: {error}.")
-        return None
+    return None if image is None else folder.decode(name, lambda: image)
 
 
 def _unit(colors: NDArray[Any], *, linear: bool) -> Floats:

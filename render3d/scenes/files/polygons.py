@@ -23,7 +23,7 @@ def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[I
         sizes: ``[P]``, how many corners each polygon has: three or more.
 
     Returns:
-        ``[F, 3]`` numbers of corners within their polygon, and ``[F]`` which polygon that is, in order.
+        ``[F, 3]`` places of corners in ``indices``, and ``[F]`` which polygon they are of, in order.
     """
     padded = np.concatenate([vertices, np.full((1, 3), np.nan)])
     starts = np.cumsum(sizes) - sizes
@@ -38,7 +38,7 @@ def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[I
             flat, concave = _flatten(padded[np.where(inside, own, -1)])
             for row in np.flatnonzero(concave).tolist():
                 cuts[row] = _cut_ears([(x, y) for x, y in flat[row].tolist()])
-        triangles.append(cuts.reshape(-1, 3))
+        triangles.append((starts[same_size][:, None, None] + cuts).reshape(-1, 3))
         owners.append(np.repeat(same_size, size - 2))
     owner = np.concatenate(owners)
     order = np.argsort(owner, kind="stable")

@@ -1,6 +1,7 @@
 """What a mesh file says, before it becomes a `Mesh`: colours of vertices, of faces and of images, all at once."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -8,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from render3d.color import NEUTRAL_GREY
+from render3d.color import NEUTRAL_GREY, srgb_to_linear
 from render3d.scenes.files.atlas import build_texture
 from render3d.scenes.mesh import Mesh, Texture
+from render3d.scenes.repair import unique_rows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -39,6 +41,12 @@ class RawMesh:
     corner_uv: Floats | None = None
     face_image: Integers | None = None
     images: tuple[Image, ...] = ()
+
+
+def linear_light(encoded: Sequence[Sequence[float]]) -> Floats:
+    """``[N, 3]`` in linear light of sRGB values."""
+    decoded: Floats = srgb_to_linear(torch.tensor(encoded, dtype=torch.float64).reshape(-1, 3)).numpy()
+    return decoded
 
 
 def join(parts: list[RawMesh]) -> RawMesh:
@@ -132,10 +140,8 @@ def _textured(raw: RawMesh, source: Path, problems: list[str]) -> Mesh:
     rows = np.column_stack([raw.faces[inside], corner_uv[inside].astype(np.float32)])
     first, inverse = unique_rows(rows)
     order = np.argsort(rows[first, 0], kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
     faces = np.full_like(raw.faces, -1)
-    faces[inside] = rank[inverse]
+    faces[inside] = np.argsort(order)[inverse]
     corners = rows[first[order]]
     return Mesh(
         vertices=_float32(raw.vertices[corners[:, 0].astype(np.int64)]),
@@ -146,23 +152,8 @@ def _textured(raw: RawMesh, source: Path, problems: list[str]) -> Mesh:
     )
 
 
-def unique_rows(rows: NDArray[Any]) -> tuple[Integers, Integers]:
-    """The first occurrence of each distinct row of ``rows`` ``[N, C]``, in order, and the one that each row equals.
-
-    Rows are compared exactly, with NaN equal to itself and zeros of either sign alike.
-    """
-    # Adding zero turns -0.0 into 0.0; a row of bytes sorts many times faster than a row of numbers.
-    contiguous = np.ascontiguousarray(rows + 0)
-    keys = contiguous.view(np.dtype((np.void, contiguous.dtype.itemsize * contiguous.shape[1]))).reshape(-1)
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[inverse]
-
-
 def _float32(values: NDArray[Any]) -> torch.Tensor:
-    with np.errstate(over="ignore"):  # a coordinate beyond float32 becomes infinite, which `report` counts
+    with np.errstate(over="ignore"):  # a coordinate beyond float32 becomes infinite, which `Mesh.check` counts
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from render3d.atomic import atomic_write
 from render3d.errors import VolumeError
 from render3d.scenes.files.binvox import Binvox, read_binvox, write_binvox
+from render3d.scenes.files.checks import check_source, check_target
 from render3d.scenes.volume import Volume
 
 FORMATS = (".npz", ".binvox")
@@ -21,15 +22,7 @@ _ROUNDING = 1e-5
 
 def load_volume(path: Path) -> Volume:
     """Read a volume; see `Volume.load`."""
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise VolumeError(
-            f"{path}: volumes are read from {', '.join(FORMATS)}; got {suffix or 'no suffix'!r}. Convert it."
-        )
-    if not path.is_file():
-        raise VolumeError(f"{path}: no such file (from {Path.cwd()}).")
-    if path.stat().st_size == 0:
-        raise VolumeError(f"{path}: the file is empty; fetch it again.")
+    suffix = check_source(path, FORMATS, VolumeError, "volumes")
     try:
         return _load_npz(path) if suffix == ".npz" else _from_binvox(read_binvox(path.read_bytes(), _LARGEST))
     except MemoryError as error:
@@ -41,16 +34,7 @@ def load_volume(path: Path) -> Volume:
 
 def save_volume(volume: Volume, path: Path) -> None:
     """Write a volume; see `Volume.save`."""
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise VolumeError(
-            f"{path}: volumes are written to {', '.join(FORMATS)}; got {suffix or 'no suffix'!r}. Choose one of them."
-        )
-    if volume.batch_shape:
-        raise VolumeError(
-            f"{path}: a file holds one volume; got a batch of shape {list(volume.batch_shape)}. Save volume[0] and so "
-            "on."
-        )
+    suffix = check_target(path, volume, FORMATS, VolumeError, "volumes")
     volume = volume.detach().to("cpu")
     binvox = _to_binvox(volume, path) if suffix == ".binvox" else None
     try:

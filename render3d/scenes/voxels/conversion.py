@@ -1,17 +1,17 @@
 """From meshes to volumes and back: `Volume.from_mesh` and `Volume.to_mesh`."""
 
-import dataclasses
 import math
-from typing import get_args
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
 
 from render3d.errors import MeshError, VolumeError
-from render3d.scenes.mesh import Mesh, check_indices
-from render3d.scenes.volume import Kind, Volume
+from render3d.scenes.mesh import Mesh
+from render3d.scenes.voxels import Kind
 from render3d.scenes.voxels.solid import solid_voxels
 from render3d.scenes.voxels.surface import surface_voxels
 
@@ -26,10 +26,12 @@ _TOO_FAR = 2.0**52
 _OFF_LEVEL = 1e-3
 
 
-def voxelize(mesh: Mesh, resolution: int, kind: Kind, extent: float | None) -> Volume:
-    """See `Volume.from_mesh`."""
+def voxelize(mesh: Mesh, resolution: int, kind: Kind, extent: float | None) -> tuple[Tensor, float]:
+    """The occupancy ``[*batch, D, H, W]``, bool, and the extent of the cube; see `Volume.from_mesh`."""
     _check_arguments(resolution, kind, extent)
-    _check_mesh(mesh)
+    if mesh.batch_shape.numel() == 0:
+        raise MeshError(f"There is no mesh to voxelise; got {mesh}.")
+    mesh.check_values()
     faces = mesh.faces.cpu().numpy()
     positions = mesh.vertices.detach().cpu().double().reshape(-1, *mesh.vertices.shape[-2:]).numpy()
     if extent is None:
@@ -39,27 +41,16 @@ def voxelize(mesh: Mesh, resolution: int, kind: Kind, extent: float | None) -> V
             f"float32 holds no densities in a cube of extent {extent:.3g}. Scale the mesh: mesh.normalized()."
         )
     grids = np.stack([_occupied(element[faces], resolution, kind, extent) for element in positions])
-    occupancy = torch.from_numpy(grids).reshape(*mesh.batch_shape, *grids.shape[1:]).to(mesh.device)
-    return dataclasses.replace(Volume.from_occupancy(occupancy, extent=extent), to_source=mesh.to_source)
+    return torch.from_numpy(grids).reshape(*mesh.batch_shape, *grids.shape[1:]).to(mesh.device), extent
 
 
 def _check_arguments(resolution: int, kind: Kind, extent: float | None) -> None:
     if not isinstance(resolution, int) or isinstance(resolution, bool) or not 1 <= resolution <= _LARGEST:
         raise VolumeError(f"resolution must be a whole number of voxels from 1 to {_LARGEST}; got {resolution!r}.")
-    if kind not in get_args(Kind):
-        raise VolumeError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}.")
+    if kind not in _VOXELS:
+        raise VolumeError(f"kind must be one of {', '.join(_VOXELS)}; got {kind!r}.")
     if extent is not None and not (math.isfinite(extent) and extent > 0):
         raise VolumeError(f"extent must be positive and finite, half the side of the cube; got {extent}.")
-
-
-def _check_mesh(mesh: Mesh) -> None:
-    """Raise `MeshError` for what no voxel could be told of."""
-    name = str(mesh.source or "The mesh")
-    if len(mesh.faces) == 0 or mesh.batch_shape.numel() == 0:
-        raise MeshError(f"{name} has no faces to voxelise; got {mesh}.")
-    check_indices(mesh)
-    if not bool(mesh.vertices.isfinite().all()):
-        raise MeshError(f"{name} has vertices that are not finite. mesh.repair() drops their faces.")
 
 
 def _least_extent(reach: float, resolution: int) -> float:
@@ -80,7 +71,7 @@ def _occupied(triangles: Floats, size: int, kind: Kind, extent: float) -> Mask:
         corners = triangles * (size / (2 * extent)) + (size - 1) / 2
     if not np.abs(corners).max() < _TOO_FAR:
         raise VolumeError(f"The mesh is over 10^15 voxels wide in a cube of extent {extent}. Pass a larger extent.")
-    grid = _voxels(corners, size, kind)
+    grid = _VOXELS[kind](corners, size)
     if grid.any():
         return grid
     low, high = triangles.min((0, 1)), triangles.max((0, 1))
@@ -93,16 +84,6 @@ def _occupied(triangles: Floats, size: int, kind: Kind, extent: float) -> Mask:
         f"The mesh holds no centre of a voxel at resolution {size}: it is thinner than a voxel, or not closed. Pass a "
         'higher resolution, or kind="filled".'
     )
-
-
-def _voxels(corners: Floats, size: int, kind: Kind) -> Mask:
-    match kind:
-        case "solid":
-            return solid_voxels(corners, size)
-        case "surface":
-            return surface_voxels(corners, size)
-        case "filled":
-            return _filled_voxels(corners, size)
 
 
 def _filled_voxels(corners: Floats, size: int) -> Mask:
@@ -119,16 +100,27 @@ def _filled_voxels(corners: Floats, size: int) -> Mask:
     return filled
 
 
-def to_mesh(volume: Volume, level: float) -> Mesh:
-    """See `Volume.to_mesh`."""
+_VOXELS: dict[Kind, Callable[[Floats, int], Mask]] = {
+    "solid": solid_voxels,
+    "surface": surface_voxels,
+    "filled": _filled_voxels,
+}
+
+
+def surface(occupied: Tensor, colors: Tensor | None, extent: float, level: float) -> Mesh:
+    """See `Volume.to_mesh`.
+
+    Args:
+        occupied: ``[D, H, W]``.
+        colors: ``[3, D, H, W]`` or None.
+        extent: Half the side of the cube.
+        level: Of occupancy.
+    """
     from skimage.measure import marching_cubes  # takes half a second to import
 
-    if volume.batch_shape:
-        raise VolumeError(f"The surface is that of one volume; got a batch of shape {list(volume.batch_shape)}.")
     if not 0 < level < 1:
         raise VolumeError(f"level must be an occupancy between 0 and 1; got {level}.")
-    volume.check_values()
-    occupancy = volume.occupancy[0].detach().cpu().double().numpy()
+    occupancy = occupied.cpu().double().numpy()
     if not occupancy.max() > level:
         raise VolumeError(
             f"No voxel is occupied by more than the level, {level}; the most is {occupancy.max():.3g}. Lower the level."
@@ -137,14 +129,14 @@ def to_mesh(volume: Volume, level: float) -> Mesh:
     # The default method, Lewiner's, leaves edges open in noise of two values whose mean is the level.
     places, faces, _, _ = marching_cubes(padded, level, method="lorensen")  # type: ignore[no-untyped-call]
     places = places.astype(np.float64) - 1  # the padding; (z, y, x) in voxels
-    sides = 2 * volume.extent / np.array(occupancy.shape)
-    vertices = ((places + 0.5) * sides - volume.extent)[:, ::-1]
-    return Mesh(
-        vertices=_float32(vertices).to(volume.device),
-        faces=torch.from_numpy(faces.astype(np.int64)).to(volume.device),
-        colors=_colors_at(volume, places),
-        to_source=None if volume.to_source is None else volume.to_source.detach().float(),
+    sides = 2 * extent / np.array(occupancy.shape)
+    vertices = ((places + 0.5) * sides - extent)[:, ::-1]
+    found = Mesh(
+        vertices=_float32(vertices),
+        faces=torch.from_numpy(faces.astype(np.int64)),
+        colors=None if colors is None else _colors_at(colors, places),
     )
+    return found.to(occupied.device)
 
 
 def _off_level(occupancy: Floats, level: float) -> Floats:
@@ -154,14 +146,12 @@ def _off_level(occupancy: Floats, level: float) -> Floats:
     return np.where(np.abs(occupancy - level) < least, moved, occupancy)
 
 
-def _colors_at(volume: Volume, places: Floats) -> torch.Tensor | None:
-    """``[N, 3]``: the colours of a volume at ``places`` ``[N, 3]`` (z, y, x) in voxels, interpolated linearly."""
-    if volume.colors is None:
-        return None
-    channels = volume.colors.detach().cpu().float().numpy()
-    colors = [ndimage.map_coordinates(channel, places.T, order=1, mode="nearest") for channel in channels]
-    return _float32(np.stack(colors, axis=1)).to(volume.device)
+def _colors_at(colors: Tensor, places: Floats) -> Tensor:
+    """``[N, 3]``: colours ``[3, D, H, W]`` at ``places`` ``[N, 3]`` (z, y, x) in voxels, interpolated linearly."""
+    channels = colors.detach().cpu().float().numpy()
+    found = [ndimage.map_coordinates(channel, places.T, order=1, mode="nearest") for channel in channels]
+    return _float32(np.stack(found, axis=1))
 
 
-def _float32(values: NDArray[np.floating]) -> torch.Tensor:
+def _float32(values: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

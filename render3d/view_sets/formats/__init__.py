@@ -4,9 +4,7 @@ from pathlib import Path
 
 from render3d.errors import ViewSetError
 from render3d.registry import Registry
-from render3d.view_sets.formats.format import Format as Format
-from render3d.view_sets.formats.format import StoredObject as StoredObject
-from render3d.view_sets.formats.format import StoredViews as StoredViews
+from render3d.view_sets.formats.format import Format, StoredObject, StoredViews
 
 __all__ = ["FORMATS", "Format", "StoredObject", "StoredViews", "format_at", "format_by_name"]
 

@@ -15,16 +15,11 @@ from render3d.images import Rendering
 from render3d.images.files import depth_unit
 from render3d.view_sets.files import Files, read_json
 from render3d.view_sets.formats.format import Format
-from render3d.view_sets.frames import BESIDE, Frames, frame_files, size_of
+from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, size_of
 
 TRANSFORMS = "transforms.json"
 
-_NAMES = {
-    "image": "images/{:04d}.png",
-    "depth": "depth/{:04d}.png",
-    "normal": "normals/{:04d}.png",
-    "face_index": "face_index/{:04d}.npy",
-}
+_NAMES = frame_names("images", digits=4)
 _FIELDS = {
     "image": "file_path",
     "mask": "mask_path",

@@ -13,16 +13,11 @@ from render3d.errors import CameraError, ShapeError, ViewSetError
 from render3d.images import Rendering
 from render3d.view_sets.files import OBJECT, Files, read_json
 from render3d.view_sets.formats.format import Format, StoredObject
-from render3d.view_sets.frames import BESIDE, Frames, frame_files, size_of
+from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, size_of
 
 _RENDERING = "rendering"
 _METADATA, _LIST = f"{_RENDERING}/rendering_metadata.txt", f"{_RENDERING}/renderings.txt"
-_NAMES = {
-    "image": f"{_RENDERING}/{{:02d}}.png",
-    "depth": "depth/{:02d}.png",
-    "normal": "normals/{:02d}.png",
-    "face_index": "face_index/{:02d}.npy",
-}
+_NAMES = frame_names(_RENDERING, digits=2)
 _NO_CLASS = "objects"
 
 

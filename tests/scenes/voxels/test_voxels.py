@@ -14,8 +14,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from render3d import Mesh, Volume, data
 from render3d.errors import MeshError, VolumeError
-from render3d.scenes.volume import Kind
-from render3d.scenes.voxels import solid, surface
+from render3d.scenes.voxels import Kind, solid, surface
 from render3d.testing.scenes import asymmetric_mesh
 
 Exact = list[Fraction]
@@ -347,10 +346,10 @@ def test_a_batch_shares_the_largest_cube_and_keeps_its_places() -> None:
 def test_meshes_and_arguments_that_cannot_be_used() -> None:
     sphere = Mesh.icosphere(1)
     for change, message in (
-        ({"vertices": sphere.vertices * torch.nan}, "not finite"),
-        ({"faces": sphere.faces + 1}, r"outside 0-41\. mesh\.repair\(\)"),
-        ({"faces": sphere.faces[:0]}, "no faces to voxelise"),
-        ({"vertices": sphere.vertices.expand(0, -1, -1)}, "no faces to voxelise"),
+        ({"vertices": sphere.vertices * torch.nan}, "vertices must be finite; got NaN"),
+        ({"faces": sphere.faces + 1}, r"faces must index 42 vertices; got indices from 1 to 42\. mesh\.repair\(\)"),
+        ({"faces": sphere.faces[:0]}, "has no faces: there is nothing to render"),
+        ({"vertices": sphere.vertices.expand(0, -1, -1)}, "no mesh to voxelise"),
     ):
         with pytest.raises(MeshError, match=message):
             Volume.from_mesh(dataclasses.replace(sphere, **change))  # type: ignore[arg-type]
