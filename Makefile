@@ -10,9 +10,11 @@ READY := $(VENV)/.ready
 demo: setup
 	$(BIN)/python examples/demo.py
 
-# A file of tests is run by one process, one for each core, each of which computes on one thread.
+# A file of tests is run by one process, each of which computes on one thread; there is one more than cores, for some
+# tests wait. Files are begun in the order of tests/conftest.py.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(shell expr $$(nproc) + 1) --maxprocesses 8 \
+	  --dist loadfile --no-loadscope-reorder
 	$(MAKE) docs
 
 lint: setup

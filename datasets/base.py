@@ -143,7 +143,31 @@ _Settings = TypeVar("_Settings")
 _OfVolumes = TypeVar("_OfVolumes", bound=_WithSize)
 
 
-class SeededDataset(Dataset[_Example], abc.ABC, Generic[_Example, _Settings]):
+class Epochs:
+    """The epoch of a dataset.
+
+    Attributes:
+        epoch: From 0. In shared memory: workers that a DataLoader keeps from epoch to epoch see it change.
+    """
+
+    def __init__(self) -> None:
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that examples are drawn for."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw anew from now on, as ``DistributedSampler.set_epoch`` does a new order.
+
+        Call it before each epoch, with its number; workers that are running follow.
+        """
+        check_at_least(0, epoch=epoch)
+        self._epoch.fill_(epoch)
+
+
+class SeededDataset(Epochs, Dataset[_Example], abc.ABC, Generic[_Example, _Settings]):
     """Examples that are made when they are asked for, with labels.
 
     Example ``index`` is a function of (settings, seed, split, epoch, index): the same whatever the number of workers
@@ -170,14 +194,13 @@ class SeededDataset(Dataset[_Example], abc.ABC, Generic[_Example, _Settings]):
     revision: ClassVar[int] = 1
 
     def __init__(self, split: Split, settings: _Settings | None = None, *, seed: int = 0) -> None:
+        super().__init__()
         check_choice("split", split, SPLITS)
         check_seed(seed)
         self.split = split
         self.settings: _Settings = self.defaults() if settings is None else settings
         self.seed = seed
         self._checksums: dict[str, str] = {}  # of each file that examples are read from, by name
-        # In shared memory: workers that a DataLoader keeps from epoch to epoch see it change.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         """How many; the settings say it of each split, unless a dataset knows better."""
@@ -191,16 +214,7 @@ class SeededDataset(Dataset[_Example], abc.ABC, Generic[_Example, _Settings]):
     @property
     def epoch(self) -> int:
         """The epoch that examples are drawn for; always 0 in splits that are fixed."""
-        return int(self._epoch) if self.split == "train" else 0
-
-    @final
-    def set_epoch(self, epoch: int) -> None:
-        """Draw new transforms from now on, as ``DistributedSampler.set_epoch`` does a new order.
-
-        Call it before each epoch, with its number; workers that are running follow. Fixed splits ignore it.
-        """
-        check_at_least(0, epoch=epoch)
-        self._epoch.fill_(epoch)
+        return super().epoch if self.split == "train" else 0
 
     @final
     def stream(self, seed: int, purpose: int) -> Key:

@@ -3,9 +3,9 @@
 import abc
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, final
+from typing import Any, Literal, NamedTuple, Self, final, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -67,6 +67,19 @@ class Experiment(abc.ABC):
     def examples(self, dataset: Examples) -> Examples:
         """What is read of a dataset: its examples, unless these are made into others, such as pictures of them."""
         return dataset
+
+    def check(self, *, may_be_zero: Collection[str] = ()) -> None:
+        """Raise `ModelError` for a whole number below one, and for a choice that there is not.
+
+        Args:
+            may_be_zero: Names of fields that are at least zero instead.
+        """
+        for name, kind in get_type_hints(type(self)).items():
+            if kind is int:
+                check_at_least(self, error=ModelError, **{name: int(name not in may_be_zero)})
+            value = getattr(self, name)
+            if get_origin(kind) is Literal and value not in get_args(kind):
+                raise ModelError(f"{name} must be one of {', '.join(map(repr, get_args(kind)))}; got {value!r}.")
 
     @property
     def can_be_graphed(self) -> bool:
@@ -144,13 +157,13 @@ class TrainSettings:
         if self.precision not in ("float32", "bfloat16"):
             raise TrainingError(f"precision must be 'float32' or 'bfloat16'; got {self.precision!r}.")
 
-    def learning_rate_at(self, step: int) -> float:
-        """Of the step with this number, from 0."""
-        return _between(*self.learning_rate, step / self.updates)
+    def learning_rate_at(self, update: int) -> float:
+        """Of the update with this number, from 0."""
+        return _between(*self.learning_rate, update / self.updates)
 
-    def kl_weight_at(self, step: int) -> float:
-        """Of the step with this number, from 0."""
-        return _between(*self.kl_weight, min(1.0, 2 * step / self.updates))
+    def kl_weight_at(self, update: int) -> float:
+        """Of the update with this number, from 0."""
+        return _between(*self.kl_weight, min(1.0, 2 * update / self.updates))
 
 
 def _between(first: float, last: float, share: float) -> float:

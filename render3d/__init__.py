@@ -4,10 +4,10 @@
 used, so that ``import render3d`` is instant and ``render3d doctor`` can diagnose a broken installation.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from render3d._version import __version__ as __version__
+from render3d.lazy import lazy
 
 if TYPE_CHECKING:
     from render3d import conventions as conventions
@@ -32,36 +32,18 @@ if TYPE_CHECKING:
     from render3d.view_sets import read_views as read_views
     from render3d.view_sets import write_views as write_views
 
-_MODULES = ("conventions", "errors", "estimators", "fitting", "renderers", "view_sets")
 _HOMES = {
-    "Cameras": "cameras",
-    "DirectionalLight": "renderers",
-    "Key": "randomness",
-    "Mesh": "scenes",
-    "Rendering": "images",
-    "Shading": "renderers",
-    "Texture": "scenes",
-    "ViewSet": "view_sets",
-    "Volume": "scenes",
-    "check_gradient": "estimators",
-    "collate": "collation",
-    "differentiable": "estimators",
-    "expected_loss": "estimators",
-    "multi_sample_bound": "estimators",
-    "read_views": "view_sets",
-    "write_views": "view_sets",
+    "_version": ("__version__",),
+    "cameras": ("Cameras",),
+    "collation": ("collate",),
+    "estimators": ("check_gradient", "differentiable", "expected_loss", "multi_sample_bound"),
+    "images": ("Rendering",),
+    "randomness": ("Key",),
+    "renderers": ("DirectionalLight", "Shading"),
+    "scenes": ("Mesh", "Texture", "Volume"),
+    "view_sets": ("ViewSet", "read_views", "write_views"),
 }
 
-__all__ = [*_MODULES, *_HOMES, "__version__"]  # noqa: PLE0604  # names are strings, put together from the two tables
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"render3d.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"render3d.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'render3d' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy(
+    __name__, _HOMES, ("conventions", "errors", "estimators", "fitting", "renderers", "view_sets")
+)

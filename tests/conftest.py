@@ -2,6 +2,15 @@
 
 import os
 
+import pytest
+
 # Whether Ray asks for tokens is read once a process, by its first session. Clusters that tests make have none.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+# They wait more than they compute: begun first, they are done while the other files keep the cores busy.
+WAITING = ("test_ray.py", "test_local.py", "test_run_stopped.py", "test_model.py", "test_scene.py", "test_renderer.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in WAITING)

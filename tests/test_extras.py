@@ -56,7 +56,8 @@ def test_every_extra_but_that_of_the_log_is_asked_for_by_a_part() -> None:
 def test_the_core_imports_renders_and_fits_without_any_extra(tmp_path: Path) -> None:
     code = (
         "import torch, render3d as r3; from render3d.view_sets import ViewSet; from render3d import fitting\n"
-        "import render3d.datasets, render3d.models, render3d.datasets.view_sets.write.local\n"
+        "from render3d.datasets import *; from render3d.models import *\n"
+        "from render3d.datasets.view_sets.write import *\n"
         "cameras = r3.Cameras.sphere(4, 3.0, image_size=(16, 16))\n"
         "alpha = r3.renderers.OpenGL()(r3.Mesh.icosphere(2), cameras).alpha\n"
         "views = ViewSet(cameras, alpha, None, tuple('abcd'))\n"

@@ -1,5 +1,6 @@
 """The package as it is installed: what a wheel holds, what an import loads, and names that belong to others."""
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -138,11 +139,24 @@ def test_cameras_and_meshes_load_torch_and_numpy_alone() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_every_name_that_is_promised_is_there() -> None:
-    import render3d
+def test_datasets_and_workers_of_views_load_nothing_that_they_do_not_need() -> None:
+    code = (
+        "import sys, render3d.datasets, render3d.models; print('torch' in sys.modules);"
+        "import render3d.datasets.view_sets.write.guarded, render3d.datasets.view_sets.write.job;"
+        f"print([name for name in {('trimesh', 'moderngl', 'scipy', 'rich', 'tyro')} if name in sys.modules])"
+    )
+    done = run_python(code, ROOT)
+    assert done.stdout.split("\n")[:2] == ["False", "[]"], done.stderr
 
-    for name in render3d.__all__:
-        assert getattr(render3d, name) is not None
-    assert set(render3d.__all__) <= set(dir(render3d))
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = render3d.nothing
+
+LAZY = ("render3d", "render3d.datasets", "render3d.datasets.view_sets.write", "render3d.models")
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_every_name_that_is_promised_is_there(name: str) -> None:
+    package = importlib.import_module(name)
+    for each in package.__all__:
+        assert getattr(package, each) is not None
+    assert set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match=f"'{name}' has no attribute 'nothing'"):
+        _ = package.nothing

@@ -1,15 +1,60 @@
-"""Many objects, their classes, and what was left out."""
+"""Objects, not yet read; many of them, with their classes and what was left out."""
 
 import dataclasses
+import hashlib
+import itertools
+import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self, final, overload
 
 from render3d.datasets.base import SPLITS
-from render3d.datasets.collections.objects import CollectionObject
 from render3d.errors import DatasetError
+from render3d.scenes import Mesh
+from render3d.scenes.files.meshes import load_mesh
 
 _SPELLINGS: dict[str, str] = {"": "", "val": "validation", "valid": "validation", **{split: split for split in SPLITS}}
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class CollectionObject:
+    """One object of a collection, not yet read.
+
+    Attributes:
+        id: Unique in its collection, also where letters' case does not count; of letters, digits, ``-``, ``_`` and
+            ``.`` in parts joined by ``/``, none of which is ``.`` or ``..``: safe as a path of folders.
+        path: The file of the mesh.
+        root: The folder that the file and all that it refers to must lie in.
+        label: The name of its class; empty where the collection has none.
+        split: ``"train"``, ``"validation"`` or ``"test"``; empty where the collection has none.
+        creator: Who made the model; empty where the collection does not tell.
+        licence: Under which it may be used; likewise.
+    """
+
+    id: str
+    path: Path
+    root: Path
+    label: str = ""
+    split: str = ""
+    creator: str = ""
+    licence: str = ""
+
+    def facts(self) -> dict[str, str]:
+        """Return what files of results say of it."""
+        names = ("id", "label", "split", "creator", "licence")
+        return {name: getattr(self, name) for name in names}
+
+    def load(self, checksums: dict[str, str] | None = None) -> Mesh:
+        """Read the mesh.
+
+        Args:
+            checksums: As `render3d.scenes.files.meshes.load_mesh` fills it.
+
+        Raises:
+            MeshError: As `Mesh.load`.
+        """
+        return load_mesh(self.path, self.root, checksums)
 
 
 class Skipped(NamedTuple):
@@ -101,3 +146,32 @@ class MeshCollection(Sequence[CollectionObject]):
 def split_of(word: str) -> str | None:
     """The name of a split as people spell it: ``val`` and ``valid`` are ``validation``. None for another word."""
     return _SPELLINGS.get(word.strip().lower())
+
+
+def with_splits(
+    objects: MeshCollection, seed: int = 0, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+) -> MeshCollection:
+    """The same objects divided at random, whatever their splits were.
+
+    The split of an object is a function of the seed, the fractions and its id alone: it stays when others come or go,
+    so the sizes are those of independent draws and not exact.
+
+    Args:
+        objects: Any.
+        seed: Another one, another division.
+        fractions: Of train, validation and test.
+
+    Raises:
+        DatasetError: Fractions that are negative or do not add up to 1.
+    """
+    if min(fractions) < 0 or not math.isclose(sum(fractions), 1):
+        raise DatasetError(f"fractions must be three shares that add up to 1; got {fractions}.")
+    borders = list(itertools.accumulate(fractions))[:-1]
+
+    def drawn(id_: str) -> str:
+        digest = hashlib.sha256(f"{seed}/{id_}".encode()).digest()
+        place = int.from_bytes(digest[:8]) / 2**64
+        return SPLITS[sum(place >= border for border in borders)]
+
+    divided = tuple(dataclasses.replace(item, split=drawn(item.id)) for item in objects)
+    return dataclasses.replace(objects, objects=divided)

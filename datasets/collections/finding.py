@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
-from render3d.datasets.collections.collection import MeshCollection
+from render3d.datasets.collections.collection import CollectionObject, MeshCollection
 from render3d.datasets.collections.ids import unique_ids
 from render3d.datasets.collections.layouts import LAYOUTS, CollectionLayout, FoundObject
-from render3d.datasets.collections.objects import CollectionObject
 from render3d.datasets.collections.tree import Tree
 from render3d.errors import DatasetError
 from render3d.scenes.files.meshes import READ

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from render3d.atomic import write_json, write_text
 from render3d.datasets.collections.archives import extract
 from render3d.datasets.collections.checksums import sha256_of
-from render3d.datasets.collections.collection import MeshCollection
+from render3d.datasets.collections.collection import MeshCollection, with_splits
 from render3d.datasets.collections.finding import open_collection
 from render3d.datasets.collections.layouts.sweethome3d import Piece, pieces_of
-from render3d.datasets.collections.splits import with_splits
 from render3d.errors import DatasetError
 
 DEBIAN_FURNITURE = Path("/usr/share/sweethome3d/furniture")

@@ -1,1 +1,3 @@
-"""Datasets of pictures that are rendered when they are needed."""
+"""Datasets of images that are rendered when they are needed."""
+
+__all__: list[str] = []

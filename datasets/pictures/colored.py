@@ -1,4 +1,4 @@
-"""Pictures of solids, each side in a colour of its own: what meshes are inferred from."""
+"""Images of solids, each side in a colour of its own: what meshes are inferred from."""
 
 import dataclasses
 import math
@@ -37,14 +37,14 @@ SHADING = Shading(
         DirectionalLight(towards=(0.2, -0.4, -0.8), color=(0.1, 0.1, 0.1)),
     ),
 )
-"""That of all pictures: three lights, as in the paper, so dim that no surface is as bright as the background.
+"""That of all images: three lights, as in the paper, so dim that no surface is as bright as the background.
 
 Where one could be, a model that is not sure of an outline would paint it white, and tilt it towards the light for that.
 """
 
 
 class ColoredExample(NamedTuple):
-    """One picture, and what it is a picture of."""
+    """One image, and what it is an image of."""
 
     image: Tensor  # [3, H, W] float32, linear light: all that a model sees
     alpha: Tensor  # [1, H, W] float32, coverage
@@ -55,17 +55,17 @@ class ColoredExample(NamedTuple):
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ColoredSolidsSettings(SolidSettings, ImageSettings):
-    """What the paper says of its pictures of primitives, and what it leaves open with the reason for each choice.
+    """What the paper says of its images of primitives, and what it leaves open with the reason for each choice.
 
     It says that each side has its own solid colour, and that there are three lights: `SHADING`. Round sides are parted
     into octants, quadrants and caps, so that an orientation can be seen. Orientations and proportions, in shares of
     ``side``, are those of `SolidSettings`.
 
     Attributes:
-        image_size: Pixels along each side; the paper's other pictures have about 30.
+        image_size: Pixels along each side; the paper's other images have about 30.
         side: Of the cube that a solid fits in before it is turned, scene units; it is at the origin.
         distance: Of the camera from the origin, scene units; it looks along the negative z axis.
-        vertical_fov_degrees: Of the camera. With these, the picture's sides are twice as long as the cube's, and no
+        vertical_fov_degrees: Of the camera. With these, the image's sides are twice as long as the cube's, and no
             orientation touches its border.
         train: Examples an epoch; each draws new ones.
         validation: Examples, fixed.
@@ -92,9 +92,9 @@ class ColoredSolidsSettings(SolidSettings, ImageSettings):
 
 @final
 class ColoredSolids(SeededDataset[ColoredExample, ColoredSolidsSettings]):
-    """Pictures of cubes, spheres, pyramids, cylinders, capsules and ellipsoids (Rezende et al., 2016).
+    """Images of cubes, spheres, pyramids, cylinders, capsules and ellipsoids (Rezende et al., 2016).
 
-    The label of example ``index`` is ``index % 6``. All pictures of an epoch are drawn when the first is asked for, and
+    The label of example ``index`` is ``index % 6``. All images of an epoch are drawn when the first is asked for, and
     kept: 20 kB each. OpenGL does not survive a fork: ``DataLoader(..., multiprocessing_context="spawn")``.
 
     Args:
@@ -130,7 +130,7 @@ class ColoredSolids(SeededDataset[ColoredExample, ColoredSolidsSettings]):
         return self._drawn[1][number]
 
     def solid(self, index: int) -> Mesh:
-        """What example ``index`` is a picture of, turned as it is there."""
+        """What example ``index`` is an image of, turned as it is there."""
         number = resolve_index(index, len(self))
         return self._solids([number])[0][0]
 

@@ -10,7 +10,6 @@ from typing import NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 import torch
-import trimesh
 from torch import Tensor
 
 from render3d.scenes import Mesh
@@ -82,6 +81,8 @@ def colored(kind: str, label: int, kinds: int, vertices: Tensor) -> Mesh:
 
 
 def _cube() -> SolidMesh:
+    import trimesh
+
     cube = trimesh.creation.box((1.0, 1.0, 1.0))
     normals = np.round(cube.face_normals).astype(np.int64)  # one of them is 1 or -1
     sides = 2 * np.abs(normals).argmax(1) + (normals.sum(1) > 0)
@@ -125,6 +126,8 @@ def _octants(vertices: Points, faces: npt.NDArray[np.int64]) -> npt.NDArray[np.i
 
 def _turned(radii: Points, heights: Points) -> tuple[Points, npt.NDArray[np.int64]]:
     """A profile, from below, turned about the y axis."""
+    import trimesh
+
     made = trimesh.creation.revolve(np.stack([np.round(radii, 12), heights], axis=1), sections=_SECTIONS)
     x, y, z = made.vertices.T
     return np.stack([x, z, -y], axis=1), made.faces

@@ -1,4 +1,4 @@
-"""Volumes together with pictures of them."""
+"""Volumes together with images of them."""
 
 import colorsys
 import dataclasses
@@ -34,7 +34,7 @@ DrawCameras = Callable[[np.random.Generator], Cameras]
 
 
 class ViewedExample(NamedTuple):
-    """One volume, its class, and pictures of it. `render3d.collate` makes batches of these."""
+    """One volume, its class, and images of it. `render3d.collate` makes batches of these."""
 
     volume: Tensor  # [1, D, H, W] float32, 0 or 1, axes (z, y, x)
     label: int
@@ -55,7 +55,7 @@ class RandomCameras:
         elevation_degrees: (least, most) angle above the horizon. Within a narrower range, uniform over that zone of the
             sphere.
         vertical_fov_degrees: As in `Cameras.look_at`.
-        image_size: (height, width) in pixels: the paper's pictures are of about 30.
+        image_size: (height, width) in pixels: the paper's images are of about 30.
 
     Raises:
         DatasetError: No views, a distance that is not positive, or angles that are no range within -90 to 90.
@@ -146,9 +146,9 @@ def class_colors(count: int) -> Tensor:
 
 @final
 class WithViews(Dataset[ViewedExample]):
-    """The examples of a dataset of volumes, each with pictures from a few cameras.
+    """The examples of a dataset of volumes, each with images from a few cameras.
 
-    Renderers of volumes render the volume; others its surface, `Volume.to_mesh`. It fills the cube [-1, 1]^3. Pictures
+    Renderers of volumes render the volume; others its surface, `Volume.to_mesh`. It fills the cube [-1, 1]^3. Images
     are a function of (seed, split, epoch, index), as volumes are, and cameras are drawn anew where those are.
 
     OpenGL does not survive a fork: ``DataLoader(..., multiprocessing_context="spawn")`` with its renderers.
@@ -216,7 +216,7 @@ class WithViews(Dataset[ViewedExample]):
         self.dataset.set_epoch(epoch)
 
     def fingerprint(self) -> dict[str, str]:
-        """As `VolumeDataset.fingerprint`, with what pictures are made of.
+        """As `VolumeDataset.fingerprint`, with what images are made of.
 
         Of the renderer it has the name alone: its shading or weights are the caller's to record. Of a function that
         draws cameras it has the ``repr``.

@@ -1,1 +1,3 @@
 """Datasets of volumes."""
+
+__all__: list[str] = []

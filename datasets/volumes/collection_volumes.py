@@ -30,7 +30,7 @@ _REASONS_SHOWN = 3
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CollectionVolumesSettings(VoxelizedSettings, VolumeSettings):
-    """Which shapes of a collection are learnt from, and how.
+    """Which objects of a collection are learnt from, and how.
 
     How they become voxels is said by the fields of `VoxelizedSettings`.
 
@@ -41,9 +41,9 @@ class CollectionVolumesSettings(VoxelizedSettings, VolumeSettings):
             of two can be neither learnt nor judged.
         fractions: Of train, validation and test, where the collection brings no splits; where it brings no validation,
             as ModelNet does, the first two share out what is to train.
-        turns: How a shape is turned about the upright axis each time it is learnt from, and never in validation and
+        turns: How an object is turned about the upright axis each time it is learnt from, and never in validation and
             test: the paper has "random rotations only", of no stated axis. ``"quarter"`` turns are exact on a grid.
-            ``"any"`` angle takes, for each voxel, the nearest of the shape as it was: boards stay without holes, edges
+            ``"any"`` angle takes, for each voxel, the nearest of the object as it was: boards stay without holes, edges
             become ragged, and what sticks out of the grid is cut off, which a margin of a fifth of the size prevents.
         mirrored: Whether half of them are mirrored, left to right. The paper does not.
 
@@ -79,12 +79,12 @@ class CollectionVolumesSettings(VoxelizedSettings, VolumeSettings):
 
 @final
 class CollectionVolumes(VolumeDataset[CollectionVolumesSettings]):
-    """The voxels of the shapes of a split; those of ``train`` turned anew in each epoch.
+    """The voxels of the objects of a split; those of ``train`` turned anew in each epoch.
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``.
         voxelized: The same split, as it is.
-        settings: How shapes are turned; the rest has been decided.
+        settings: How objects are turned; the rest has been decided.
         seed: As in `VolumeDataset`.
     """
 
@@ -112,19 +112,19 @@ class CollectionVolumes(VolumeDataset[CollectionVolumesSettings]):
 def volumes_of_collection(
     settings: CollectionVolumesSettings, path: Path, split: Split, *, seed: int = 0
 ) -> CollectionVolumes:
-    """The shapes of a collection on disk as volumes, without those that cannot be used.
+    """The objects of a collection on disk as volumes, without those that cannot be used.
 
     Voxels are made at the first use, by one process for each core, and kept in `cache_folder`. What is left out is told
     on standard error, once a process.
 
     Args:
-        settings: Which shapes, and how.
+        settings: Which objects, and how.
         path: The folder of the collection, as in `open_collection`.
         split: ``"train"``, ``"validation"`` or ``"test"``.
-        seed: Of the turns. Which shape is in which split does not depend on it.
+        seed: Of the turns. Which object is in which split does not depend on it.
 
     Raises:
-        DatasetError: No such collection or class; a class without a shape to train on; a split without shapes.
+        DatasetError: No such collection or class; a class without an object to train on; a split without objects.
     """
     chosen = _of_classes(_divided(open_collection(path, settings.layout), settings.fractions), settings)
     cache = cache_folder() / "voxels"
@@ -168,61 +168,61 @@ def _turned_by(voxels: Voxels, angle: float) -> Voxels:
     return result
 
 
-def _divided(shapes: MeshCollection, fractions: tuple[float, float, float]) -> MeshCollection:
+def _divided(objects: MeshCollection, fractions: tuple[float, float, float]) -> MeshCollection:
     """With all three splits, those that the collection brings as they are."""
-    splits = {shape.split for shape in shapes}
+    splits = {item.split for item in objects}
     if not splits & set(SPLITS):
-        return with_splits(shapes, fractions=fractions)
+        return with_splits(objects, fractions=fractions)
     if "validation" in splits:
-        return shapes
+        return objects
     train, validation, _ = fractions
-    learnt = with_splits(shapes, fractions=(train / (train + validation), validation / (train + validation), 0.0))
-    kept = (new if old.split == "train" else old for old, new in zip(shapes, learnt, strict=True))
-    return dataclasses.replace(shapes, objects=tuple(kept))
+    learnt = with_splits(objects, fractions=(train / (train + validation), validation / (train + validation), 0.0))
+    kept = (new if old.split == "train" else old for old, new in zip(objects, learnt, strict=True))
+    return dataclasses.replace(objects, objects=tuple(kept))
 
 
-def _of_classes(shapes: MeshCollection, settings: CollectionVolumesSettings) -> MeshCollection:
+def _of_classes(objects: MeshCollection, settings: CollectionVolumesSettings) -> MeshCollection:
     if settings.class_names:
-        return shapes.select(classes=settings.class_names)
-    if not shapes.classes:
-        return shapes
-    count = Counter(shape.label for shape in shapes if shape.label)
-    kept = [name for name in shapes.classes if count[name] >= settings.least_models]
+        return objects.select(classes=settings.class_names)
+    if not objects.classes:
+        return objects
+    count = Counter(item.label for item in objects if item.label)
+    kept = [name for name in objects.classes if count[name] >= settings.least_models]
     if not kept:
         name, most = count.most_common(1)[0]
         raise DatasetError(
             f"No class has {settings.least_models} models; the largest, {name!r}, has {most}. Lower least_models, or "
             "give class_names."
         )
-    return shapes.select(classes=kept)
+    return objects.select(classes=kept)
 
 
 @functools.cache
-def _usable(shapes: MeshCollection, cache: Path, settings: VoxelizedSettings) -> MeshCollection:
+def _usable(objects: MeshCollection, cache: Path, settings: VoxelizedSettings) -> MeshCollection:
     """Those that can be voxelised, of all splits; the others are told."""
     usable, left_out = list[CollectionObject](), list[Skipped]()
     for split in SPLITS:
-        if any(shape.split == split for shape in shapes):
-            voxelized = VoxelizedCollection(split, shapes, cache, settings)
+        if any(item.split == split for item in objects):
+            voxelized = VoxelizedCollection(split, objects, cache, settings)
             left_out += voxelized.prepare()
-            usable += voxelized.shapes
+            usable += voxelized.objects
     if left_out:
         reasons = "; ".join(f"{skip.path}: {skip.reason}" for skip in left_out[:_REASONS_SHOWN])
         more = f"; and {len(left_out) - _REASONS_SHOWN} more" if len(left_out) > _REASONS_SHOWN else ""
         Console(stderr=True).print(
-            f"{len(left_out)} of {len(shapes)} shapes cannot be used, and are left out: {reasons}{more}",
+            f"{len(left_out)} of {len(objects)} objects cannot be used, and are left out: {reasons}{more}",
             soft_wrap=True,
             highlight=False,
             markup=False,
         )
-    return dataclasses.replace(shapes, objects=tuple(sorted(usable, key=lambda shape: shape.id)))
+    return dataclasses.replace(objects, objects=tuple(sorted(usable, key=lambda item: item.id)))
 
 
-def _check_each_can_be_learnt(shapes: MeshCollection) -> None:
-    count = Counter(shape.label for shape in shapes if shape.split == "train")
-    empty = [name for name in shapes.classes if not count[name]]
+def _check_each_can_be_learnt(objects: MeshCollection) -> None:
+    count = Counter(item.label for item in objects if item.split == "train")
+    empty = [name for name in objects.classes if not count[name]]
     if empty or not count:
         raise DatasetError(
-            f"No shape to train on is of {', '.join(map(repr, empty)) or 'this collection'}. Give class_names without "
+            f"No object to train on is of {', '.join(map(repr, empty)) or 'this collection'}. Give class_names without "
             "it, or give more to the first of the fractions."
         )

@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates
 
 from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
 from render3d.datasets.volumes.digits import IMAGE_SIDE, MNIST_CHECKSUMS, digits_of_files, digits_of_package
-from render3d.datasets.volumes.poses import ROTATIONS, Pose, Rotations, random_centre, random_rotation
+from render3d.datasets.volumes.poses import ROTATIONS, Rotations, random_pose
 from render3d.datasets.volumes.solids import Inside, Points, fill, within
 from render3d.errors import DatasetError
 
@@ -108,11 +108,11 @@ class MNIST3D(VolumeDataset[MNIST3DSettings]):
     def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         """As `VolumeDataset.make`, of a digit."""
         chosen = self.settings
-        rotation = random_rotation(generator, chosen.rotations)
-        centre = random_centre(generator, chosen.size, chosen.translation, whole_voxels=chosen.whole_voxels)
+        where = chosen.rotations, chosen.size, chosen.translation
+        pose = random_pose(generator, *where, whole_voxels=chosen.whole_voxels)
         reach = math.hypot(chosen.digit_size / 2, chosen.digit_size / 2, chosen.depth / 2)
         image = self._images[index]
-        voxels = fill(lambda points: _in_slab(points, image, chosen), Pose(rotation, centre), chosen.size, reach)
+        voxels = fill(lambda points: _in_slab(points, image, chosen), pose, chosen.size, reach)
         return voxels, int(self._labels[index])
 
 

@@ -1,6 +1,7 @@
 """Necker cubes: the edges of a cube, at the middle of the grid, turned at random."""
 
 import dataclasses
+import functools
 import math
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least
 from render3d.datasets.volumes.drawn import DrawnSettings
-from render3d.datasets.volumes.poses import Pose, random_centre, random_rotation
+from render3d.datasets.volumes.poses import random_pose
 from render3d.datasets.volumes.solids import fill, in_wire_cube
 from render3d.errors import DatasetError
 
@@ -64,9 +65,7 @@ class NeckerCubes(VolumeDataset[NeckerSettings]):
     def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         """As `VolumeDataset.make`, of a cube."""
         chosen = self.settings
-        rotation = random_rotation(generator, chosen.rotations)
-        pose = Pose(rotation, random_centre(generator, chosen.size, translation=0, whole_voxels=True))
+        pose = random_pose(generator, chosen.rotations, chosen.size)
         reach = math.sqrt(3) / 2 * chosen.cube_size
-        return fill(
-            lambda points: in_wire_cube(points, chosen.cube_size, chosen.thickness), pose, chosen.size, reach
-        ), 0
+        solid = functools.partial(in_wire_cube, side=chosen.cube_size, thickness=chosen.thickness)
+        return fill(solid, pose, chosen.size, reach), 0

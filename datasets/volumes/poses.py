@@ -20,6 +20,14 @@ class Pose(NamedTuple):
     centre: npt.NDArray[np.float64]  # [3], its origin in the grid: (x, y, z) in voxels from the grid's lowest corner
 
 
+def random_pose(
+    generator: np.random.Generator, rotations: Rotations, size: int, translation: int = 0, *, whole_voxels: bool = True
+) -> Pose:
+    """Draw a pose, as `random_rotation` and then `random_centre`."""
+    rotation = random_rotation(generator, rotations)
+    return Pose(rotation, random_centre(generator, size, translation, whole_voxels=whole_voxels))
+
+
 def random_rotation(generator: np.random.Generator, rotations: Rotations) -> npt.NDArray[np.float64]:
     """``[3, 3]``, from object to world axes."""
     # As many numbers are drawn in each case, so that this choice changes nothing else about an example.

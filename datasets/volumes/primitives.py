@@ -10,26 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least
+from render3d.datasets.volumes import solids
 from render3d.datasets.volumes.drawn import SolidSettings
-from render3d.datasets.volumes.poses import Pose, random_centre, random_rotation
-from render3d.datasets.volumes.solids import (
-    Inside,
-    Points,
-    fill,
-    in_capsule,
-    in_cube,
-    in_cylinder,
-    in_ellipsoid,
-    in_pyramid,
-)
+from render3d.datasets.volumes.poses import random_pose
+from render3d.datasets.volumes.solids import Inside, Points, fill
 
 _INSIDE: dict[str, Callable[[Points, float, float, float], Inside]] = {
-    "cube": lambda points, width, height, depth: in_cube(points, width),
-    "sphere": lambda points, width, height, depth: in_ellipsoid(points, (width, height, depth)),
-    "pyramid": lambda points, width, height, depth: in_pyramid(points, width, height),
-    "cylinder": lambda points, width, height, depth: in_cylinder(points, width, height),
-    "capsule": lambda points, width, height, depth: in_capsule(points, width, height),
-    "ellipsoid": lambda points, width, height, depth: in_ellipsoid(points, (width, height, depth)),
+    "cube": lambda points, width, height, depth: solids.in_cube(points, width),
+    "sphere": lambda points, width, height, depth: solids.in_ellipsoid(points, (width, height, depth)),
+    "pyramid": lambda points, width, height, depth: solids.in_pyramid(points, width, height),
+    "cylinder": lambda points, width, height, depth: solids.in_cylinder(points, width, height),
+    "capsule": lambda points, width, height, depth: solids.in_capsule(points, width, height),
+    "ellipsoid": lambda points, width, height, depth: solids.in_ellipsoid(points, (width, height, depth)),
 }
 """Which points lie in a solid of each kind that reaches so far along x, y and z."""
 
@@ -89,9 +81,9 @@ class Primitives(VolumeDataset[PrimitivesSettings]):
         """As `VolumeDataset.make`, of a solid."""
         chosen = self.settings
         label = index % len(self.classes)
-        rotation = random_rotation(generator, chosen.rotations)
-        centre = random_centre(generator, chosen.size, chosen.translation, whole_voxels=chosen.whole_voxels)
+        where = chosen.rotations, chosen.size, chosen.translation
+        pose = random_pose(generator, *where, whole_voxels=chosen.whole_voxels)
         kind = self.classes[label]
         sizes = [float(side) for side in chosen.solid_size * chosen.diameters(kind, generator)]
         reach = math.sqrt(3) / 2 * chosen.solid_size
-        return fill(lambda points: _INSIDE[kind](points, *sizes), Pose(rotation, centre), chosen.size, reach), label
+        return fill(lambda points: _INSIDE[kind](points, *sizes), pose, chosen.size, reach), label

@@ -1,4 +1,4 @@
-"""Voxels of shapes on disk: made once, known to be whole, and shared by any number of processes."""
+"""Voxels of objects on disk: made once, known to be whole, and shared by any number of processes."""
 
 import dataclasses
 import functools
@@ -40,28 +40,28 @@ class VoxelCache:
     folder: Path
     settings: VoxelizedSettings
 
-    def holds(self, shape: CollectionObject) -> bool:
-        """Whether the voxels of a shape are there, and whole."""
-        return self._read(self._key(shape)) is not None
+    def holds(self, item: CollectionObject) -> bool:
+        """Whether the voxels of an object are there, and whole."""
+        return self._read(self._key(item)) is not None
 
-    def voxels(self, shape: CollectionObject) -> Voxels:
+    def voxels(self, item: CollectionObject) -> Voxels:
         """``[size, size, size]``, axes (z, y, x); made and kept if they are not there.
 
         Raises:
-            MeshError: The shape cannot be read or used.
+            MeshError: The object cannot be read or used.
             VolumeError: No voxel is in it.
             DatasetError: The folder cannot be written to.
         """
-        key = self._key(shape)
+        key = self._key(item)
         voxels = self._read(key)
         if voxels is None:
-            voxels = voxels_of(shape.load(), self.settings)
+            voxels = voxels_of(item.load(), self.settings)
             self._write(key, voxels)
         return voxels
 
-    def _key(self, shape: CollectionObject) -> str:
+    def _key(self, item: CollectionObject) -> str:
         settings = dataclasses.asdict(self.settings)
-        made_from = {"revision": REVISION, "settings": settings, "source": source_checksum(shape)}
+        made_from = {"revision": REVISION, "settings": settings, "source": source_checksum(item)}
         return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
     def _path(self, key: str) -> Path:
@@ -98,26 +98,26 @@ class Voxelize:
 
     cache: VoxelCache
 
-    def __call__(self, shape: CollectionObject) -> Outcome:
-        """Make the voxels of a shape, if they are not there."""
+    def __call__(self, item: CollectionObject) -> Outcome:
+        """Make the voxels of an object, if they are not there."""
         begin = time.perf_counter()
         try:
-            self.cache.voxels(shape)
+            self.cache.voxels(item)
         except (MeshError, VolumeError) as error:
-            return Failed(shape, "input", str(error))
+            return Failed(item, "input", str(error))
         except DatasetError as error:
-            return Failed(shape, "output", str(error))
-        return Finished(shape, {"voxels": time.perf_counter() - begin})
+            return Failed(item, "output", str(error))
+        return Finished(item, {"voxels": time.perf_counter() - begin})
 
 
-def source_checksum(shape: CollectionObject) -> str:
-    """SHA-256 of what the geometry of a shape is read from, computed once a process while the files stay as they are.
+def source_checksum(item: CollectionObject) -> str:
+    """SHA-256 of what the geometry of an object is read from, computed once a process while the files stay as they are.
 
     Raises:
         MeshError: A file that is missing or cannot be read.
     """
     checksums = []
-    for path in _sources(shape):
+    for path in _sources(item):
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):  # reading a pipe might never end
@@ -128,15 +128,15 @@ def source_checksum(shape: CollectionObject) -> str:
     return " ".join(checksums)
 
 
-def _sources(shape: CollectionObject) -> list[Path]:
+def _sources(item: CollectionObject) -> list[Path]:
     """The files that hold vertices and faces: that of the mesh and, of glTF in several files, its buffers."""
-    path = shape.path
+    path = item.path
     if path.suffix.lower() != ".gltf":
         return [path]
     try:
         names = [str(buffer.get("uri", "data:")) for buffer in json.loads(path.read_bytes())["buffers"]]
         beside = [(path.parent / unquote(name)).resolve() for name in names if not name.startswith("data:")]
-        root = shape.root.resolve()
+        root = item.root.resolve()
         return [path, *(other for other in beside if other.is_relative_to(root) and other.is_file())]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError):  # shows when it is loaded
         return [path]

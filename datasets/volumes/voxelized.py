@@ -22,21 +22,24 @@ _UNLABELLED = "shape"
 
 @final
 class VoxelizedCollection(VolumeDataset[VoxelizedSettings]):
-    """The shapes of a split, voxelised once and kept in a cache on disk.
+    """The objects of a split, voxelised once and kept in a cache on disk.
 
     An example that is not in the cache yet is made when it is asked for; `prepare` makes all. The examples are the same
-    in every epoch. The label is the number of the class in ``shapes.classes``; shapes without classes are all of one.
+    in every epoch. The label is the number of the class in ``objects.classes``; objects without classes are all of one.
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``.
-        shapes: A collection with splits; see `render3d.datasets.collections.with_splits`.
+        objects: A collection with splits; see `render3d.datasets.collections.with_splits`.
         cache: A folder for the voxels, made if it is not there. Any number of processes and settings may share it.
         settings: See `VoxelizedSettings`.
         seed: As in `VolumeDataset`; no example depends on it.
 
+    Attributes:
+        objects: The object of each example.
+
     Raises:
-        DatasetError: As in `VolumeDataset`; no shapes in the split, or some without a class among others with one. When
-            an example is asked for: its shape cannot be used, or the cache cannot be written to.
+        DatasetError: As in `VolumeDataset`; no objects in the split, or some without a class among others with one.
+            When an example is asked for: its object cannot be used, or the cache cannot be written to.
     """
 
     revision: ClassVar[int] = REVISION
@@ -45,39 +48,34 @@ class VoxelizedCollection(VolumeDataset[VoxelizedSettings]):
     def __init__(
         self,
         split: Split,
-        shapes: MeshCollection,
+        objects: MeshCollection,
         cache: str | Path,
         settings: VoxelizedSettings | None = None,
         *,
         seed: int = 0,
     ) -> None:
         super().__init__(split, settings, seed=seed)
-        self._shapes = tuple(shapes.select(split=split))
+        self.objects = tuple(objects.select(split=split))
         self._cache = VoxelCache(Path(cache).absolute(), self.settings)
-        self.classes = shapes.classes or (_UNLABELLED,)
-        unlabelled = [shape.id for shape in self._shapes if not shape.label]
-        if shapes.classes and unlabelled:
-            raise DatasetError(f"Among shapes with classes, these have none: {', '.join(unlabelled[:5])}.")
+        self.classes = objects.classes or (_UNLABELLED,)
+        unlabelled = [item.id for item in self.objects if not item.label]
+        if objects.classes and unlabelled:
+            raise DatasetError(f"Among objects with classes, these have none: {', '.join(unlabelled[:5])}.")
 
     def __len__(self) -> int:
-        return len(self._shapes)
-
-    @property
-    def shapes(self) -> tuple[CollectionObject, ...]:
-        """The shape of each example."""
-        return self._shapes
+        return len(self.objects)
 
     def prepare(
         self, workers: int | None = None, *, limits: Limits | None = None, progress: bool = True
     ) -> tuple[Skipped, ...]:
-        """Fill the cache, and leave out the shapes that cannot be used: the dataset is without them afterwards.
+        """Fill the cache, and leave out the objects that cannot be used: the dataset is without them afterwards.
 
         Call it before the dataset goes to a ``DataLoader``, in a script under ``if __name__ == "__main__"``: the
         workers are new processes, which import it.
 
         Args:
             workers: Processes; None: one a core.
-            limits: What one shape may take; one that takes more is left out.
+            limits: What one object may take; one that takes more is left out.
             progress: Whether to show a bar on standard error.
 
         Returns:
@@ -89,38 +87,38 @@ class VoxelizedCollection(VolumeDataset[VoxelizedSettings]):
         """
         from render3d.datasets.view_sets.write.local import LocalEngine
 
-        waiting = [shape for shape in self._shapes if not self._is_kept(shape)]
+        waiting = [item for item in self.objects if not self._is_kept(item)]
         failed: dict[str, Failed] = {}
-        with _bar(len(self._shapes), len(self._shapes) - len(waiting), shown=progress and bool(waiting)) as bar:
+        with _bar(len(self.objects), len(self.objects) - len(waiting), shown=progress and bool(waiting)) as bar:
             for outcome in LocalEngine(workers).run(Voxelize(self._cache), waiting, limits or Limits()):
                 bar.advance(bar.task_ids[0])
                 if isinstance(outcome, Failed):
                     failed[outcome.object.id] = outcome
                     if outcome.kind == "output":
                         raise DatasetError(outcome.reason)
-        self._shapes = tuple(shape for shape in self._shapes if shape.id not in failed)
+        self.objects = tuple(item for item in self.objects if item.id not in failed)
         return tuple(Skipped(failure.object.path, failure.reason) for _, failure in sorted(failed.items()))
 
-    def _is_kept(self, shape: CollectionObject) -> bool:
+    def _is_kept(self, item: CollectionObject) -> bool:
         try:
-            return self._cache.holds(shape)
+            return self._cache.holds(item)
         except MeshError:  # it cannot be read; the worker will say so
             return False
 
     def make(self, index: int, generator: np.random.Generator) -> tuple[npt.NDArray[np.bool_], int]:
         """As `VolumeDataset.make`, from the cache."""
-        shape = self._shapes[index]
+        item = self.objects[index]
         try:
-            voxels = self._cache.voxels(shape)
+            voxels = self._cache.voxels(item)
         except (MeshError, VolumeError) as error:
-            raise DatasetError(f"Shape {shape.id} cannot be used; prepare() leaves such out. {error}") from error
-        return voxels, self.classes.index(shape.label or _UNLABELLED)
+            raise DatasetError(f"Object {item.id} cannot be used; prepare() leaves such out. {error}") from error
+        return voxels, self.classes.index(item.label or _UNLABELLED)
 
     def file_checksums(self) -> Mapping[str, str]:
-        """One checksum of all shapes, their classes and their order, for there may be many."""
+        """One checksum of all objects, their classes and their order, for there may be many."""
         digest = hashlib.sha256()
-        for shape in self._shapes:
-            digest.update(f"{shape.id}\n{shape.label}\n{source_checksum(shape)}\n".encode())
+        for item in self.objects:
+            digest.update(f"{item.id}\n{item.label}\n{source_checksum(item)}\n".encode())
         return {"shapes": digest.hexdigest()}
 
 

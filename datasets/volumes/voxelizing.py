@@ -1,4 +1,4 @@
-"""From shapes of collections, sound or not, to voxels of one grid."""
+"""From objects of collections, sound or not, to voxels of one grid."""
 
 import dataclasses
 from typing import Annotated, get_args
@@ -15,16 +15,16 @@ from render3d.scenes.voxels import Kind
 
 Voxels = npt.NDArray[np.bool_]
 
-# The share by which shapes are made smaller, so that what lies in the border of the margin touches no voxel of it.
+# The share by which objects are made smaller, so that what lies in the border of the margin touches no voxel of it.
 _SLACK = 1e-4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VoxelizedSettings:
-    """How shapes become voxels.
+    """How objects become voxels.
 
-    The middle of the bounding box of a shape is put into the middle of the grid, and the longest side of the box
-    reaches from margin to margin; the shape is not turned, but for what ``up`` says.
+    The middle of the bounding box of an object is put into the middle of the grid, and the longest side of the box
+    reaches from margin to margin; the object is not turned, but for what ``up`` says.
 
     Attributes:
         size: Voxels along each side of the grid: 30, as for the other datasets.

@@ -47,7 +47,7 @@ def cubes(voxels: Tensor) -> r3.Mesh:
 
 def pictured(dataset: VoxelizedCollection, label: str) -> list[int]:
     """Some examples of a class, spread over it."""
-    of_class = [number for number, item in enumerate(dataset.shapes) if item.label == label]
+    of_class = [number for number, item in enumerate(dataset.objects) if item.label == label]
     return (
         [of_class[place * len(of_class) // COLUMNS] for place in range(COLUMNS)]
         if len(of_class) >= COLUMNS
@@ -103,7 +103,7 @@ def main(folder: Path) -> None:
     train = datasets["train"]
     figure(train).save(TARGET, optimize=True)
     print()
-    ids = {train.shapes[number].id for label in train.classes for number in pictured(train, label)}
+    ids = {train.objects[number].id for label in train.classes for number in pictured(train, label)}
     print_credits(folder / "models", ids)
 
 

@@ -12,11 +12,9 @@ from render3d.datasets import DatasetSettings, Examples, FixedThenRandom, Random
 from render3d.datasets.base import volumes_of
 from render3d.errors import ModelError
 from render3d.models.base import Experiment, Findings, Run
-from render3d.models.experiments.checks import check_settings
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.camera_search import CameraSearch
-from render3d.models.parts.depth_examples import DepthExample, DepthPicturesOf
-from render3d.models.parts.depth_pictures import DepthPictures
+from render3d.models.parts.depth_pictures import DepthExample, DepthPictures, DepthPicturesOf
 from render3d.models.parts.likelihoods import GaussianLikelihood
 from render3d.models.parts.posed_views import PosedViews
 from render3d.models.parts.readers import GridReader
@@ -92,7 +90,7 @@ class DepthViews(Experiment):
     drawn: int = 2
 
     def __post_init__(self) -> None:
-        check_settings(self)
+        self.check()
         if self.anchored > self.views:
             raise ModelError(f"anchored views are some of {self.views}; got {self.anchored}.")
 

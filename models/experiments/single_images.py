@@ -1,4 +1,4 @@
-"""Meshes from single pictures."""
+"""Meshes from single images."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from render3d.datasets.base import DatasetSettings, ImageSettings
 from render3d.datasets.pictures.colored import SHADING
 from render3d.errors import ModelError
 from render3d.models.base import Experiment, Findings, Run
-from render3d.models.experiments.checks import check_settings
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.likelihoods import GaussianLikelihood
 from render3d.models.parts.readers import GridReader, NoReader
@@ -27,10 +26,10 @@ OrientationKind = Literal["searched", "of_state"]
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SingleImages(Experiment):
-    """Single pictures of solids, explained by a mesh, its colours and its orientation through a renderer.
+    """Single images of solids, explained by a mesh, its colours and its orientation through a renderer.
 
     Attributes:
-        renderer: What renders the meshes, in the light of the pictures: a name as of
+        renderer: What renders the meshes, in the light of the images: a name as of
             `render3d.renderers.make_renderer`.
         gradient: Estimates the gradient through it: local_credit, leave_one_out or another estimator, module:Name for
             one of your own, vimco, or none; see `SampledRendering`.
@@ -63,14 +62,14 @@ class SingleImages(Experiment):
     glimpse: int = 16
 
     def __post_init__(self) -> None:
-        check_settings(self)
+        self.check()
         estimator_of(self.gradient, self.samples, self.noise)  # raises, if there is none
 
     def batch(self, examples: Sequence[Any], device: torch.device | str = "cpu") -> Batch:
-        """Pictures ``[N, 1, 3, H, W]``.
+        """Images ``[N, 1, 3, H, W]``.
 
         Raises:
-            ModelError: A picture without a pixel of its object.
+            ModelError: An image without a pixel of its object.
         """
         for example in examples:
             if not example.alpha.any():

@@ -11,7 +11,6 @@ from render3d.datasets import DatasetSettings, Examples, RandomCameras, WithView
 from render3d.datasets.base import size_of_volumes, volumes_of
 from render3d.errors import ModelError
 from render3d.models.base import Experiment, Findings, Run
-from render3d.models.experiments.checks import check_settings
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.layers import TransformKind
 from render3d.models.parts.likelihoods import Bernoulli
@@ -66,7 +65,7 @@ class Volumes(Experiment):
     transform: TransformKind = "scale_shift"
 
     def __post_init__(self) -> None:
-        check_settings(self, may_be_zero=("latents",))
+        self.check(may_be_zero=("latents",))
         if self.latents == 0 and self.context == "none":
             raise ModelError("latents must be at least 1, or 0 with a context; got 0.")
         if len(self.views) != 3 or min(self.views) < 1:

@@ -1,1 +1,3 @@
 """Parts of the sequential generative model."""
+
+__all__: list[str] = []

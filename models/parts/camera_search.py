@@ -12,7 +12,8 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.datasets import RandomCameras
 from render3d.errors import ModelError
-from render3d.randomness import Key, standard_normal
+from render3d.models.parts.cell_search import draw_cells, uniform_numbers
+from render3d.randomness import Key
 from render3d.renderers.base import EmptyViewWarning
 
 
@@ -87,7 +88,8 @@ class CameraSearch:
         """
         count, number = views.shape[:2]
         small = torch.nn.functional.adaptive_avg_pool2d(views.flatten(0, 1), self.pixels).reshape(count, number, -1)
-        uniform = None if key is None else self._uniform(key, count, number).to(views)
+        # A number for the choice at each level, and two for the place in the last cell.
+        uniform = None if key is None else uniform_numbers(key, count, number, self.halvings + 3).to(views)
         cells, log_ratio = self._first_cells(views.device), torch.zeros(count, number).to(views)
         for level in range(self.halvings + 1):
             if level:
@@ -98,17 +100,12 @@ class CameraSearch:
             drawn = drawn[:, None] if level == 0 else drawn.reshape(count, number, 4, -1)
             error = (small[:, :, None] - drawn).square().sum(-1)  # [N, V, cells]
             log_law = torch.log_softmax(-error / (2 * self.spread**2), dim=-1)
-            chosen = _draw(log_law, None if uniform is None else uniform[..., level])
+            chosen = log_law.argmax(-1, keepdim=True) if uniform is None else draw_cells(log_law, uniform[..., level])
             log_ratio = log_ratio - math.log(log_law.shape[-1]) - log_law.gather(-1, chosen)[..., 0]
             offered = _Cells(*(part.expand(count, number, -1) if level == 0 else part for part in cells))
             cells = _Cells(*(part.gather(-1, chosen)[..., 0] for part in offered))
         within = None if uniform is None else uniform[..., self.halvings + 1 :]
         return FoundCamera(self._cameras(cells, self.halvings, within=within), log_ratio)
-
-    def _uniform(self, key: Key, count: int, number: int) -> Tensor:
-        """``[N, V, levels + 2]``: a number for the choice at each level, and two for the place in the last cell."""
-        uniform: Tensor = torch.special.ndtr(standard_normal(key, 1, count, (number, self.halvings + 3))[0])
-        return uniform
 
     def _first_cells(self, device: torch.device) -> _Cells:
         row, column = torch.meshgrid(torch.arange(self.rows), torch.arange(self.columns), indexing="ij")
@@ -116,10 +113,8 @@ class CameraSearch:
 
     def _cameras(self, cells: _Cells, level: int, *, within: Tensor | None = None, small: bool = False) -> Cameras:
         """``[K]`` or ``[N, V]`` or, of the quarters of cells ``[N, V, 4]``, ``[N, V * 4]``."""
-        shifts: tuple[Tensor | float, Tensor | float] = (
-            (0.5, 0.5) if within is None else (within[..., 0], within[..., 1])
-        )
-        row, column = cells.row + shifts[0], cells.column + shifts[1]
+        down, across = (0.5, 0.5) if within is None else within.unbind(-1)
+        row, column = cells.row + down, cells.column + across
         low, high = self.places.heights
         height = low + (high - low) * row / (self.rows * 2**level)
         azimuth = 2 * math.pi * column / (self.columns * 2**level)
@@ -134,11 +129,3 @@ def _quarters(cells: _Cells) -> _Cells:
     low_or_high = torch.tensor([0, 1], device=cells.row.device)
     row = 2 * cells.row[..., None] + low_or_high.repeat_interleave(2)
     return _Cells(row, 2 * cells.column[..., None] + low_or_high.repeat(2))
-
-
-def _draw(log_law: Tensor, uniform: Tensor | None) -> Tensor:
-    """Indices ``[..., 1]`` of the last dimension: the most probable, or by uniform numbers ``[...]``."""
-    if uniform is None:
-        return log_law.argmax(-1, keepdim=True)
-    below = log_law.exp().cumsum(-1) < uniform[..., None]
-    return below.sum(-1, keepdim=True).clamp(max=log_law.shape[-1] - 1)

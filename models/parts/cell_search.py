@@ -97,9 +97,8 @@ class CellSearch:
         if key is None:
             chosen = errors.argmin(-1, keepdim=True)
         else:
-            uniform = torch.special.ndtr(standard_normal(key, 1, len(errors), (1 + len(self.grid),))[0]).to(errors)
-            below = log_law.exp().cumsum(-1) < uniform[..., :1]
-            chosen, within = below.sum(-1, keepdim=True).clamp(max=log_law.shape[-1] - 1), uniform[..., 1:]
+            uniform = uniform_numbers(key, len(errors), 1 + len(self.grid)).to(errors)
+            chosen, within = draw_cells(log_law, uniform[..., 0]), uniform[..., 1:]
         cell = cells.at(chosen)
         where = cell.low[:, 0] + within * cell.size[:, 0]
         return Points(where, (log_volume - log_law).gather(-1, chosen)[..., 0])
@@ -130,3 +129,15 @@ class _Cells(NamedTuple):
         corners = torch.tensor(list(itertools.product((0.0, 0.5), repeat=self.low.shape[-1])), device=self.low.device)
         low = self.low[..., None, :] + corners * self.size[..., None, :]
         return _Cells(low.flatten(-3, -2), (self.size / 2).repeat_interleave(len(corners), -2))
+
+
+def uniform_numbers(key: Key, count: int, *shape: int) -> Tensor:
+    """``[count, *shape]`` from 0 to 1, a function of the key and the number of the example."""
+    numbers: Tensor = torch.special.ndtr(standard_normal(key, 1, count, shape)[0])
+    return numbers
+
+
+def draw_cells(log_law: Tensor, uniform: Tensor) -> Tensor:
+    """Indices ``[..., 1]`` of the last dimension of a law, by uniform numbers ``[...]``."""
+    below = log_law.exp().cumsum(-1) < uniform[..., None]
+    return below.sum(-1, keepdim=True).clamp(max=log_law.shape[-1] - 1)

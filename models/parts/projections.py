@@ -105,7 +105,7 @@ class InferredCameras(nn.Module):
 
 @final
 class Rendered(_Differentiable):
-    """A picture of the scene by any `Renderer`: the line in which back ends are swapped.
+    """An image of the scene by any `Renderer`: the line in which renderers are swapped.
 
     A canvas becomes a `Volume` by the softplus link; further channels of it go to the renderer as they are. A mesh is
     rendered as it is. A black box is wrapped before: ``differentiable(renderer)``.

@@ -1,4 +1,4 @@
-"""Pictures of inferred meshes by any renderer, with a gradient that is an argument."""
+"""Images of inferred meshes by any renderer, with a gradient that is an argument."""
 
 from typing import NamedTuple, final
 
@@ -38,11 +38,11 @@ class Oriented(NamedTuple):
 
 @final
 class SampledRendering(nn.Module):
-    """Pictures of a mesh in an inferred orientation (supplement A.5), compared pixel by pixel.
+    """Images of a mesh in an inferred orientation (supplement A.5), compared pixel by pixel.
 
     For a black box, each mesh is rendered in K noisy realisations, and what autograd gets is an estimate. What is
     maximised is ``E log p(x given noisy mesh)`` for an estimator such as ``"local_credit"`` or ``"leave_one_out"``, and
-    ``log E p(x given noisy mesh)``, bounded by K samples, for ``"vimco"``. Without autograd it is one sharp picture.
+    ``log E p(x given noisy mesh)``, bounded by K samples, for ``"vimco"``. Without autograd it is one sharp image.
     Colours get exact gradients where the renderer tells which face a pixel shows, as `OpenGL` does.
 
     The object is turned, and not the camera, so that lights stay where they are. Its orientation is a latent variable
@@ -87,12 +87,12 @@ class SampledRendering(nn.Module):
         self.turn = nn.Linear(state, 6) if search is None else None
 
     def orient(self, scene: Inferred, state: Tensor, x: Tensor | None, key: Key | None) -> Oriented:
-        """Meshes in the orientations in which pictures show them.
+        """Meshes in the orientations in which images show them.
 
         Args:
             scene: Meshes ``[N]``.
             state: ``[N, S]``.
-            x: Pictures ``[N, views, 3, H, W]``; None for orientations from the prior.
+            x: Images ``[N, views, 3, H, W]``; None for orientations from the prior.
             key: Of the draws; None for the most probable orientation.
 
         Raises:
@@ -129,7 +129,7 @@ class SampledRendering(nn.Module):
     def log_prob(
         self, likelihood: Likelihood, x: Tensor, scene: Inferred, state: Tensor, cameras: Cameras | None, key: Key
     ) -> Tensor:
-        """As `Projection.log_prob`, of pictures ``[N, views, 3, H, W]``; with ``log p - log q`` of orientations."""
+        """As `Projection.log_prob`, of images ``[N, views, 3, H, W]``; with ``log p - log q`` of orientations."""
         seen = self.orient(scene, state, x, key.fold_in(_OF_TURNS))
         return self._log_likelihood(likelihood, x, seen.mesh, key) + seen.log_ratio
 
@@ -140,29 +140,15 @@ class SampledRendering(nn.Module):
         def of_pixels(rendering: Rendering) -> Tensor:
             return likelihood.log_probs(x, rendering.rgb).sum(-3)
 
-        seen_by = self.cameras.to(x.device)
+        seen = self.renderer, mesh, self.cameras.to(x.device)
         if self.estimator is None:
             bound = multi_sample_bound(
-                self.renderer,
-                mesh,
-                seen_by,
-                of_pixels,
-                self.samples,
-                noise=self.noise,
-                outputs=_OUTPUTS,
-                generator=key,
+                *seen, of_pixels, self.samples, noise=self.noise, outputs=_OUTPUTS, generator=key
             )
             return bound.to(x)
-        loss = expected_loss(
-            self.renderer,
-            mesh,
-            seen_by,
-            lambda rendering: -of_pixels(rendering),
-            self.estimator,
-            outputs=_OUTPUTS,
-            generator=key,
+        return -expected_loss(
+            *seen, lambda rendering: -of_pixels(rendering), self.estimator, outputs=_OUTPUTS, generator=key
         )
-        return -loss
 
 
 def estimator_of(gradient: str, samples: int, noise: float) -> Estimator | None:

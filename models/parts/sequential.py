@@ -161,6 +161,10 @@ class SequentialModel(nn.Module):
         """``x_hat`` of states ``[N, T, S]``, seen by the cameras of the batch."""
         return self.projection(self.writer(states), states[:, -1], batch.cameras, key)
 
+    def expected(self, states: Tensor, batch: Batch, key: Key) -> Tensor:
+        """The mean of ``p(x given x_hat)`` for states ``[N, T, S]``, seen by the cameras of the batch."""
+        return self.likelihood.mean(self.decode(states, batch, key))
+
     def sample(self, count: int, key: Key, context: Tensor | None = None) -> Inferred:
         """Scenes of batch ``[count]`` from the prior."""
         latents = self.noise(count, key).to(self.start)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from render3d.errors import ModelError
-from render3d.models.parts.cell_search import CellSearch
-from render3d.randomness import Key, standard_normal
+from render3d.models.parts.cell_search import CellSearch, uniform_numbers
+from render3d.randomness import Key
 from render3d.renderers.base import EmptyViewWarning
 
 _CELLS = CellSearch(grid=(3, 6, 5), spread=0.1)
@@ -81,8 +81,7 @@ class TurnSearch:
         """``[count]`` of the prior; without a key, no turn."""
         if key is None:
             return FoundTurn(torch.eye(3).expand(count, 3, 3), torch.zeros(count))
-        points = torch.special.ndtr(standard_normal(key, 1, count, (3,))[0])
-        return FoundTurn(rotations_of(points), torch.zeros(count))
+        return FoundTurn(rotations_of(uniform_numbers(key, count, 3)), torch.zeros(count))
 
 
 def rotations_of(points: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ Their keyword parameters are flags of ``train``, and where one is a dataclass of
 from collections.abc import Callable
 
 from render3d.errors import TrainingError
-from render3d.models.base import Recipe as Recipe
-from render3d.models.base import TrainSettings as TrainSettings
+from render3d.models.base import Recipe, TrainSettings
 from render3d.registry import Registry
+
+__all__ = ["RECIPES", "Recipe", "TrainSettings"]
 
 RECIPES: Registry[Callable[..., Recipe]] = Registry(
     "recipe",

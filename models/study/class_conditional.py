@@ -9,11 +9,11 @@ from render3d import report
 from render3d.errors import TrainingError
 from render3d.models.base import Findings, Run
 from render3d.models.parts.batch import Batch
-from render3d.models.study.classifier import labelled, logits_of, train_classifier
+from render3d.models.study.classifier import logits_of, train_classifier
 from render3d.models.study.likeness import Nearest, nearest_training
 from render3d.models.study.pictures import portraits
 from render3d.models.study.recognition import Recognition
-from render3d.models.training.sources import BatchSource
+from render3d.models.training.sources import BatchSource, labelled
 from render3d.randomness import Key
 
 SAMPLES_PER_CLASS, HELD_OUT = 40, 500
@@ -102,8 +102,7 @@ def sample_classes(run: Run, count: int) -> tuple[Tensor, Tensor]:
     volumes = []
     for part, asked in zip(torch.split(latents, _BATCH), torch.split(labels, _BATCH), strict=True):
         states = model.imagine(part.to(device), asked.to(device))
-        means = model.likelihood.mean(model.decode(states, Batch(part), Key(0)))
-        volumes.append((means > 0.5).float().cpu())
+        volumes.append((model.expected(states, Batch(part), Key(0)) > 0.5).float().cpu())
     return torch.cat(volumes), labels
 
 
@@ -117,7 +116,7 @@ def reconstruct(run: Run, volumes: Tensor, labels: Tensor) -> Tensor:
     for x, context, own in zip(*parts, strict=True):
         here = Batch(x, context).to(device)
         states, _ = model.infer(here, own.to(device))
-        remade.append((model.likelihood.mean(model.decode(states, here, Key(0))) > 0.5).float().cpu())
+        remade.append((model.expected(states, here, Key(0)) > 0.5).float().cpu())
     return torch.cat(remade)
 
 

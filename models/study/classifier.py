@@ -3,18 +3,18 @@
 import copy
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import WeightedRandomSampler
 
-from render3d.models.training.sources import BatchSource
+from render3d.models.training.sources import BatchSource, labelled
 
 _BATCH, _HELD_OUT = 48, 500
-_STEPS = 1500
-_STEPS_BETWEEN_LOOKS = 50
+_UPDATES = 1500
+_UPDATES_BETWEEN_LOOKS = 50
 _LOOKS_WITHOUT_A_BETTER = 6
 _LEARNING_RATE, _WEIGHT_DECAY, _DROPOUT = 1e-3, 1e-2, 0.5
 _SMOOTHING = 0.1  # of labels
@@ -54,7 +54,7 @@ class VolumeClassifier(nn.Module):
 
 
 def train_classifier(
-    training: BatchSource, validation: BatchSource, *, steps: int = _STEPS, device: torch.device | str = "cpu"
+    training: BatchSource, validation: BatchSource, *, updates: int = _UPDATES, device: torch.device | str = "cpu"
 ) -> VolumeClassifier:
     """A classifier of the volumes of a source, in evaluation mode; a function of the recipe.
 
@@ -65,25 +65,25 @@ def train_classifier(
     Args:
         training: What to learn from.
         validation: What decides when to stop.
-        steps: Of the optimiser, at most.
+        updates: Of the optimiser, at most.
         device: Where it is trained, and stays.
     """
     seed = training.recipe.training.seed
     held_out, truth = labelled(validation, range(min(_HELD_OUT, len(validation))))
-    batches = _balanced(training, steps, seed)
+    batches = _balanced(training, updates, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = VolumeClassifier(held_out.shape[-1], len(training.classes)).to(device)
         optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
         least, best, waited = (math.inf, math.inf), network.state_dict(), 0
-        for step, (volumes, labels) in enumerate(batches, start=1):
+        for update, (volumes, labels) in enumerate(batches, start=1):
             network.train()
             optimiser.zero_grad(set_to_none=True)
             logits = network(volumes.to(device))
             loss = nn.functional.cross_entropy(logits, labels.to(device), label_smoothing=_SMOOTHING)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            if step % _STEPS_BETWEEN_LOOKS and step != steps:
+            if update % _UPDATES_BETWEEN_LOOKS and update != updates:
                 continue
             found = logits_of(network, held_out)
             cost = float((found.argmax(1) != truth).sum()), float(nn.functional.cross_entropy(found, truth))
@@ -109,18 +109,12 @@ def logits_of(network: VolumeClassifier, volumes: Tensor) -> Tensor:
     return torch.stack(logits).mean(0).to(volumes.device)
 
 
-def labelled(source: BatchSource, indices: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-    """Volumes ``[N, 1, D, H, W]`` and labels ``[N]`` of some examples, or of all."""
-    examples = [source.examples[index] for index in (range(len(source)) if indices is None else indices)]
-    return torch.stack([example.volume for example in examples]), torch.tensor([example.label for example in examples])
-
-
-def _balanced(source: BatchSource, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _balanced(source: BatchSource, updates: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches in which each class is as likely as another, and every volume is turned anew."""
     labels = torch.tensor([source.examples[index].label for index in range(len(source))])
     weights = 1 / labels.bincount()[labels].double()
     generator = torch.Generator().manual_seed(seed)
-    chosen = list(WeightedRandomSampler(weights.tolist(), steps * _BATCH, generator=generator))
-    for step in range(steps):
-        source.examples.set_epoch(step)
-        yield labelled(source, chosen[step * _BATCH : (step + 1) * _BATCH])
+    chosen = list(WeightedRandomSampler(weights.tolist(), updates * _BATCH, generator=generator))
+    for update in range(updates):
+        source.examples.set_epoch(update)
+        yield labelled(source, chosen[update * _BATCH : (update + 1) * _BATCH])

@@ -11,12 +11,11 @@ from render3d.models.base import Run
 from render3d.models.study.completion import complete, nearest, potential_scale_reduction, volume_iou
 from render3d.models.study.pictures import portraits
 from render3d.models.training.evaluation import Estimate
-from render3d.models.training.sources import BatchSource
+from render3d.models.training.sources import BatchSource, labelled
 from render3d.randomness import Key
 
 _FIRST_STEPS = 8
 _MOST_SHOWN = 11  # a row of the gallery
-_BATCH = 50
 
 
 class Completed(NamedTuple):
@@ -81,7 +80,7 @@ def complete_held_out(
                 means += state.mean if 2 * step > iterations else 0.0
         histories.append(torch.stack(counted))
     training = BatchSource(run.recipe, "train")
-    volumes = torch.cat([_packed(training, first) for first in range(0, len(training), _BATCH)])
+    volumes, _ = labelled(training)
     return Completed(
         truth=batch.x,
         observed=known,
@@ -95,17 +94,11 @@ def complete_held_out(
 
 
 def _reaching_into_both(source: BatchSource, known: Tensor, count: int) -> list[int]:
-    examples = range(len(source))
-    inside = (index for index in examples if _reaches(source.examples[index].volume, known))
-    return list(itertools.islice(inside, count))
+    def reaches(index: int) -> bool:
+        volume = source.examples[index].volume
+        return bool(volume[known].any() and volume[~known].any())
 
-
-def _reaches(volume: Tensor, known: Tensor) -> bool:
-    return bool(volume[known].any() and volume[~known].any())
-
-
-def _packed(source: BatchSource, first: int) -> Tensor:
-    return source.batch(range(first, min(first + _BATCH, len(source)))).x
+    return list(itertools.islice(filter(reaches, range(len(source))), count))
 
 
 def completion_report(run: Run, completed: Completed) -> str:
@@ -129,9 +122,7 @@ def completion_report(run: Run, completed: Completed) -> str:
         report.table(["", "IoU of the missing part", "standard error"], rows, chosen=0),
         _gallery(completed, found["last sample of the chain"]),
         _diagnostic(completed),
-        report.section(
-            "How it was made", report.columns(report.facts(run.recipe.facts()), report.facts(report.provenance()))
-        ),
+        report.how_made(run.recipe.facts()),
     )
 
 

@@ -12,19 +12,10 @@ from render3d.datasets import FixedThenRandom, Split
 from render3d.datasets.base import volumes_of
 from render3d.models.base import Findings, Run
 from render3d.models.parts.camera_search import CameraSearch
-from render3d.models.parts.depth_examples import DepthExample, DepthPicturesOf
-from render3d.models.parts.depth_pictures import DepthPictures
+from render3d.models.parts.depth_pictures import DepthExample, DepthPictures, DepthPicturesOf
 from render3d.models.parts.posed_views import PosedViews
-from render3d.models.study.depth_scores import (
-    DepthScores,
-    analytic,
-    best_density,
-    best_turn,
-    degrees_between,
-    nearest_given,
-    score,
-    turned,
-)
+from render3d.models.study import depth_scores
+from render3d.models.study.depth_scores import DepthScores, degrees_between, turned
 from render3d.models.training.evaluation import Estimate
 from render3d.models.training.sources import BatchSource, dataset_of
 from render3d.randomness import Key
@@ -82,8 +73,10 @@ def study(run: Run, viewpoints: FixedThenRandom) -> DepthStudy:
     learnt_from, held_out = _objects(run, given, "train", _TO_FIT), _objects(run, given, "test", _OBJECTS)
     turn = 0.0  # where cameras are known, so is the frame
     if projection.search is not None:
-        turn = best_turn(lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given)
-    factor = best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
+        turn = depth_scores.best_turn(
+            lambda cameras: projection.draw(learnt_from.canvas, cameras), rig, learnt_from.given
+        )
+    factor = depth_scores.best_density(learnt_from.canvas, turned(rig, turn), learnt_from.given)
     novel = _novel(run, viewpoints, held_out, turn, factor)
     pixels = viewpoints.random.image_size[0]
     search = CameraSearch(places=viewpoints.random, pixels=pixels, halvings=3)  # finer than in training
@@ -135,15 +128,17 @@ def _novel(run: Run, viewpoints: FixedThenRandom, objects: DepthObjects, turn: f
     own = turned(cameras, turn)  # the same, in the model's frame
     pictures = {
         "model": projection.draw(objects.canvas, own),
-        "nearest": nearest_given(objects.given, viewpoints.rig.to(truth.device), cameras),
-        "analytic": analytic(objects.canvas, factor, own),
+        "nearest": depth_scores.nearest_given(objects.given, viewpoints.rig.to(truth.device), cameras),
+        "analytic": depth_scores.analytic(objects.canvas, factor, own),
     }
     return Novel(truth, cameras, pictures)
 
 
 def _compared(novel: Novel) -> dict[str, Any]:
     """Of each kind of picture: means over objects, with intervals; and what the model gains, paired by object."""
-    scores = {name: score(pictures, novel.truth, novel.cameras) for name, pictures in novel.pictures.items()}
+    scores = {
+        name: depth_scores.score(pictures, novel.truth, novel.cameras) for name, pictures in novel.pictures.items()
+    }
     found: dict[str, Any] = {
         name: {measure: _estimate(values) for measure, values in each._asdict().items()}
         for name, each in scores.items()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from render3d.models.training.sources import BatchSource
+from render3d.models.training.sources import BatchSource, labelled
 
 _BATCH = 128
 
@@ -49,7 +49,6 @@ def _candidates(training: BatchSource, device: torch.device | str) -> Iterator[T
     """Batches of training volumes, one for each symmetry of the grid that keeps up what is up."""
     for first in range(0, len(training), _BATCH):
         indices = range(first, min(first + _BATCH, len(training)))
-        volumes = torch.stack([training.examples[index].volume for index in indices]).to(device)
-        for mirrored in (volumes, volumes.flip(4)):
-            for turn in range(4):
-                yield mirrored.rot90(turn, (2, 4))
+        volumes, _ = labelled(training, indices)
+        for mirrored in (volumes.to(device), volumes.to(device).flip(4)):
+            yield from (mirrored.rot90(turn, (2, 4)) for turn in range(4))

@@ -17,9 +17,8 @@ def portraits(occupancy: Tensor, size: int = 72) -> Tensor:
 
     From a little to the right and above. Probabilities look like mist.
     """
-    return seen_from(occupancy, Cameras.look_at((1.7, 1.3, 3.0), vertical_fov_degrees=38, image_size=(size, size)))[
-        :, 0
-    ]
+    cameras = Cameras.look_at((1.7, 1.3, 3.0), vertical_fov_degrees=38, image_size=(size, size))
+    return seen_from(occupancy, cameras)[:, 0]
 
 
 @torch.no_grad()

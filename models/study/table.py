@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
+from torch import Tensor
 
 from render3d.errors import TrainingError
 from render3d.models.base import Recipe
@@ -158,7 +159,7 @@ def _recipe_of(recipe: Recipe, case: TableCase, seed: int) -> Recipe:
 
 def over_seeds(found: Sequence[RunBound], measure: str) -> Estimate:
     """The mean of a measure of `RunBound` over seeds, with its interval."""
-    return Estimate.of(torch.tensor([getattr(each, measure) for each in found], dtype=torch.float64))
+    return Estimate.of(_values(found, measure))
 
 
 def differences(table: Table, measure: str) -> dict[str, Estimate]:
@@ -169,17 +170,16 @@ def differences(table: Table, measure: str) -> dict[str, Estimate]:
         if fewer:
             before = max(fewer, key=lambda other: other.steps)
             name = f"T = {case.steps} less T = {before.steps}, {_views(case.views)}"
-            pairs[name] = _paired(found, table[before], measure)
+            pairs[name] = Estimate.of(_values(found, measure) - _values(table[before], measure))
         without = TableCase(case.steps, 0)
         if case.views and without in table:
             name = f"{_views(case.views)} less none, T = {case.steps}"
-            pairs[name] = _paired(found, table[without], measure)
+            pairs[name] = Estimate.of(_values(found, measure) - _values(table[without], measure))
     return pairs
 
 
-def _paired(found: Sequence[RunBound], before: Sequence[RunBound], measure: str) -> Estimate:
-    changes = [getattr(a, measure) - getattr(b, measure) for a, b in zip(found, before, strict=True)]
-    return Estimate.of(torch.tensor(changes, dtype=torch.float64))
+def _values(found: Sequence[RunBound], measure: str) -> Tensor:
+    return torch.tensor([getattr(each, measure) for each in found], dtype=torch.float64)
 
 
 def _views(count: int) -> str:

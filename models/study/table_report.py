@@ -22,14 +22,13 @@ def table_report(name: str, recipe: Recipe, table: Table) -> str:
         "The paper states neither the sizes of its data, how long it trained, nor on which split and by how many "
         "samples its bounds are: trends can be compared with its figures, levels cannot."
     )
-    facts = report.columns(report.facts(recipe.facts()), report.facts(report.provenance()))
     return report.page(
         f"Bounds of {name}, by steps and views",
         lead,
         report.section("Bounds", report.paragraph(note), report.table(*_bounds(name, table))),
         report.section("Paired differences", report.table(*_changes(table))),
         report.section("Progress, first seed", _curves(table)),
-        report.section("How it was made", facts),
+        report.how_made(recipe.facts()),
     )
 
 

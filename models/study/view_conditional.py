@@ -111,8 +111,7 @@ def sample_context(model: SequentialModel, context: Tensor, count: int, key: Key
     for number, one in enumerate(context):
         latents = model.noise(count, key.fold_in(number)).to(device)
         states = model.imagine(latents, one.to(device).expand(count, *one.shape))
-        means = model.likelihood.mean(model.decode(states, Batch(latents), key))
-        found.append((means > 0.5).float().cpu())
+        found.append((model.expected(states, Batch(latents), key) > 0.5).float().cpu())
     return torch.stack(found)
 
 

@@ -26,7 +26,7 @@ def _samples(run: Run, batch: Batch) -> report.Html:
     model, key, count = run.model, Key(run.recipe.training.seed), len(batch.x)
     latents = model.noise(count, key.fold_in(_OF_SAMPLES)).to(model.start)
     states = model.imagine(latents, batch.to(model.start.device).context)
-    means = model.likelihood.mean(model.decode(states, batch, key)).cpu()
+    means = model.expected(states, batch, key).cpu()
     training = BatchSource(run.recipe, "train")
     learnt_from = training.batch([index % len(training) for index in range(count)]).x
     note = "Above, what the model imagines: the mean of p(x given z) for z from the prior. Below, training data."
@@ -45,7 +45,7 @@ def _samples(run: Run, batch: Batch) -> report.Html:
 def _reconstructions(model: SequentialModel, batch: Batch) -> report.Html:
     here = batch.to(model.start.device)
     states, kl = model.infer(here, model.noise(len(batch.x), Key(0)).to(model.start))
-    means = model.likelihood.mean(model.decode(states, here, Key(0))).cpu()
+    means = model.expected(states, here, Key(0)).cpu()
     rows = {"held-out volume": portraits(batch.x), "reconstruction": portraits(means)}
     captions = [f"KL {value:.0f} nats" for value in kl.sum(1).tolist()]
     return report.section(

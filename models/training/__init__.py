@@ -1,1 +1,3 @@
 """Training: from a recipe to a folder of results."""
+
+__all__: list[str] = []

@@ -46,12 +46,12 @@ class TrainingState(NamedTuple):
     """How far a run is.
 
     Attributes:
-        update: Updates done.
+        updates: Updates done.
         records: What they showed.
-        pending: Reconstruction and KL of each step that is in no record yet, nats.
+        pending: Reconstruction and KL of each update that is in no record yet, nats.
     """
 
-    step: int
+    updates: int
     records: list[TrainingRecord]
     pending: list[list[float]]
 
@@ -69,7 +69,7 @@ def save_checkpoint(path: Path, model: nn.Module, optimiser: Optimizer, state: T
     """
     tensors = _tensors(model, optimiser.state_dict()["state"])
     tensors[_PENDING] = torch.tensor(state.pending, dtype=torch.float64).reshape(-1, 2)
-    _file(path).save(tensors, state.step, state.records)
+    _file(path).save(tensors, state.updates, state.records)
 
 
 def read_checkpoint(path: Path, model: nn.Module) -> Saved[TrainingRecord]:

@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph."""
+"""An update as one CUDA graph."""
 
 from collections.abc import Callable
 from typing import final
@@ -17,9 +17,9 @@ _WARM_UPS = 3
 
 @final
 class GraphedGradients:
-    """`Gradients` that are recorded once and replayed: the kernels of a step are started by one call.
+    """`Gradients` that are recorded once and replayed: the kernels of an update are started by one call.
 
-    A step of T = 12 is some thousands of kernels, most of them shorter than it takes Python to launch them. The
+    An update of T = 12 is some thousands of kernels, most of them shorter than it takes Python to launch them. The
     recording holds kernels and addresses, nothing of Python: ``gradients`` must set gradients to None before it makes
     them, look at no value, and draw no random number.
 

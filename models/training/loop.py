@@ -34,7 +34,7 @@ from render3d.runs.folder import CHECKPOINT
 Progress = Callable[[TrainingRecord], None]
 
 _SECONDS_BETWEEN_SAVES = 60.0
-_STEPS_BETWEEN_RECORDS = 10
+_UPDATES_BETWEEN_RECORDS = 10
 _OF_LATENTS = 4
 
 
@@ -66,15 +66,15 @@ def train(
 ) -> Trained:
     """Minimise the free energy by Adam.
 
-    Every batch, transform and latent is a function of the recipe and the number of the step, so a run that was stopped
-    goes on exactly, and ``torchrun`` with any number of processes follows the same steps.
+    Every batch, transform and latent is a function of the recipe and the number of the update, so a run that was
+    stopped goes on exactly, and ``torchrun`` with any number of processes follows the same updates.
 
     Args:
         recipe: Everything that decides the run.
         out: A folder, made if it is not there, once nothing is missing. It gets ``config.json`` and the checkpoint,
             which is saved every minute, at the end, and when interrupted.
         resume: Go on with the run that was begun there.
-        progress: Called with a `TrainingRecord` every few steps, by the first process only.
+        progress: Called with a `TrainingRecord` every few updates, by the first process only.
         device: Where to compute; by default a GPU, where there is one.
 
     Raises:
@@ -105,7 +105,7 @@ class TrainingRun:
         progress: As in `train`.
 
     Attributes:
-        in_graphs: Whether the kernels of a step are started by one call (`GraphedGradients`): where there is a GPU.
+        in_graphs: Whether the kernels of an update are started by one call (`GraphedGradients`): where there is a GPU.
     """
 
     def __init__(self, recipe: Recipe, path: Path, world: World, progress: Progress | None = None) -> None:
@@ -116,21 +116,18 @@ class TrainingRun:
         self.parallel = world.parallel(self.model)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.training.learning_rate[0], fused=True)
         self.key = Key(recipe.training.seed).fold_in(_OF_LATENTS)
-        self.step, self.records = 0, list[TrainingRecord]()
+        self.updates, self.records = 0, list[TrainingRecord]()
         self.before = 0.0  # seconds of this run before it was stopped
         self.began = self.saved_at = time.monotonic()
         self.pending = list[list[float]]()
         # One graph is of one process: gradients are averaged over several in ways of their own.
-        self.in_graphs = world.device.type == "cuda" and world.size == 1 and recipe.experiment.can_be_graphed
+        on_gpu = world.device.type == "cuda"
+        self.in_graphs = on_gpu and world.size == 1 and recipe.experiment.can_be_graphed
         self._graphed: GraphedGradients | None = None
-        self._following: Batch | None = None  # of the next step
-        # Making a batch waits for the GPU now and then; in a stream of its own, it does not wait for the step before.
-        # A batch is let go when the results of its step are there, so that its memory is free in either stream.
-        self._loading = (
-            torch.cuda.Stream(world.device)  # type: ignore[no-untyped-call]
-            if world.device.type == "cuda"
-            else None
-        )
+        self._following: Batch | None = None  # of the next update
+        # Making a batch waits for the GPU now and then; in a stream of its own, it does not wait for the update before.
+        # A batch is let go when the results of its update are there, so that its memory is free in either stream.
+        self._loading = torch.cuda.Stream(world.device) if on_gpu else None  # type: ignore[no-untyped-call]
 
     @property
     def identity(self) -> dict[str, str]:
@@ -140,16 +137,16 @@ class TrainingRun:
 
     def restore(self) -> None:
         """Go on from the checkpoint."""
-        self.step, self.records, self.pending = restore_run(self.path, self.model, self.optimiser)
+        self.updates, self.records, self.pending = restore_run(self.path, self.model, self.optimiser)
         self.before = self.records[-1].seconds if self.records else 0.0
 
     def finish(self) -> None:
-        """Do the steps that are left."""
+        """Do the updates that are left."""
         settings = self.recipe.training
         try:
-            while self.step < settings.updates:
+            while self.updates < settings.updates:
                 self.update()
-                if self.step % _STEPS_BETWEEN_RECORDS == 0 or self.step == settings.updates:
+                if self.updates % _UPDATES_BETWEEN_RECORDS == 0 or self.updates == settings.updates:
                     self._record()
                 if time.monotonic() - self.saved_at > _SECONDS_BETWEEN_SAVES:
                     self._save()
@@ -159,33 +156,33 @@ class TrainingRun:
         self._save()
 
     def update(self) -> None:
-        """One step of the optimiser; parts of it are regions to a profiler."""
-        settings, step = self.recipe.training, self.step
+        """One update of the optimiser; parts of it are regions to a profiler."""
+        settings, number = self.recipe.training, self.updates
         self.model.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.learning_rate_at(step)
-        batch = self._batch(step) if self._following is None else self._following
+            group["lr"] = settings.learning_rate_at(number)
+        batch = self._batch(number) if self._following is None else self._following
         if self._loading is not None:
             torch.cuda.current_stream(self.world.device).wait_stream(self._loading)
-        key = Key(self.key.fold_in(step).seed, self._share.start)
-        means = self._gradients(batch, key, torch.tensor(settings.kl_weight_at(step)))
+        key = Key(self.key.fold_in(number).seed, self._share.start)
+        means = self._gradients(batch, key, torch.tensor(settings.kl_weight_at(number)))
         # A GPU is still at work: what comes next is made in the meantime, before its results are waited for.
-        self._following = self._batch(step + 1) if step + 1 < settings.updates else None
+        self._following = self._batch(number + 1) if number + 1 < settings.updates else None
         values = (self.world.sum(means) / self.world.size).tolist()
         self._check_finite(values)
         with uninterrupted():
             self.optimiser.step()
-            self.step += 1
+            self.updates += 1
             self.pending.append(values[:2])
 
     @property
     def _share(self) -> range:
         return self.world.share(self.recipe.training.batch_size)
 
-    def _batch(self, step: int) -> Batch:
-        """What this process sees of the batch of a step."""
+    def _batch(self, number: int) -> Batch:
+        """What this process sees of the batch of an update."""
         with record_function("data"), torch.cuda.stream(self._loading):
-            indices = self.training.training_indices(step)[self._share.start : self._share.stop]
+            indices = self.training.training_indices(number)[self._share.start : self._share.stop]
             return self.training.batch(indices, self.world.device)
 
     def _gradients(self, batch: Batch, key: Key, kl_weight: Tensor) -> Tensor:
@@ -222,20 +219,20 @@ class TrainingRun:
     def _broken(self, terms: list[str]) -> TrainingError:
         kept = f"{self.path} holds the last good state" if self.path.exists() else "nothing had been saved yet"
         return TrainingError(
-            f"The {' and the '.join(terms)} of step {self.step + 1} {'is' if len(terms) == 1 else 'are'} not finite; "
-            f"{kept}. Try a lower learning rate or gradient norm, in another folder."
+            f"The {' and the '.join(terms)} of update {self.updates + 1} {'is' if len(terms) == 1 else 'are'} not "
+            f"finite; {kept}. Try a lower learning rate or gradient norm, in another folder."
         )
 
     def _record(self) -> None:
         settings = self.recipe.training
         reconstruction, kl = (sum(column) / len(column) for column in zip(*self.pending, strict=True))
         validation = None
-        if self.step % settings.validate_every == 0 or self.step == settings.updates:
+        if self.updates % settings.validate_every == 0 or self.updates == settings.updates:
             self.model.eval()
             validation = bound(self.model, self.held_out, settings.validation_examples, self.world).mean
         seconds = self.before + time.monotonic() - self.began
         record = TrainingRecord(
-            update=self.step, seconds=seconds, reconstruction=reconstruction, kl=kl, validation=validation
+            update=self.updates, seconds=seconds, reconstruction=reconstruction, kl=kl, validation=validation
         )
         with uninterrupted():
             self.records.append(record)
@@ -245,6 +242,6 @@ class TrainingRun:
 
     def _save(self) -> None:
         if self.world.is_first:
-            state = TrainingState(self.step, self.records, self.pending)
+            state = TrainingState(self.updates, self.records, self.pending)
             save_checkpoint(self.path, self.model, self.optimiser, state)
         self.saved_at = time.monotonic()

@@ -11,7 +11,7 @@ from render3d.models.training.evaluation import CONFIDENCE, Bound
 
 def training_report(run: Run, found: Bound, more: Findings) -> str:
     """A whole page."""
-    facts, last = run.recipe.facts(), run.records[-1]
+    last = run.records[-1]
     data, kind = (type(one).__name__ for one in (run.recipe.data, run.recipe.experiment))
     lead = (
         f"{data.removesuffix('Settings')}, T = {run.recipe.experiment.steps}: negative bound {found.by_samples[1]}, on "
@@ -24,7 +24,7 @@ def training_report(run: Run, found: Bound, more: Findings) -> str:
         _bounds(found),
         *more.sections,
         _curves(run.records),
-        report.section("How it was made", report.columns(report.facts(facts), report.facts(report.provenance()))),
+        report.how_made(run.recipe.facts()),
     )
 
 

@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from render3d.datasets import Split
 from render3d.datasets.base import OF_ORDER, Examples
@@ -46,11 +47,11 @@ class BatchSource:
         """What tells whether two runs saw the same data."""
         return self.examples.fingerprint()
 
-    def training_indices(self, step: int) -> list[int]:
-        """The examples of the batch of a training step, in order; an epoch is a permutation, less what is over."""
+    def training_indices(self, update: int) -> list[int]:
+        """The examples of the batch of an update, in order; an epoch is a permutation, less what is over."""
         size, count = self.recipe.training.batch_size, len(self)
         per_epoch = max(1, count // size)
-        epoch, number = divmod(step, per_epoch)
+        epoch, number = divmod(update, per_epoch)
         self.examples.set_epoch(epoch)
         key = Key(self.recipe.training.seed).fold_in(OF_ORDER).fold_in(epoch)
         order = np.random.Generator(np.random.Philox(key=[key.seed, 0])).permutation(count)
@@ -59,6 +60,12 @@ class BatchSource:
     def batch(self, indices: Sequence[int], device: torch.device | str = "cpu") -> Batch:
         """These examples, on ``device``."""
         return self.recipe.experiment.batch([self.examples[index] for index in indices], device)
+
+
+def labelled(source: BatchSource, indices: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    """Volumes ``[N, 1, D, H, W]`` and labels ``[N]`` of some examples, or of all."""
+    examples = [source.examples[index] for index in (range(len(source)) if indices is None else indices)]
+    return torch.stack([example.volume for example in examples]), torch.tensor([example.label for example in examples])
 
 
 def dataset_of(recipe: Recipe, split: Split) -> Examples:

@@ -14,8 +14,8 @@ from render3d.datasets.collections import open_collection
 from render3d.datasets.collections.upright import Up
 from render3d.datasets.view_sets.write.engine import Engine, Limits
 from render3d.datasets.view_sets.write.protocols import PROTOCOLS, CameraProtocol, Given, R2N2Cameras
+from render3d.datasets.view_sets.write.result import ViewsResult as Run
 from render3d.datasets.view_sets.write.run import Advance, generate
-from render3d.datasets.view_sets.write.run import Result as Run
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError
 from render3d.registry import Registry

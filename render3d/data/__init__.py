@@ -4,6 +4,8 @@ from pathlib import Path
 
 from render3d.scenes import Mesh
 
+__all__ = ["bunny", "chicken", "teapot"]
+
 _FOLDER = Path(__file__).parent
 
 

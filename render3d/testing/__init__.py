@@ -5,3 +5,5 @@
 ``reference``) is what renderers are compared with, `compare` (in ``parity``) tells how far two renderings agree, and
 `OnDevice` (in ``devices``) takes scenes to a renderer that works elsewhere.
 """
+
+__all__: list[str] = []

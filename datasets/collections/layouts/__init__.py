@@ -1,7 +1,6 @@
-"""How collections of meshes lie on disk: one file a layout."""
+"""How collections of meshes lie on disk."""
 
-from render3d.datasets.collections.layouts.layout import CollectionLayout as CollectionLayout
-from render3d.datasets.collections.layouts.layout import FoundObject as FoundObject
+from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.errors import DatasetError
 from render3d.registry import Registry
 
@@ -12,10 +11,10 @@ LAYOUTS: Registry[type[CollectionLayout]] = Registry(
     {
         "shapenet-v1": "render3d.datasets.collections.layouts.shapenet:ShapeNetV1",
         "shapenet-v2": "render3d.datasets.collections.layouts.shapenet:ShapeNetV2",
-        "modelnet": "render3d.datasets.collections.layouts.modelnet:ModelNet",
+        "modelnet": "render3d.datasets.collections.layouts.folders:ModelNet",
         "sweethome3d": "render3d.datasets.collections.layouts.sweethome3d:SweetHome3D",
-        "classes": "render3d.datasets.collections.layouts.classes:Classes",
-        "flat": "render3d.datasets.collections.layouts.flat:Flat",
+        "classes": "render3d.datasets.collections.layouts.folders:Classes",
+        "flat": "render3d.datasets.collections.layouts.folders:Flat",
         "list": "render3d.datasets.collections.layouts.listed:Listed",
     },
     base=CollectionLayout,

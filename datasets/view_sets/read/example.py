@@ -7,7 +7,15 @@ from typing import NamedTuple, TypeVar, final, get_args
 from torch import Tensor
 
 from render3d.cameras import Cameras
-from render3d.datasets.base import OF_VIEWS, Split, check_at_least, check_choice, example_generator, number_of
+from render3d.datasets.base import (
+    OF_VIEWS,
+    Split,
+    check_at_least,
+    check_choice,
+    check_seed,
+    example_generator,
+    number_of,
+)
 from render3d.datasets.view_sets.write.settings import OUTPUTS
 from render3d.errors import DatasetError
 from render3d.randomness import Key
@@ -61,8 +69,7 @@ class PosedSettings:
             raise DatasetError(f"classes must be a tuple of different names, such as ('chair',); got {self.classes!r}.")
         if self.split is not None:
             check_choice("split", self.split, get_args(Split))
-        if not 0 <= self.seed < 2**63:
-            raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {self.seed}.")
+        check_seed(self.seed)
 
     def stream(self, purpose: int, epoch: int) -> Key:
         """The randomness of an epoch for one purpose; always the same in splits that are fixed."""

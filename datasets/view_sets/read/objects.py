@@ -5,10 +5,9 @@ from typing import final
 
 from torch.utils.data import Dataset
 
-from render3d.datasets.base import resolve_index
+from render3d.datasets.base import Epochs, resolve_index
 from render3d.datasets.view_sets.read.example import PosedObject, PosedSettings, label_of, select
 from render3d.datasets.view_sets.read.finding import Place, find_objects
-from render3d.datasets.view_sets.read.resuming import Epochs
 from render3d.errors import DatasetError, ViewSetError
 from render3d.view_sets.files import Files, FolderFiles
 

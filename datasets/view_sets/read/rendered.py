@@ -6,10 +6,9 @@ from typing import final
 
 from torch.utils.data import Dataset
 
-from render3d.datasets.base import resolve_index
+from render3d.datasets.base import Epochs, resolve_index
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.read.example import PosedObject, PosedSettings, label_of, select
-from render3d.datasets.view_sets.read.resuming import Epochs
 from render3d.datasets.view_sets.write.job import RenderObject
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError

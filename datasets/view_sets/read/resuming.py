@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 import numpy as np
-import torch
 from torch import distributed
 from torch.utils.data import Sampler
 
-from render3d.datasets.base import OF_ORDER, check_at_least, example_generator
+from render3d.datasets.base import OF_ORDER, Epochs, check_at_least, example_generator
 from render3d.errors import DatasetError
 from render3d.randomness import Key
 
@@ -21,32 +20,13 @@ _OTHER_ORDER = (
 )
 
 
-class Epochs:
-    """The epoch of a dataset.
-
-    Attributes:
-        epoch: From 0. In shared memory: workers that a DataLoader keeps from epoch to epoch see it change.
-    """
-
-    def __init__(self) -> None:
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that views and order are drawn for."""
-        return int(self._epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw anew from now on, as ``DistributedSampler.set_epoch`` does; call it before each epoch."""
-        check_at_least(0, epoch=epoch)
-        self._epoch.fill_(epoch)
-
-
 class Resumable(Epochs, abc.ABC):
     """Something that is gone through in an order of its own for each epoch, and can be gone on with in the middle."""
 
-    def __init__(self) -> None:
+    def __init__(self, even: bool, rank: int | None, world_size: int | None) -> None:
         super().__init__()
+        self.even = even
+        self.rank, self.world_size = this_rank(rank, world_size)
         self._resume_at = 0
         self._given = 0
         self._given_in = 0  # which epoch
@@ -55,6 +35,10 @@ class Resumable(Epochs, abc.ABC):
     @abc.abstractmethod
     def _fingerprint(self) -> str:
         """What tells whether two orders are the same."""
+
+    def _part(self, count: int) -> range:
+        """The numbers, of ``count`` things, of those that are this rank's."""
+        return share(count, self.rank, self.world_size, even=self.even)
 
     def _begin(self) -> int:
         """How many examples to leave out; the next time it is none again."""
@@ -120,24 +104,23 @@ class ResumableSampler(Resumable, Sampler[int]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(even, rank, world_size)
         check_at_least(0, length=length)
-        self.length, self.shuffle, self.seed, self.even = length, shuffle, seed, even
-        self.rank, self.world_size = this_rank(rank, world_size)
+        self.length, self.shuffle, self.seed = length, shuffle, seed
 
     def _fingerprint(self) -> str:
         return fingerprint(self.length, self.shuffle, self.seed, self.even, self.rank, self.world_size)
 
     def __len__(self) -> int:
         """How many examples the next iteration gives."""
-        return len(share(self.length, self.rank, self.world_size, even=self.even)) - self._resume_at
+        return len(self._part(self.length)) - self._resume_at
 
     def __iter__(self) -> Iterator[int]:
         """The numbers of the examples of this rank, in the order of this epoch."""
         order = np.arange(self.length)
         if self.shuffle:
             order = example_generator(Key(self.seed).fold_in(OF_ORDER).fold_in(self.epoch), 0).permutation(order)
-        own = order[share(self.length, self.rank, self.world_size, even=self.even)].tolist()
+        own = order[self._part(self.length)].tolist()
         for number in own[self._begin() :]:
             self._given += 1
             yield number

@@ -14,7 +14,7 @@ from render3d.datasets.view_sets.formats.shards import INDEX, SHARDS, Shards, ob
 from render3d.datasets.view_sets.read.example import PosedObject, PosedSettings, label_of, select
 from render3d.datasets.view_sets.read.finding import Place
 from render3d.datasets.view_sets.read.objects import read_object
-from render3d.datasets.view_sets.read.resuming import Resumable, fingerprint, share, this_rank
+from render3d.datasets.view_sets.read.resuming import Resumable, fingerprint, share
 from render3d.errors import DatasetError
 from render3d.view_sets.files import MemoryFiles
 
@@ -62,14 +62,13 @@ class PosedShards(Resumable, IterableDataset[PosedObject]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(even, rank, world_size)
         check_at_least(0, buffer=buffer)
         self.folder = Path(folder)
         if (self.folder / SHARDS / INDEX).is_file():
             self.folder /= SHARDS
         self.settings = settings or PosedSettings()
-        self.buffer, self.even = buffer, even
-        self.rank, self.world_size = this_rank(rank, world_size)
+        self.buffer = buffer
         self._shards = read_index(self.folder)
         self._items, self.classes = select([item for shard in self._shards for item in shard.objects], self.settings)
         self.ids = tuple(item.id for item in self._items)
@@ -124,7 +123,7 @@ class PosedShards(Resumable, IterableDataset[PosedObject]):
             shards = generator.permutation(shards)
         place = np.argsort(shards)  # of each shard in the order of this epoch
         numbers = np.argsort(place[self._shard_of], kind="stable")
-        of_rank = numbers[share(len(numbers), self.rank, self.world_size, even=self.even)]
+        of_rank = numbers[self._part(len(numbers))]
         worker, workers = _worker()
         stored: list[int] = of_rank[share(len(of_rank), worker, workers)].tolist()
         own = example_generator(self.settings.stream(OF_ORDER, epoch), 1 + self.rank * workers + worker)

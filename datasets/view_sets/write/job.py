@@ -70,8 +70,7 @@ class RenderObject:
         files: dict[str, str] = {}
         try:
             with clock.stage("loading"):
-                source = MeshSource(sha256_of(item.path), files)
-                mesh = self._normalised(item.load(files))
+                source, mesh = self._read(item, files)
             with clock.stage("rendering"):
                 rendered = self._render(item, mesh, source)
             with clock.stage("writing"):
@@ -90,9 +89,11 @@ class RenderObject:
             CapabilityError: As `ViewsSettings.make_renderer`.
             OSError: The file cannot be read.
         """
-        files: dict[str, str] = {}
-        source = MeshSource(sha256_of(item.path), files)
-        return self._render(item, self._normalised(item.load(files)), source)
+        source, mesh = self._read(item, {})
+        return self._render(item, mesh, source)
+
+    def _read(self, item: CollectionObject, files: dict[str, str]) -> tuple[MeshSource, Mesh]:
+        return MeshSource(sha256_of(item.path), files), self._normalised(item.load(files))
 
     def _normalised(self, mesh: Mesh) -> Mesh:
         mesh = upright(mesh, self.settings.up)
@@ -125,11 +126,7 @@ class RenderObject:
     ) -> dict[str, Any]:
         settings = self.settings.to_json()
         return {
-            "id": item.id,
-            "label": item.label,
-            "split": item.split,
-            "creator": item.creator,
-            "licence": item.licence,
+            **item.facts(),
             "source": {"path": item.path.relative_to(item.root).as_posix(), **dataclasses.asdict(source)},
             "problems": list(mesh.problems),
             "normalisation": {

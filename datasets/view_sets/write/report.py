@@ -3,7 +3,6 @@
 import collections
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,14 +10,11 @@ from torch import Tensor
 from render3d import report
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.protocols import Given
+from render3d.datasets.view_sets.write.result import ViewsResult
 from render3d.datasets.view_sets.write.settings import ViewsSettings
-from render3d.runs.provenance import provenance
 from render3d.settings import CLASS
 from render3d.view_sets.files import FolderFiles
 from render3d.view_sets.formats import Format
-
-if TYPE_CHECKING:
-    from render3d.datasets.view_sets.write.run import Result
 
 _OBJECTS, _VIEWS = 24, 4  # of the contact sheet
 _MOST_FAILURES = 200
@@ -26,7 +22,7 @@ _MOST_WORKERS = 100
 
 
 def views_report(
-    folder: Path, format: Format, stored: Sequence[CollectionObject], settings: ViewsSettings, result: "Result"
+    folder: Path, format: Format, stored: Sequence[CollectionObject], settings: ViewsSettings, result: ViewsResult
 ) -> str:
     """The page, self-contained.
 
@@ -54,7 +50,7 @@ def views_report(
             "How it was made",
             report.columns(
                 report.facts(_readable(settings) | shares),
-                report.facts({"views a second": f"{found['views_per_second']:.1f}"} | provenance()),
+                report.facts({"views a second": f"{found['views_per_second']:.1f}"} | report.provenance()),
             ),
         ),
     )
@@ -102,7 +98,7 @@ def _classes(stored: Sequence[CollectionObject]) -> report.Html:
     return report.section("Classes", report.table(["class", "split", "objects"], rows, words=True))
 
 
-def _failures(result: "Result") -> list[report.Html]:
+def _failures(result: ViewsResult) -> list[report.Html]:
     rows = [[failure.id, failure.kind, failure.reason] for failure in result.failures[:_MOST_FAILURES]]
     rows += [[str(skip.path), "skipped", skip.reason] for skip in result.skipped[:_MOST_FAILURES]]
     if not rows:
@@ -116,7 +112,7 @@ def _failures(result: "Result") -> list[report.Html]:
     ]
 
 
-def _memory(result: "Result") -> list[report.Html]:
+def _memory(result: ViewsResult) -> list[report.Html]:
     """What processes held: as much at the end as early on, or they grow."""
     if not result.memory:
         return []

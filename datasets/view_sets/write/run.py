@@ -2,9 +2,8 @@
 
 import collections
 import contextlib
-import dataclasses
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -13,13 +12,13 @@ import numpy as np
 
 from render3d.atomic import atomic_write, json_by_lines, write_json, write_text
 from render3d.cameras import Cameras
-from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped
+from render3d.datasets.collections import CollectionObject, MeshCollection
 from render3d.datasets.collections.checksums import sha256_of
 from render3d.datasets.view_sets.write.engine import Engine, Failed, Finished, Limits, Outcome
 from render3d.datasets.view_sets.write.failures import Failure, append_failure, read_failures, write_failures
 from render3d.datasets.view_sets.write.job import RenderObject
-from render3d.datasets.view_sets.write.memory import MemoryLog, WorkerMemory
 from render3d.datasets.view_sets.write.report import views_report
+from render3d.datasets.view_sets.write.result import MemoryLog, ViewsResult
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.datasets.view_sets.write.sources import MeshSource
 from render3d.datasets.view_sets.write.store import clean, discard, is_whole, locked, wait_for_disk
@@ -43,48 +42,6 @@ class Advance(NamedTuple):
     failed: int  # of those that this run tried
 
 
-@final
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What came of a run.
-
-    Attributes:
-        kept: Objects that an earlier run had stored.
-        made: Objects that this one has stored.
-        failures: What is not stored, in the order of ids, with those of earlier runs that are as before.
-        skipped: What `open_collection` met and did not take for an object.
-        views: Images that this run has stored.
-        seconds: That this run took.
-        stages: Seconds that its workers spent on ``loading``, ``rendering`` and ``writing``, added up.
-        memory: Of each process that made objects.
-    """
-
-    kept: int
-    made: int
-    failures: tuple[Failure, ...]
-    skipped: tuple[Skipped, ...]
-    views: int
-    seconds: float
-    stages: Mapping[str, float]
-    memory: tuple[WorkerMemory, ...]
-
-    def facts(self) -> dict[str, Any]:
-        """What ``metrics.json`` holds."""
-        busy = sum(self.stages.values()) or 1.0
-        return {
-            "kept": self.kept,
-            "made": self.made,
-            "failed": len(self.failures),
-            "failed_by_kind": dict(sorted(collections.Counter(failure.kind for failure in self.failures).items())),
-            "skipped": len(self.skipped),
-            "views": self.views,
-            "seconds": self.seconds,
-            "views_per_second": self.views / self.seconds if self.seconds else 0.0,
-            "shares": {name: seconds / busy for name, seconds in self.stages.items()},
-            "memory_mib": [dataclasses.asdict(worker) for worker in self.memory],
-        }
-
-
 def generate(
     objects: Sequence[CollectionObject],
     settings: ViewsSettings,
@@ -94,7 +51,7 @@ def generate(
     *,
     resume: bool = False,
     progress: Callable[[Advance], None] | None = None,
-) -> Result:
+) -> ViewsResult:
     """Make images of objects, and write ``config.json``, ``manifest.json``, ``metrics.json`` and ``report.html``.
 
     What fails is told in ``failures.csv`` and stops nothing else. ``manifest.json`` lists what is stored, and comes
@@ -234,12 +191,12 @@ class _Run:
         """What is stored whole, in the order of ids."""
         return [item for item in self._objects if item.id in self._kept or item.id in self._made]
 
-    def result(self, settings: ViewsSettings, seconds: float) -> Result:
+    def result(self, settings: ViewsSettings, seconds: float) -> ViewsResult:
         """What came of it."""
         write_failures(self._folder, self._failures.values())
         views = settings.protocol(np.random.default_rng(0)).views
         failures = tuple(self._failures[item.id] for item in self._objects if item.id in self._failures)
-        return Result(
+        return ViewsResult(
             kept=len(self._kept),
             made=len(self._made),
             failures=failures,
@@ -260,17 +217,10 @@ def _outcomes(
 
 def _finish(folder: Path, format: Format, stored: list[CollectionObject]) -> None:
     """Whatever the format makes of all together, and the list of what there is."""
+    places = [format.place(item) for item in stored]
     objects = [
-        {
-            "id": item.id,
-            "label": item.label,
-            "split": item.split,
-            "creator": item.creator,
-            "licence": item.licence,
-            "place": format.place(item).as_posix(),
-            "sha256": sha256_of(folder / format.place(item) / OBJECT),
-        }
-        for item in stored
+        item.facts() | {"place": place.as_posix(), "sha256": sha256_of(folder / place / OBJECT)}
+        for item, place in zip(stored, places, strict=True)
     ]
     format.finish(folder, stored)
     wait_for_disk()

@@ -92,7 +92,7 @@ def test_no_class_and_classes_without_a_shape_to_train_on_are_errors_that_say_wh
         volumes_of_collection(settings(class_names=("chair", "table")), root, "train")
     chairs = [f"chair/chair_{n}.off,chair,{split}" for n, split in enumerate(SPLITS)]
     path = listed(root, *chairs, "lamp/lamp_0.off,lamp,test", "lamp/lamp_1.off,lamp,validation")
-    with pytest.raises(DatasetError, match="No shape to train on is of 'lamp'. Give class_names without it"):
+    with pytest.raises(DatasetError, match="No object to train on is of 'lamp'. Give class_names without it"):
         volumes_of_collection(settings(layout="list"), path, "test")
     with pytest.raises(DatasetError, match="class_names must name each class once"):
         settings(class_names=("chair", "chair"))
@@ -120,7 +120,7 @@ def test_splits_are_drawn_where_there_are_none(make: Make) -> None:
 
 
 def _ids(dataset: CollectionVolumes) -> set[str]:
-    return {shape.id for shape in dataset.voxelized.shapes}
+    return {item.id for item in dataset.voxelized.objects}
 
 
 @pytest.mark.parametrize(("mirrored", "variants"), [(False, 4), (True, 8)])
@@ -186,7 +186,7 @@ def test_broken_shapes_are_left_out_and_told_once(make: Make, capsys: pytest.Cap
     datasets = [volumes_of_collection(settings(), root, split) for split in SPLITS]
     assert set.union(*map(_ids, datasets)) == {f"chair/chair_{n}" for n in range(12) if n != 5}
     shown = capsys.readouterr().err
-    assert shown.count("1 of 12 shapes cannot be used, and are left out: ") == 1
+    assert shown.count("1 of 12 objects cannot be used, and are left out: ") == 1
     assert "chair_5.off: " in shown and "truncated or broken" in shown
 
 

@@ -217,14 +217,14 @@ def test_prepare_fills_the_cache_and_leaves_out_what_cannot_be_used(
     shapes = collection(root, **meshes)
     (root / "lamp" / "train" / "lamp.off").write_text("OFF\n3 1 0\n0 0 0\n")
     dataset = VoxelizedCollection("train", shapes, tmp_path / "cache", SMALL)
-    with pytest.raises(DatasetError, match=r"Shape lamp/train/lamp cannot be used; prepare\(\) leaves such out"):
+    with pytest.raises(DatasetError, match=r"Object lamp/train/lamp cannot be used; prepare\(\) leaves such out"):
         dataset[1]
     left_out = dataset.prepare(2)
     assert [skip.path.stem for skip in left_out] == ["lamp", "point"]
     assert "truncated or broken" in left_out[0].reason
     assert "in one place" in left_out[1].reason
     assert "4/4" in capsys.readouterr().err
-    assert [(shape.id.split("/")[0], dataset[number].label) for number, shape in enumerate(dataset.shapes)] == [
+    assert [(item.id.split("/")[0], dataset[number].label) for number, item in enumerate(dataset.objects)] == [
         ("chair", 0),
         ("table", 3),
     ]
@@ -248,7 +248,7 @@ def test_a_source_that_has_gone_is_told(tmp_path: Path) -> None:
     dataset = VoxelizedCollection("train", shapes, tmp_path / "cache", SMALL)
     dataset[0]
     shapes[0].path.unlink()
-    with pytest.raises(DatasetError, match=r"Shape chair/train/chair cannot be used.*cannot be read: No such file"):
+    with pytest.raises(DatasetError, match=r"Object chair/train/chair cannot be used.*cannot be read: No such file"):
         dataset[0]
 
 

@@ -18,12 +18,12 @@ from render3d.errors import DatasetError, TrainingError
 from render3d.models.base import Recipe, Run, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.study import class_conditional
-from render3d.models.study.classifier import labelled, logits_of, train_classifier
+from render3d.models.study.classifier import logits_of, train_classifier
 from render3d.models.study.likeness import nearest_training
 from render3d.models.study.recognition import Recognition, Share
 from render3d.models.training.loop import train
 from render3d.models.training.run import load_run
-from render3d.models.training.sources import BatchSource, model_of
+from render3d.models.training.sources import BatchSource, labelled, model_of
 from render3d.randomness import Key
 from render3d.scenes import Mesh
 
@@ -83,7 +83,7 @@ def test_who_is_taken_for_whom_is_counted() -> None:
 
 def test_a_classifier_learns_what_can_be_told_whichever_way_it_is_turned() -> None:
     volumes, labels = labelled(bars((20, 20, 20), 2))
-    network = train_classifier(bars((60, 12, 30), 0), bars((9, 9, 9), 1), steps=100)
+    network = train_classifier(bars((60, 12, 30), 0), bars((9, 9, 9), 1), updates=100)
     found = logits_of(network, volumes)
     assert int((found.argmax(1) == labels).sum()) >= 54
     torch.testing.assert_close(logits_of(network, volumes.rot90(1, (2, 4))), found, atol=1e-4, rtol=0)
@@ -93,7 +93,7 @@ def test_a_classifier_learns_what_can_be_told_whichever_way_it_is_turned() -> No
 def test_the_same_recipe_gives_the_same_classifier_and_torch_is_left_alone() -> None:
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    one, other = (train_classifier(bars((6, 6, 6), 0), bars((3, 3, 3), 1), steps=3) for _ in range(2))
+    one, other = (train_classifier(bars((6, 6, 6), 0), bars((3, 3, 3), 1), updates=3) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), state)
     for first, second in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(first, second)
@@ -110,7 +110,7 @@ def test_small_classes_are_drawn_as_often_as_large_ones(monkeypatch: pytest.Monk
         return volumes, labels
 
     monkeypatch.setattr("render3d.models.study.classifier.labelled", spy)
-    train_classifier(bars((90, 3, 30), 0), bars((3, 3, 3), 1), steps=20)
+    train_classifier(bars((90, 3, 30), 0), bars((3, 3, 3), 1), updates=20)
     shares = torch.cat(seen).bincount() / (20 * 48)
     assert (shares - 1 / 3).abs().max() < 4 * math.sqrt(2 / 9 / 960)  # four standard errors
 
@@ -131,7 +131,7 @@ def test_the_nearest_training_volume_is_found_in_any_turn_and_in_a_mirror() -> N
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classifiers that learn next to nothing, in no time."""
-    monkeypatch.setattr(class_conditional, "train_classifier", functools.partial(train_classifier, steps=2))
+    monkeypatch.setattr(class_conditional, "train_classifier", functools.partial(train_classifier, updates=2))
 
 
 @pytest.mark.usefixtures("hasty")

@@ -182,9 +182,9 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("owner", "method", "message"),
     [
-        (BatchSource, "batch", "The place of a patch of step 6 is not finite"),
-        (CanvasWriter, "forward", "The reconstruction and the gradient of step 6 are not finite"),
-        (DiagonalGaussian, "kl_to_standard", "The KL and the gradient of step 6 are not finite"),
+        (BatchSource, "batch", "The place of a patch of update 6 is not finite"),
+        (CanvasWriter, "forward", "The reconstruction and the gradient of update 6 are not finite"),
+        (DiagonalGaussian, "kl_to_standard", "The KL and the gradient of update 6 are not finite"),
     ],
 )
 def test_what_is_not_finite_stops_the_run_is_named_and_leaves_the_last_good_state(
@@ -278,10 +278,10 @@ def damage(name: str, path: Path) -> None:
         case "a step less":
             save_file(tensors, path, header | {"updates": "5"})
         case "fewer steps than recorded":
-            record = dataclasses.asdict(TrainingRecord(step=10, seconds=1.0, reconstruction=1.0, kl=1.0))
+            record = dataclasses.asdict(TrainingRecord(update=10, seconds=1.0, reconstruction=1.0, kl=1.0))
             save_file(tensors, path, header | {"records": json.dumps([record])})
         case "a record of another type":
-            record = dataclasses.asdict(TrainingRecord(step=6, seconds=1.0, reconstruction=1.0, kl=1.0))
+            record = dataclasses.asdict(TrainingRecord(update=6, seconds=1.0, reconstruction=1.0, kl=1.0))
             save_file(tensors, path, header | {"records": json.dumps([record | {"kl": "1.0"}])})
 
 

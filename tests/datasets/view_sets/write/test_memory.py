@@ -10,8 +10,8 @@ from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.engine import Finished, Job, Limits, Outcome
 from render3d.datasets.view_sets.write.job import RenderObject
 from render3d.datasets.view_sets.write.local import LocalEngine
-from render3d.datasets.view_sets.write.memory import MemoryLog, WorkerMemory
 from render3d.datasets.view_sets.write.protocols import Sphere
+from render3d.datasets.view_sets.write.result import MemoryLog, WorkerMemory
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 
 ROOT = Path(__file__).resolve().parents[4]

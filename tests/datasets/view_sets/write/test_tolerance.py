@@ -12,7 +12,8 @@ from PIL import Image
 from render3d import Mesh
 from render3d.datasets.collections import open_collection
 from render3d.datasets.view_sets.write.protocols import Sphere
-from render3d.datasets.view_sets.write.run import Result, generate
+from render3d.datasets.view_sets.write.result import ViewsResult
+from render3d.datasets.view_sets.write.run import generate
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 
 SETTINGS = ViewsSettings(protocol=Sphere(views=2, image_size=(24, 24)), outputs=("rgb", "alpha"))
@@ -20,7 +21,7 @@ BALL = Mesh.icosphere(1)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, in_this_process) -> tuple[Path, Result]:
+def run(tmp_path_factory: pytest.TempPathFactory, in_this_process) -> tuple[Path, ViewsResult]:
     """Balls of which each has one fault, and what is no model at all."""
     root = tmp_path_factory.mktemp("tolerance")
     folder = root / "models"
@@ -62,7 +63,7 @@ def pixels(out: Path, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["inside_out", "half_flipped"])
-def test_flipped_faces_look_like_others(run: tuple[Path, Result], name: str) -> None:
+def test_flipped_faces_look_like_others(run: tuple[Path, ViewsResult], name: str) -> None:
     out, _ = run
     plain = pixels(out, "plain")
     assert plain[..., 3].any()
@@ -81,7 +82,7 @@ def test_flipped_faces_look_like_others(run: tuple[Path, Result], name: str) -> 
     ],
 )
 def test_what_is_wrong_with_materials_costs_the_colours_and_is_told(
-    run: tuple[Path, Result], name: str, problem: str
+    run: tuple[Path, ViewsResult], name: str, problem: str
 ) -> None:
     out, _ = run
     np.testing.assert_array_equal(pixels(out, name), pixels(out, "plain"))
@@ -89,7 +90,9 @@ def test_what_is_wrong_with_materials_costs_the_colours_and_is_told(
     assert any(problem in told for told in facts["problems"]), facts["problems"]
 
 
-def test_models_of_nothing_fail_and_what_is_no_model_is_skipped_and_both_are_told(run: tuple[Path, Result]) -> None:
+def test_models_of_nothing_fail_and_what_is_no_model_is_skipped_and_both_are_told(
+    run: tuple[Path, ViewsResult],
+) -> None:
     out, result = run
     with (out / "failures.csv").open(newline="") as stream:
         failed = {row["id"]: (row["kind"], row["reason"]) for row in csv.DictReader(stream)}
