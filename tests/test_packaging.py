@@ -67,7 +67,7 @@ def test_a_wheel_holds_one_package_and_its_data(wheel: Path) -> None:
     assert modules <= set(names)
 
 
-def test_what_was_installed_renders_with_both_back_ends(installed: Path, tmp_path: Path) -> None:
+def test_what_was_installed_renders_with_both_renderers(installed: Path, tmp_path: Path) -> None:
     code = (
         "import render3d as r3; from render3d.data import bunny, chicken; from render3d import models, datasets;"
         "camera = r3.Cameras.look_at((0, 0, 3.0), image_size=(16, 16));"

@@ -1,6 +1,6 @@
 """Test the package's contracts with tensors on the device that ``RENDER3D_BENCHMARK_DEVICE`` names.
 
-Pytest runs it, started by `benchmarks.gpu.contract`. What a back end is known to do otherwise is as in
+Pytest runs it, started by `benchmarks.gpu.contract`. What a renderer is known to do otherwise is as in
 ``tests/conformance``.
 """
 

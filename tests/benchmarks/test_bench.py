@@ -71,7 +71,7 @@ def test_memory_is_what_a_process_of_its_own_needs_at_its_peak() -> None:
     assert 95 < peak_memory(numpy.ones, 100 * 2**17) < 130
 
 
-def test_back_ends_by_name_are_timed_on_one_grid(
+def test_renderers_by_name_are_timed_on_one_grid(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, values in {"SUBDIVISIONS": (1, 2), "SIZES": (16,), "BATCHES": (1, 2)}.items():
@@ -83,7 +83,7 @@ def test_back_ends_by_name_are_timed_on_one_grid(
         assert all(row[name] > 0 for name in ("opengl", "opengl, both ways", "pyrender", "pyrender, both ways"))
 
 
-def test_a_back_end_that_fails_or_would_take_too_long_is_a_dash(
+def test_a_renderer_that_fails_or_would_take_too_long_is_a_dash(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, values in {"SUBDIVISIONS": (1,), "SIZES": (16, 24), "BATCHES": (1,)}.items():
@@ -97,6 +97,6 @@ def test_a_back_end_that_fails_or_would_take_too_long_is_a_dash(
     assert "emissionabsorption: EmissionAbsorption renders Volume; got Mesh" in table["note"]
 
 
-def test_back_ends_by_name_are_for_rendering() -> None:
+def test_renderers_by_name_are_for_rendering() -> None:
     with pytest.raises(ValueError, match="--renderers is for 'python -m benchmarks render'; got it with volume"):
         bench.bench("volume", renderers=("opengl",))

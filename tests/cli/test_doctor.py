@@ -84,7 +84,7 @@ def test_a_library_that_is_not_there_and_one_that_crashes() -> None:
     assert module._last_line(crashed) == "crashed by signal 6"
 
 
-def test_an_optional_back_end_that_works_needs_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_optional_renderer_that_works_needs_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     libraries = [Library("Works", "json", "page"), Library("Fails", "this", "page"), Library("None", "no_x", "p")]
     monkeypatch.setattr(module, "LIBRARIES", libraries)
     answers = {"import json": (0, ""), "import this": (1, "ImportError: no CUDA\n")}

@@ -1,4 +1,4 @@
-"""Every back end that is installed keeps the contract."""
+"""Every renderer that is installed keeps the contract."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every back end that is installed has the gradients that it claims, and refuses those that it lacks."""
+"""Every renderer that is installed has the gradients that it claims, and refuses those that it lacks."""
 
 import pytest
 

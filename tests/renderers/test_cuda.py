@@ -1,4 +1,4 @@
-"""Back ends that work on CUDA only, on a machine without it: each reason has an error of its own."""
+"""Renderers that work on CUDA only, on a machine without it: each reason has an error of its own."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from render3d.optional import KAOLIN, NVDIFFRAST, Library
 from render3d.renderers import Kaolin, Nvdiffrast, Renderer
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 
-BACK_ENDS = pytest.mark.parametrize(
+RENDERERS = pytest.mark.parametrize(
     ("renderer", "library"), [(Kaolin(), KAOLIN), (Nvdiffrast(), NVDIFFRAST)], ids=["Kaolin", "Nvdiffrast"]
 )
 
@@ -44,7 +44,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             del sys.modules[name]
 
 
-@BACK_ENDS
+@RENDERERS
 def test_it_is_made_and_asked_what_it_can_without_its_library(renderer: Renderer, library: Library) -> None:
     able = renderer.capabilities
     assert able.device == "cuda" and able.batched and "silhouette" in able.gradients
@@ -52,21 +52,21 @@ def test_it_is_made_and_asked_what_it_can_without_its_library(renderer: Renderer
     assert able.name in repr(renderer)
 
 
-@BACK_ENDS
+@RENDERERS
 def test_one_that_is_not_installed(renderer: Renderer, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Library, "is_installed", False)
     with pytest.raises(RendererError, match=f"^{library.name} is not installed. https://.* says how to install it"):
         render(renderer)
 
 
-@BACK_ENDS
+@RENDERERS
 def test_one_that_was_built_for_another_torch(renderer: Renderer, library: Library, install: Any) -> None:
     install(library, library.parts[0].rpartition(".")[2], "raise ImportError('_C.so: undefined symbol: _ZN3c10')")
     with pytest.raises(RendererError, match=f"^{library.name} is installed, but was built for another torch.*Build it"):
         render(renderer)
 
 
-@BACK_ENDS
+@RENDERERS
 def test_one_that_raises_on_import(renderer: Renderer, library: Library, install: Any) -> None:
     install(library, "__init__", "raise RuntimeError('out of luck')")
     with pytest.raises(RendererError, match=f"^{library.name} is installed, but cannot be imported .*out of luck"):
@@ -79,7 +79,7 @@ def test_nvdiffrast_without_its_compiled_part(install: Any) -> None:
         render(Nvdiffrast())
 
 
-@BACK_ENDS
+@RENDERERS
 def test_one_that_works_and_a_machine_without_cuda(
     renderer: Renderer, library: Library, install: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +89,7 @@ def test_one_that_works_and_a_machine_without_cuda(
         render(renderer)
 
 
-@BACK_ENDS
+@RENDERERS
 def test_one_that_works_and_a_scene_that_lives_elsewhere(
     renderer: Renderer, library: Library, install: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +100,7 @@ def test_one_that_works_and_a_scene_that_lives_elsewhere(
         render(renderer)
 
 
-@BACK_ENDS
+@RENDERERS
 def test_what_every_renderer_refuses_is_refused_first(renderer: Renderer, library: Library) -> None:
     mesh, cameras = asymmetric_mesh(), uneven_cameras("perspective")
     with pytest.raises(ShapeError, match="do not broadcast"):

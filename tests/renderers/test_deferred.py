@@ -1,4 +1,4 @@
-"""Deferred shading: its images are compared with those of the back ends in tests/conformance; here, its gradients."""
+"""Deferred shading: its images are compared with those of the renderers in tests/conformance; here, its gradients."""
 
 import dataclasses
 from typing import Literal

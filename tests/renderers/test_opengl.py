@@ -1,4 +1,4 @@
-"""The batched OpenGL renderer: what is special to it. Agreement with other back ends is in tests/conformance."""
+"""The batched OpenGL renderer: what is special to it. Agreement with other renderers is in tests/conformance."""
 
 import dataclasses
 import subprocess

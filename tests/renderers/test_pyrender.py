@@ -1,4 +1,4 @@
-"""Pyrender: its known faults, mended. Agreement with other back ends is in tests/conformance."""
+"""Pyrender: its known faults, mended. Agreement with other renderers is in tests/conformance."""
 
 import gc
 import subprocess

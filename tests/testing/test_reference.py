@@ -1,4 +1,4 @@
-"""The reference back end, against closed forms: it is what the others are compared with."""
+"""The reference renderer, against closed forms: it is what the others are compared with."""
 
 from pathlib import Path
 

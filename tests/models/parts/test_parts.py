@@ -143,7 +143,7 @@ def test_parts_that_do_not_fit_say_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("back_end", "estimator"),
+    ("renderer_name", "estimator"),
     [
         ("OpenGL", leave_one_out(samples=24, scale=0.1)),
         ("Pyrender", leave_one_out(samples=24, scale=0.1)),
@@ -151,10 +151,12 @@ def test_parts_that_do_not_fit_say_so() -> None:
     ],
     ids=["OpenGL", "Pyrender", "local credit"],
 )
-def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(back_end: str, estimator: Estimator) -> None:
+def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(
+    renderer_name: str, estimator: Estimator
+) -> None:
     """Balls and blocks of different sizes, one shaded picture of each, T = 1: the seam with its real user."""
     torch.manual_seed(0)
-    renderer = getattr(r3.renderers, back_end)(r3.Shading(background=(0.0, 0.0, 0.0)))
+    renderer = getattr(r3.renderers, renderer_name)(r3.Shading(background=(0.0, 0.0, 0.0)))
     camera = r3.Cameras.orbit(1, 3.0, image_size=(24, 24))
     ball = r3.Mesh.icosphere(2)
     sizes = torch.tensor([[0.4, 0.4, 0.4], [0.9, 0.9, 0.9], [1.0, 0.4, 0.4], [0.4, 1.0, 0.4]])
