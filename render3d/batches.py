@@ -187,6 +187,21 @@ def _same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
+def usable_device(name: str) -> torch.device:
+    """Return the device of this name, such as ``"cuda:1"``.
+
+    Raises:
+        DeviceError: torch cannot compute there.
+    """
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA
+        raise DeviceError(
+            f"Nothing can be computed on the device {name!r}: {' '.join(str(error).split())}. Take one that this "
+            "machine has, such as cpu."
+        ) from error
+
+
 def check_same_device(**tensors: Tensor) -> None:
     """Raise `DeviceError` unless all ``tensors``, given by name, live on one device."""
     places = {name: tensor.device for name, tensor in tensors.items()}

@@ -7,6 +7,7 @@ from typing import Self, final
 import torch
 from torch import Tensor, distributed, nn
 
+from render3d.batches import usable_device
 from render3d.errors import TrainingError
 
 
@@ -20,20 +21,14 @@ class World:
         device: Where this process computes.
 
     Raises:
-        TrainingError: There is no such device.
+        DeviceError: There is no such device.
     """
 
     def __init__(self, device: str | None = None) -> None:
         self.rank, self.size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         local = int(os.environ.get("LOCAL_RANK", "0"))
         default = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-        try:
-            self.device = torch.empty(0, device=device or default).device
-        except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA
-            raise TrainingError(
-                f"Nothing can be computed on the device {device or default!r}: {' '.join(str(error).split())}. Take "
-                "one that this machine has, such as cpu."
-            ) from error
+        self.device = usable_device(device or default)
 
     def __enter__(self) -> Self:
         if self.size > 1:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.table import Table
 
+from render3d.batches import usable_device
 from render3d.cli.calls import Json, Out, Quiet, Result, Resume, default
 from render3d.cli.progress import Bar
 from render3d.errors import FitError, UsageError
@@ -53,6 +54,7 @@ def fit(
     template: Template = None,
     format: Format = None,
     hold_out: HoldOut = None,
+    device: Annotated[str, tyro.conf.arg(metavar="DEVICE", help="Where to compute: cpu, cuda or cuda:1.")] = "cpu",
     resume: Resume = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -68,7 +70,7 @@ def fit(
     """
     check_scene(scene, settings, template)
     through = make_renderer(renderer)
-    task = task_of(read_views(views, format), hold_out, template, settings)
+    task = task_of(read_views(views, format).to(usable_device(device)), hold_out, template, settings)
     with Bar("updates", quiet=quiet) as bar:
         count = f"{len(task.views)} views, {0 if task.held_out is None else len(task.held_out)} held out"
         bar.begin(f"{through.capabilities.name}, {count}", settings.updates)
@@ -123,7 +125,7 @@ def task_of(
     if count and not 0 < count < len(views):
         raise FitError(f"--hold-out must leave views to fit: 0 to {len(views) - 1} of these {len(views)}; got {count}.")
     training, held_out = views.split(count) if count else (views, None)
-    start = Mesh.load(template).merged() if template else None
+    start = Mesh.load(template).merged().to(views.alpha.device) if template else None
     return FitTask(training, held_out, start, settings, Mesh.load(truth) if truth else None)
 
 

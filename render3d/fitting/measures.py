@@ -51,7 +51,7 @@ def baselines(views: ViewSet) -> dict[str, Mesh]:
     The hulls are left out where they are empty, because the silhouettes contradict one another.
     """
     device = views.alpha.device
-    views = ViewSet(views.cameras.to("cpu"), views.alpha.cpu(), None, views.names)
+    views = views.to("cpu")
     meshes = {"best sphere": best_sphere(views).mesh(subdivisions=4)}
     with contextlib.suppress(FitError):
         hull = visual_hull(views)

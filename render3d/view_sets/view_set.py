@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Self, final
 
+import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
@@ -43,6 +44,11 @@ class ViewSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same views on a device."""
+        rgb = None if self.rgb is None else self.rgb.to(device)
+        return dataclasses.replace(self, cameras=self.cameras.to(device), alpha=self.alpha.to(device), rgb=rgb)
 
     def select(self, indices: list[int]) -> Self:
         """Some of the views, by number."""

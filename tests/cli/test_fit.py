@@ -213,6 +213,7 @@ def test_a_full_disk_is_told_in_one_line(
         (("--renderer", "opengel"), "There is no renderer 'opengel'. Did you mean 'opengl'? Known: opengl, pyrender"),
         (("--template", "none.obj"), "none.obj"),
         (("--hold-out", "6"), "--hold-out must leave views to fit: 0 to 5 of these 6; got 6."),
+        (("--device", "abacus"), "Nothing can be computed on the device 'abacus'"),
         (("--samples", "1"), "--samples must be at least 2; got 1."),
         (("--resume",), "There is nothing to resume"),
     ],

@@ -10,7 +10,7 @@ from scipy import stats
 from render3d.cli import main
 from render3d.cli.bounds import bounds
 from render3d.datasets import PrimitivesSettings
-from render3d.errors import DatasetError, TrainingError
+from render3d.errors import DatasetError, DeviceError, TrainingError
 from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.study import table as tables
@@ -104,7 +104,7 @@ def test_what_makes_no_table_is_refused(tmp_path: Path) -> None:
 def test_what_is_missing_is_known_before_the_folder_is_made(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere"):
         bounds("mnist3d", out=tmp_path / "out", steps=(1,), path=tmp_path / "nowhere", device="cpu")
-    with pytest.raises(TrainingError, match="Nothing can be computed on the device 'abacus'"):
+    with pytest.raises(DeviceError, match="Nothing can be computed on the device 'abacus'"):
         bounds("mnist3d", out=tmp_path / "out", steps=(1,), device="abacus")
     assert not (tmp_path / "out").exists()
 

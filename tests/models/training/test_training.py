@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from render3d.datasets import MNIST3DSettings, PrimitivesSettings
-from render3d.errors import DatasetError, TrainingError
+from render3d.errors import DatasetError, DeviceError, TrainingError
 from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.models.parts.batch import Batch
@@ -315,7 +315,7 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it_before_anything_is_train
 
 
 def test_what_is_missing_is_known_before_the_folder_is_made(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="Nothing can be computed on the device 'abacus': .* such as cpu"):
+    with pytest.raises(DeviceError, match="Nothing can be computed on the device 'abacus': .* such as cpu"):
         train_to_folder(recipe(), tmp_path / "out", device="abacus")
     files = dataclasses.replace(recipe(), data=MNIST3DSettings(), path=tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="nowhere"):
