@@ -145,9 +145,9 @@ def test_parts_that_do_not_fit_say_so() -> None:
 @pytest.mark.parametrize(
     ("renderer_name", "estimator"),
     [
-        ("OpenGL", leave_one_out(samples=24, scale=0.1)),
-        ("Pyrender", leave_one_out(samples=24, scale=0.1)),
-        ("OpenGL", local_credit(samples=24, scale=0.1)),
+        ("OpenGL", leave_one_out(samples=12, scale=0.1)),
+        ("Pyrender", leave_one_out(samples=12, scale=0.1)),
+        ("OpenGL", local_credit(samples=12, scale=0.1)),
     ],
     ids=["OpenGL", "Pyrender", "local credit"],
 )
@@ -175,13 +175,13 @@ def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     batch = Batch(images, cameras=camera)
     squared_errors = []
-    for step in range(80):
+    for step in range(60):
         optimiser.zero_grad()
         model(batch, Key(0).fold_in(step)).total.mean().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        if step < 5 or step >= 70:
+        if step < 5 or step >= 50:
             with torch.no_grad():
                 states, _ = model.infer(batch, torch.zeros(4, 1, 4))
                 squared_errors.append(float((model.decode(states, batch, Key(0)) - images).square().mean()))
-    # 0.24 to 0.58 over five seeds: training through noise is chaotic
+    # 0.5 to 0.6 over four seeds: training through noise is chaotic
     assert sum(squared_errors[5:]) / 10 < 0.8 * sum(squared_errors[:5]) / 5
