@@ -57,9 +57,9 @@ def test_the_backward_pass_counts_for_what_its_forward_pass_was_done_for() -> No
 
 def test_shares_are_of_the_steps_of_a_run() -> None:
     run = bench_train.TrainingRun(tiny(TrainSettings()), Path(), World("cpu"))
-    before = run.step
+    before = run.updates
     spent = bench_train.shares(run, steps=2)
-    assert run.step == before + 3  # one to warm up
+    assert run.updates == before + 3  # one to warm up
     assert sum(cast(float, share) for share in spent.values()) == pytest.approx(100)
     assert all(cast(float, spent[name]) > 0 for name in ("data", "rendering", "VST", "rest"))
 
