@@ -49,7 +49,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         render_views(load(), folder / "views")
         print(f"\nThe {name}: {VIEWS} views to fit, {HELD_OUT} to test, in {folder / 'views'}.")
-        fit(folder / "views", out=folder / "fit", renderer=arguments.renderer, hold_out=HELD_OUT)
+        fit(folder / "views", out=folder / "fit", renderer=arguments.renderer, hold_out=HELD_OUT).show(as_json=False)
         pictures.append(picture(folder))
     image_of(torch.cat(pictures, dim=-2)).save(arguments.out / "demo.png")
     print(f"\nBoth at a glance: {(arguments.out / 'demo.png').resolve()}")

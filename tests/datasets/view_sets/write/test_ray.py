@@ -2,13 +2,10 @@
 
 import dataclasses
 import json
-import os
 import platform
-import secrets
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -27,70 +24,12 @@ from render3d.datasets.view_sets.write.run import generate
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError, RendererError
 from render3d.optional import Library
+from tests.datasets.view_sets.write.toy import LONG, Toy, until
 
 ray = pytest.importorskip("ray")
 Cluster = pytest.importorskip("ray.cluster_utils").Cluster
 ROOT = Path(__file__).resolve().parents[4]
-LONG = 600.0  # seconds; nothing here may wait so long
 LIMITS = Limits(seconds=LONG, memory=2**30)
-
-
-@dataclasses.dataclass(frozen=True)
-class Toy:
-    """Does what the first word of an object's id says; who began which object is told by files in a folder."""
-
-    folder: Path
-
-    def __call__(self, item: CollectionObject) -> Outcome:
-        started = self.folder / f"{item.id} {os.getpid()} {os.getppid()} {secrets.token_hex(4)}"
-        again = any(self.started(item.id))
-        started.touch()
-        getattr(self, item.id.split("-")[0])(again)
-        return Finished(item, {"making": 0.0})
-
-    def started(self, item: str = "*") -> list[tuple[int, int]]:
-        """The processes that began objects, and their parents."""
-        names = (path.name.split() for path in self.folder.glob(f"{item} *"))
-        return [(int(name[1]), int(name[2])) for name in names]
-
-    def fine(self, again: bool) -> None:
-        pass
-
-    def slow(self, again: bool) -> None:
-        time.sleep(LONG)
-
-    def large(self, again: bool) -> None:
-        held = []
-        while True:
-            held.append(b"x" * 2**26)
-
-    def dies(self, again: bool) -> None:
-        os._exit(3)
-
-    def loses(self, again: bool) -> None:
-        """The worker, whatever it is at: as the system does when memory is short."""
-        os.kill(os.getppid(), signal.SIGKILL)
-        time.sleep(LONG)
-
-    def loses_once(self, again: bool) -> None:
-        if not again:
-            self.loses(again)
-
-    def held(self, again: bool) -> None:
-        """Until its machine is lost."""
-        if not again:
-            time.sleep(LONG)
-
-    def after_held(self, again: bool) -> None:
-        until(lambda: any(self.started("held")))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for it; there is a limit, so that nothing hangs."""
-    end = time.monotonic() + 120.0
-    while not condition():
-        assert time.monotonic() < end, "It did not happen."
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -100,7 +39,7 @@ def toy(tmp_path: Path) -> Toy:
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment() -> Iterator[None]:
-    """Workers import this module."""
+    """Workers import the module of toys."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         yield
