@@ -40,16 +40,19 @@ class NumpyRenderer(TakesShading, RendersOneByOne):
         edges = np.cross(plane[:, [1, 2, 0]], plane[:, [2, 0, 1]])  # edge functions (Olano and Greer 1997)
         side = (plane[:, 0] * edges[:, 0]).sum(-1)  # negative where a face shows its front
         drawn = {"none": side != 0, "back": side < 0, "front": side > 0}[self.shading.cull]
-        inverse = np.linalg.inv(camera.intrinsics[0].double().numpy())
+        row, column = np.divmod(np.arange(height * width), width)
+        rays = np.linalg.inv(camera.intrinsics[0].double().numpy()) @ [column + 0.5, row + 0.5, np.ones(len(row))]
         face, weights = np.full((1, height, width), -1), np.zeros((3, height, width))
-        for row in range(height):
-            pixels = np.stack([np.arange(width) + 0.5, np.full(width, row + 0.5), np.ones(width)])
-            w = edges @ (inverse @ pixels)  # [F, 3 corners, W]
-            with np.errstate(divide="ignore", invalid="ignore"):  # rays parallel to a face
-                w /= w.sum(1, keepdims=True)
-            z = (w * corners[:, :, 2:]).sum(1)
-            hit = (w >= 0).all(1) & (z > camera.near) & (z < camera.far) & drawn[:, None]
-            nearest, seen = np.where(hit, z, np.inf).argmin(0), hit.any(0)
-            face[0, row, seen] = nearest[seen]
-            weights[:, row, seen] = w[nearest, :, np.arange(width)].T[:, seen]
+        few = max(1, 2**16 // len(edges))  # pixels at a time: the processor's cache holds their pairs with faces
+        for first in range(0, len(row), few):
+            w = edges.swapaxes(0, 1) @ rays[:, first : first + few]  # [3 corners, F, pixels]
+            hit, pixel = np.nonzero(((w.min(0) >= 0) | (w.max(0) <= 0)) & drawn[:, None])
+            with np.errstate(invalid="ignore"):  # rays parallel to a face
+                shares = w[:, hit, pixel] / w[:, hit, pixel].sum(0)
+            z = (shares * corners[hit, :, 2].T).sum(0)
+            order = np.lexsort((z, pixel))  # the nearest first
+            order = order[((z > camera.near) & (z < camera.far))[order]]
+            seen, nearest = np.unique(pixel[order], return_index=True)
+            shown, place = order[nearest], (row[first + seen], column[first + seen])
+            face[0, *place], weights[:, *place] = hit[shown], shares[:, shown]
         return face, weights

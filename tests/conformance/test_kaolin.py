@@ -46,13 +46,14 @@ def rasterize(
     assert valid_faces is not None and valid_faces.shape == (batch, faces) and valid_faces.dtype == torch.bool
     assert valid_faces.any(), "Kaolin indexes an empty list of faces here"
     assert face_vertices_image[valid_faces].isfinite().all() and face_vertices_z[valid_faces].isfinite().all()
-    found = []
+    pixels, found = torch.nn.functional.pad(centers(height, width), (0, 1), value=1.0), []
     for z, image, valid in zip(face_vertices_z.double(), face_vertices_image.double(), valid_faces, strict=True):
-        to_corner = image[:, :, None, None] - centers(height, width)  # [F, 3, H, W, 2]
-        weights = _cross(to_corner.roll(-1, 1), to_corner.roll(-2, 1))
+        ends = torch.nn.functional.pad(image, (0, 1), value=1.0)
+        edges = torch.linalg.cross(ends[:, [1, 2, 0]], ends[:, [2, 0, 1]])  # one sign on the side of the third corner
+        weights = (edges @ pixels.flatten(0, 1).T).unflatten(-1, (height, width))  # [F, 3, H, W]
         weights = weights / weights.sum(1, keepdim=True)
-        inside = (weights >= 0).all(1) & valid[:, None, None]
-        nearness = torch.where(inside, (weights * z[..., None, None]).sum(1), -torch.inf)
+        inside = (weights.amin(1) >= 0) & valid[:, None, None]
+        nearness = torch.where(inside, torch.einsum("fkhw,fk->fhw", weights, z), -torch.inf)
         nearest = nearness.max(0)
         found.append(torch.where(nearest.values > -torch.inf, nearest.indices, -1))
     return torch.zeros(batch, height, width, face_features.shape[-1]), torch.stack(found)
@@ -81,10 +82,6 @@ def dibr_soft_mask(
         outside = torch.where(near, 1 - torch.exp(-sigmainv * squared), 1).prod(0)
         masks.append(torch.where(selected >= 0, 1, 1 - outside))
     return torch.stack(masks).float()
-
-
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 STAND_IN = types.SimpleNamespace(rasterize=rasterize, dibr_soft_mask=dibr_soft_mask)

@@ -46,21 +46,19 @@ def _rasterize_one(pos: Tensor, tri: Tensor, resolution: tuple[int, int]) -> Ten
         (torch.arange(height) + 0.5) * 2 / height - 1, (torch.arange(width) + 0.5) * 2 / width - 1, indexing="ij"
     )
 
-    def weights(corners: Tensor) -> Tensor:
-        """``[..., 3, H, W]`` of corners ``[..., 3, 4, H or 1, W or 1]``."""
-        local = corners[..., :2, :, :] - torch.stack([x, y]) * corners[..., 3:, :, :]
-        first, second = local.roll(-1, -4), local.roll(-2, -4)
-        opposite = first[..., 0, :, :] * second[..., 1, :, :] - first[..., 1, :, :] * second[..., 0, :, :]
-        return opposite / opposite.sum(-3, keepdim=True)
-
+    pixels = torch.stack([x, y, torch.ones_like(x)]).double()
+    corners = pos[tri]
+    ends = corners[..., [0, 1, 3]]
+    edges = torch.linalg.cross(ends[:, [1, 2, 0]], ends[:, [2, 0, 1]])  # one sign on the side of the third corner
     with torch.no_grad():
-        corners = pos[tri][..., None, None]
-        found = weights(corners)
-        z, w = ((found * corners[:, :, i]).sum(1) for i in (2, 3))
-        hit = (found >= 0).all(1) & (w > 0) & (z.abs() <= w)
+        sides = (edges @ pixels.flatten(1)).unflatten(-1, resolution)  # [F, 3, H, W]
+        found = sides / sides.sum(1, keepdim=True)
+        z, w = (torch.einsum("fkhw,fk->fhw", found, corners[..., i]) for i in (2, 3))
+        hit = (found.amin(1) >= 0) & (w > 0) & (z.abs() <= w)
         depth, nearest = torch.where(hit, z / w, torch.inf).min(0)
         seen = hit.any(0)
-    shown = weights(pos[tri][nearest].movedim((2, 3), (0, 1)))
+    sides = torch.einsum("hwki,ihw->khw", edges[nearest], pixels)
+    shown = sides / sides.sum(0)
     image = torch.stack([shown[0], shown[1], depth, nearest + 1.0], dim=-1)
     return torch.where(seen[..., None], image, 0)
 
