@@ -23,6 +23,7 @@ from render3d.scenes import Mesh
 # order.
 _STEP = 0.5
 _SUSPICIOUS_Z = 3.0
+_FEW = 20  # calls to which nothing is fitted
 
 
 @final
@@ -32,7 +33,7 @@ class Direction:
 
     Attributes:
         name: Which direction.
-        estimated: Mean of the estimator over its calls.
+        estimated: Mean of the estimator over its calls, less what their noise explains of it.
         estimated_error: Standard error of that mean.
         reference: Mean of the reference.
         reference_error: Its standard error.
@@ -142,7 +143,8 @@ def check_gradient(
     The reference renders the black box at four points along fixed directions (five-point central differences), under
     noise common to all four, and shares no code with the estimators but the noise's law. Directions are one estimate of
     the gradient, from calls of its own, since one from the calls under test would look longer than it is, and random
-    ones.
+    ones. How far the noise of a call is from its law explains most of the estimator's error along a direction, and has
+    a known mean, zero: it is taken off by regression (control variates).
 
     Args:
         renderer: A `Smoothed` renderer.
@@ -175,13 +177,15 @@ def check_gradient(
     directions = [pilot / pilot.norm()]
     for number in range(random_directions):
         directions.append(check.random_direction(key.fold_in(2**32 + number)).to(pilot))
-    gradients = torch.stack([check.gradient(key.fold_in(few + call)) for call in range(calls)])
+    keys = [key.fold_in(few + call) for call in range(calls)]
+    gradients = torch.stack([check.gradient(each) for each in keys])
+    chance = torch.stack([check.chance(directions, each) for each in keys], dim=1)
     results = []
     for number, direction in enumerate(directions):
         along = (gradients * direction).flatten(1).sum(1)
         differences = check.central_differences(direction, few, key.fold_in(few + calls + number))
         name = f"random {number}" if number else "gradient"
-        results.append(Direction(name, *_mean_and_error(along), *_mean_and_error(differences)))
+        results.append(Direction(name, *_explained(along, chance[number]), *_mean_and_error(differences)))
     variance = gradients.var(0).sum()
     squared_norm = (gradients.mean(0).square().sum() - variance / calls).clamp(min=1e-30)
     samples = renderer.estimator.samples
@@ -218,6 +222,25 @@ class _Check:
                 loss = expected_loss(black_box, scene, self.cameras, self.pixel_loss, self.estimator, generator=key)
             (gradient,) = torch.autograd.grad(loss.sum(), vertices)
         return gradient.double()
+
+    def chance(self, directions: list[Tensor], key: Key) -> Tensor:
+        """``[directions, 2]``, of mean zero: what the noise of one call, by chance, adds to the estimates along them.
+
+        The samples' mean of (score times motion), less its expectation: the error for a loss that is linear along the
+        direction and depends on all vertices, and for one whose every pixel depends on one vertex.
+        """
+        draw = self.estimator.noise.draw(key, self.estimator.samples, self.mesh, self.cameras)
+        found = []
+        for direction in directions:
+            along = direction[..., None, :, :]
+            if draw.directions is not None:
+                along = (draw.directions.double() * along[..., None, :]).sum(-1)  # [*batch, W, V, d]
+            motion = (draw.coordinates * draw.scale * along).sum(-1)  # [K, *batch, W, V]
+            score = (draw.score / draw.scale * along).sum(-1)
+            expected = along.square().expand_as(draw.coordinates[0]).sum()
+            products = (motion.sum(-1) * score.sum(-1), (motion * score).sum(-1))
+            found.append(torch.stack([product.mean(0).sum() for product in products]) - expected)
+        return torch.stack(found)
 
     def share(self, key: Key) -> float:
         """How many of the pixels a vertex is credited with: the credit of ones."""
@@ -261,6 +284,17 @@ class _Check:
             difference = 8 * (near_above - near_below) - (far_above - far_below)
             results.append(difference / (12 * step.double().norm()))
         return torch.stack(results)
+
+
+def _explained(values: Tensor, chance: Tensor) -> tuple[float, float]:
+    """The mean of values ``[N]`` and its error, by regression on ``chance`` ``[N, 2]``, whose mean is zero."""
+    if len(values) < _FEW:
+        return _mean_and_error(values)
+    values, design = values.cpu(), torch.cat([torch.ones_like(chance[:, :1]), chance], dim=1).cpu()
+    inverse = torch.linalg.pinv(design)
+    coefficients = inverse @ values
+    variance = (values - design @ coefficients).square().sum() / (len(values) - design.shape[1])
+    return float(coefficients[0]), float(variance.sqrt() * inverse[0].norm())
 
 
 def _mean_and_error(values: Tensor) -> tuple[float, float]:

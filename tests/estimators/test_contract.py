@@ -20,26 +20,30 @@ from render3d.testing.estimators import EstimatorContract
 
 
 class TestLocalCredit(EstimatorContract):
+    calls = 150
+
     def make_estimator(self) -> Estimator:
         return local_credit(16, scale=0.06)
 
 
 class TestAlongNormals(EstimatorContract):
+    calls = 150
+
     def make_estimator(self) -> Estimator:
         return local_credit(16, scale=0.06, along="normals")
 
 
 class TestLeaveOneOut(EstimatorContract):
-    bias = 0.4
-    calls = 80
+    bias = 0.2
+    calls = 40
 
     def make_estimator(self) -> Estimator:
         return leave_one_out(64, scale=0.06)
 
 
 class TestAntithetic(EstimatorContract):
-    bias = 0.4
-    calls = 80
+    bias = 0.2
+    calls = 40
 
     def make_estimator(self) -> Estimator:
         return antithetic(64, scale=0.06)
@@ -56,6 +60,8 @@ class _HalfTheImage(Support):
 
 def test_a_wrong_support_is_caught() -> None:
     class Wrong(EstimatorContract):
+        calls = 150
+
         def make_estimator(self) -> Estimator:
             noise = Gaussian(scale=0.06, per_view=True)
             return Estimator(samples=16, noise=noise, support=_HalfTheImage(), signal=LeaveOneOut())

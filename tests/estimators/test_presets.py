@@ -30,13 +30,10 @@ def pattern(rendering: r3.Rendering) -> Tensor:
 
 
 def gradients(box: PixelFunction, mesh: Mesh, cameras: r3.Cameras, estimator: Estimator, calls: int) -> Tensor:
-    found = []
-    for call in range(calls):
-        vertices = mesh.vertices.clone().requires_grad_()
-        key = Key(1).fold_in(call)
-        loss = expected_loss(box, mesh.with_vertices(vertices), cameras, pattern, estimator, generator=key)
-        found.append(torch.autograd.grad(loss, vertices)[0].flatten())
-    return torch.stack(found).double()
+    """``[calls, parameters]``: a batch of as many meshes, each of which has its own noise."""
+    vertices = mesh.vertices.expand(calls, -1, -1).clone().requires_grad_()
+    loss = expected_loss(box, mesh.with_vertices(vertices), cameras, pattern, estimator, generator=Key(1))
+    return torch.autograd.grad(loss.sum(), vertices)[0].flatten(1).double()
 
 
 def exact(box: PixelFunction, mesh: Mesh, cameras: r3.Cameras) -> Tensor:

@@ -41,22 +41,21 @@ def test_gradients_of_a_linear_box_are_exact_on_average(
     mesh: Mesh, cameras: r3.Cameras, linear_box: PixelFunction, way: str
 ) -> None:
     """Vertices and poses, by chi-squared over all coordinates: a right estimator fails with probability 1e-3."""
-    twist = torch.zeros(2, 6, requires_grad=True)
-    expected = torch.cat([gradient.flatten() for gradient in exact_gradients(linear_box, mesh, cameras, twist)])
-    smoothed = Smoothed(linear_box, leave_one_out(16, 0.1))
-    calls = []
-    for call in range(800):
-        vertices = mesh.vertices.clone().requires_grad_()
-        scene, moved, key = mesh.with_vertices(vertices), cameras.retract(twist), Key(1).fold_in(call)
-        if way == "smoothed":
-            loss = pattern(smoothed(scene, moved, ("alpha",), generator=key)).sum()
-        else:
-            loss = expected_loss(linear_box, scene, moved, pattern, smoothed.estimator, generator=key)
-        calls.append(torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, (vertices, twist))]))
-    estimates = torch.stack(calls).double()
+    resting = torch.zeros(2, 6, requires_grad=True)
+    expected = torch.cat([gradient.flatten() for gradient in exact_gradients(linear_box, mesh, cameras, resting)])
+    smoothed, calls = Smoothed(linear_box, leave_one_out(16, 0.1)), 800  # a batch: each example has its own noise
+    vertices = mesh.vertices.expand(calls, -1, -1).clone().requires_grad_()
+    twist = torch.zeros(calls, 2, 6, requires_grad=True)
+    scene, moved = mesh.with_vertices(vertices), r3.Cameras.stack([cameras] * calls).retract(twist)
+    if way == "smoothed":
+        loss = pattern(smoothed(scene, moved, ("alpha",), generator=Key(1)))
+    else:
+        loss = expected_loss(linear_box, scene, moved, pattern, smoothed.estimator, generator=Key(1))
+    found = torch.autograd.grad(loss.sum(), (vertices, twist))
+    estimates = torch.cat([gradient.flatten(1) for gradient in found], dim=1).double()
     deviation = estimates.mean(0) - expected
     # Poses repeat what vertices know, so the covariance is singular: use the directions that vary.
-    variance, directions = torch.linalg.eigh(estimates.T.cov() / len(calls))
+    variance, directions = torch.linalg.eigh(estimates.T.cov() / calls)
     real = variance > 1e-6 * variance.max()
     chi2 = ((deviation @ directions)[real] ** 2 / variance[real]).sum()
     assert chi2 < torch.distributions.Chi2(torch.tensor(float(real.sum()))).mean + 5 * (2 * real.sum()) ** 0.5
