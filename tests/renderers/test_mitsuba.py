@@ -94,12 +94,25 @@ def slopes(mesh: Mesh, cameras: Cameras, shading: Shading, output: str) -> tuple
         image: Tensor = renderer(*scene, (output,)).as_dict()[output]
         return (image.double() * weight).sum()
 
-    found, expected, step = {}, {}, 5e-3
-    for name, motion in motions(mesh, cameras).items():
-        t: Any = torch.zeros((), requires_grad=True)
-        found[name] = float(torch.autograd.grad(measured(mine, motion(t)), t)[0])
-        expected[name] = float(measured(truth, motion(step)) - measured(truth, motion(-step))) / (2 * step)
-    return found, expected
+    moves, step = motions(mesh, cameras), 5e-3
+    t: Any = torch.zeros(len(moves), requires_grad=True)
+    (slope,) = torch.autograd.grad(measured(mine, together(mesh, cameras, moves, t)), t)
+    expected = {
+        name: float(measured(truth, motion(step)) - measured(truth, motion(-step))) / (2 * step)
+        for name, motion in moves.items()
+    }
+    return dict(zip(moves, slope.tolist(), strict=True)), expected
+
+
+def together(mesh: Mesh, cameras: Cameras, moves: dict[str, Motion], t: Tensor) -> tuple[Mesh, Cameras]:
+    """The scene after all motions, to first order: its slope in each number of ``t`` at zero is that of one motion."""
+    scenes = [motion(amount) for motion, amount in zip(moves.values(), t, strict=True)]  # type: ignore[arg-type]
+    vertices, pose, intrinsics = mesh.vertices, cameras.world_to_camera, cameras.intrinsics
+    for moved, seen in scenes:
+        vertices = vertices + (moved.vertices - mesh.vertices)
+        pose = pose + (seen.world_to_camera - cameras.world_to_camera)
+        intrinsics = intrinsics + (seen.intrinsics - cameras.intrinsics)
+    return mesh.with_vertices(vertices), dataclasses.replace(cameras, world_to_camera=pose, intrinsics=intrinsics)
 
 
 def assert_slopes_agree(found: dict[str, float], expected: dict[str, float], tolerance: float) -> None:
