@@ -33,14 +33,18 @@ def check_shape(tensor: Tensor, pattern: str, *, name: str) -> Tensor:
 
 def broadcast_shapes(first: Sequence[int], second: Sequence[int], *, names: tuple[str, str]) -> torch.Size:
     """The shape both broadcast to, or a `ShapeError` that names them."""
-    try:
-        return torch.broadcast_shapes(torch.Size(first), torch.Size(second))  # type: ignore[no-any-return, no-untyped-call]
-    except RuntimeError:
+    # torch.broadcast_shapes would import SymPy, for half a second of every program's.
+    rank = max(len(first), len(second))
+    pairs = list(
+        zip((1,) * (rank - len(first)) + tuple(first), (1,) * (rank - len(second)) + tuple(second), strict=True)
+    )
+    if any(one != other and 1 not in (one, other) for one, other in pairs):
         raise ShapeError(
             f"{names[0]} has batch shape {list(first)} and {names[1]} has batch shape {list(second)}, which do not "
             "broadcast. Batch dimensions follow the usual rules and views come last: B meshes each seen by a camera "
             "of its own are cameras[:, None]."
-        ) from None
+        )
+    return torch.Size([other if one == 1 else one for one, other in pairs])
 
 
 def index_leading(tensor: Tensor, event_dims: int, index: Any) -> Tensor:

@@ -8,6 +8,9 @@ import pytest
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
+# The programs that tests start would compile the package each, for a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # They wait more than they compute: begun first, they are done while the other files keep the cores busy.
 WAITING = ("test_ray.py", "test_local.py", "test_run_stopped.py", "test_model.py", "test_scene.py", "test_renderer.py")
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, final
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from render3d.models.training.evaluation import CONFIDENCE
@@ -32,6 +31,8 @@ class Share(NamedTuple):
         """(low, high); everything, of none."""
         if not self.total:
             return 0.0, 1.0
+        from scipy import stats  # takes a second to import
+
         found = stats.binomtest(self.hits, self.total).proportion_ci(CONFIDENCE, method="wilson")
         return float(found.low), float(found.high)
 

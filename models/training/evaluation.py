@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from render3d.datasets import Split
@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
         """From one value of every example, ``[N]``; all but the mean are NaN for one alone."""
         count = len(values)
         mean, error = float(values.mean()), math.nan if count < 2 else float(values.std()) / math.sqrt(count)
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+        half = float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error
         return cls(mean, error, mean - half, mean + half)
 
     def __str__(self) -> str:

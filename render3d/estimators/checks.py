@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Generator, Tensor
 
+from render3d.batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError
 from render3d.estimators.estimator import Estimator
@@ -246,7 +247,7 @@ class _Check:
         """How many of the pixels a vertex is credited with: the credit of ones."""
         outputs = ("alpha",) if self.pixel_loss is None else ("rgb", "alpha")
         noisy = noisy_of(self.renderer.renderer, self.mesh, self.cameras, outputs, self.estimator, key)
-        batch = torch.broadcast_shapes(self.mesh.batch_shape, self.cameras.batch_shape)  # type: ignore[no-untyped-call]
+        batch = broadcast_shapes(self.mesh.batch_shape, self.cameras.batch_shape, names=("scene", "cameras"))
         ones = torch.ones(self.estimator.samples, *batch, self.cameras.views, *self.cameras.image_size)
         return self.estimator.share(noisy, ones.to(self.mesh.vertices))
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self, final
 import torch
 from torch import Tensor
 
+from render3d.batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.randomness import Key, standard_normal
 from render3d.scenes import Mesh
@@ -143,7 +144,7 @@ class VertexNoise(Noise):
         """See `Noise`. If views share it, batch dimensions that the mesh lacks are 1."""
         batch = mesh.batch_shape
         if self.per_view:
-            batch = torch.broadcast_shapes(batch, cameras.batch_shape)  # type: ignore[no-untyped-call]
+            batch = broadcast_shapes(batch, cameras.batch_shape, names=("scene", "cameras"))
         else:
             batch = torch.Size([*[1] * max(0, len(cameras.batch_shape) - len(batch)), *batch])
         dimensions = {"axes": 3, "normals": 1, "screen": 2}[self.along]

@@ -125,7 +125,7 @@ def render_views(
     else:
         each = renderer(mesh.with_vertices(vertices), cameras[..., None], outputs)
         seen = Rendering({name: each.stored(name).squeeze(-4) for name in outputs})
-    batch = torch.broadcast_shapes(vertices.shape[:-3], cameras.batch_shape)  # type: ignore[no-untyped-call]
+    batch = broadcast_shapes(vertices.shape[:-3], cameras.batch_shape, names=("scene", "cameras"))
     expected, came = (*batch, cameras.views, *cameras.image_size), (*seen.leading_shape, *seen.image_size)
     if expected != came:
         raise ShapeError(

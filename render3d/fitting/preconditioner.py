@@ -4,11 +4,9 @@ Source: Nicolet, Jacobson and Jakob, "Large Steps in Inverse Rendering of Geomet
 (SIGGRAPH Asia), 2021, equations 8 to 12.
 """
 
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -16,9 +14,14 @@ from torch.autograd.function import once_differentiable
 from render3d.batches import check_shape
 from render3d.scenes.topology import edges_of
 
+if TYPE_CHECKING:
+    import scipy.sparse
 
-def combinatorial_laplacian(faces: Tensor, vertex_count: int) -> scipy.sparse.csc_matrix:
+
+def combinatorial_laplacian(faces: Tensor, vertex_count: int) -> "scipy.sparse.csc_matrix":
     """``L = D - A`` of the graph of edges: symmetric, ``[V, V]``, float64; rows sum to zero."""
+    import scipy.sparse  # takes a third of a second, of commands that fit nothing too
+
     first, second = edges_of(faces.cpu()).ends.numpy().T
     ones = np.ones(len(first))
     half = scipy.sparse.coo_matrix((ones, (first, second)), shape=(vertex_count, vertex_count))
@@ -41,6 +44,8 @@ class SmoothCoordinates:
     """
 
     def __init__(self, faces: Tensor, vertex_count: int, smoothness: float) -> None:
+        import scipy.sparse.linalg
+
         identity = scipy.sparse.identity(vertex_count, format="csc")
         self._matrix = scipy.sparse.csc_matrix(identity + smoothness * combinatorial_laplacian(faces, vertex_count))
         self._factors = scipy.sparse.linalg.splu(self._matrix, options={"SymmetricMode": True})

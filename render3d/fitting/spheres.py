@@ -7,7 +7,6 @@ from typing import Self, final
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
 import torch
 from torch import Tensor
 
@@ -72,6 +71,8 @@ def enclosing_sphere(views: ViewSet) -> Ball:
 
 def _minimum(function: Callable[[_Vector], float], start: _Vector, scale: float) -> list[float]:
     """Where ``function`` is least, by Nelder and Mead's simplex, whose first edges are a fifth of ``scale``."""
+    import scipy.optimize  # takes half a second, of commands that fit nothing too
+
     simplex = np.vstack([start, start + 0.2 * scale * np.eye(len(start))])
     options = {"initial_simplex": simplex, "xatol": 1e-4 * scale, "fatol": 1e-6, "maxfev": 600}
     found: list[float] = scipy.optimize.minimize(function, start, method="Nelder-Mead", options=options).x.tolist()

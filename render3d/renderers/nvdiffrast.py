@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from render3d.batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.conventions import to_nvdiffrast
 from render3d.images import CHANNELS
@@ -73,7 +74,7 @@ class Nvdiffrast(TakesShading, RendersBatches):
         rasters = list(self._rasters(ops, meshes, cameras))
         face_index = torch.cat([raster.face_index() for raster in rasters])
         barycentric = torch.cat([raster.barycentric() for raster in rasters])
-        batch = torch.broadcast_shapes(meshes.batch_shape, cameras.batch_shape)  # type: ignore[no-untyped-call]
+        batch = broadcast_shapes(meshes.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
         shape = (*batch, cameras.views, -1, *cameras.image_size)
         images = deferred(meshes, cameras, face_index.reshape(shape), barycentric.reshape(shape), self.shading)
         if blended := [name for name in ("rgb", "alpha") if name in outputs]:

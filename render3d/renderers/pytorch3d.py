@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from render3d.batches import broadcast_shapes
 from render3d.cameras import Cameras
 from render3d.conventions import to_pytorch3d
 from render3d.images import CHANNELS
@@ -125,7 +126,7 @@ class PyTorch3D(TakesShading, RendersBatches):
         from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
         from pytorch3d.structures import Meshes
 
-        batch = torch.broadcast_shapes(mesh.batch_shape, cameras.batch_shape)  # type: ignore[no-untyped-call]
+        batch = broadcast_shapes(mesh.batch_shape, cameras.batch_shape, names=("scene", "cameras"))
         shape = (*batch, cameras.views)
         order = [0, 2, 1] if self.shading.cull == "front" else [0, 1, 2]  # it leaves out backs: turn all faces round
         vertices = mesh.vertices[..., None, :, :].expand(*shape, -1, -1).flatten(0, -3)

@@ -161,7 +161,7 @@ class Volume(SceneKind):
             VolumeError: Nothing of the mesh lies in the cube, or no voxel is inside it; a resolution, kind or extent
                 that is none.
         """
-        from render3d.scenes.voxels.conversion import voxelize  # scipy takes a while to import
+        from render3d.scenes.voxels.conversion import voxelize
 
         occupancy, extent = voxelize(mesh, resolution, kind, extent)
         return dataclasses.replace(cls.from_occupancy(occupancy, extent=extent), to_source=mesh.to_source)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from render3d.errors import MeshError, VolumeError
@@ -95,6 +94,8 @@ def _filled_voxels(corners: Floats, size: int) -> Mask:
             f'The mesh is {size + 2 * margin} voxels wide, the cube {size}, and kind="filled" needs the whole of it, '
             f"{_LARGEST} at most. Pass a larger extent or a lower resolution."
         )
+    from scipy import ndimage  # takes a third of a second to import
+
     whole = ndimage.binary_fill_holes(surface_voxels(corners + margin, size + 2 * margin))
     filled: Mask = whole[(slice(margin, margin + size),) * 3]
     return filled
@@ -148,6 +149,8 @@ def _off_level(occupancy: Floats, level: float) -> Floats:
 
 def _colors_at(colors: Tensor, places: Floats) -> Tensor:
     """``[N, 3]``: colours ``[3, D, H, W]`` at ``places`` ``[N, 3]`` (z, y, x) in voxels, interpolated linearly."""
+    from scipy import ndimage
+
     channels = colors.detach().cpu().float().numpy()
     found = [ndimage.map_coordinates(channel, places.T, order=1, mode="nearest") for channel in channels]
     return _float32(np.stack(found, axis=1))
