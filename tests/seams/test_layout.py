@@ -1,9 +1,6 @@
 """A layout of collections from outside the package goes wherever ShapeNet's goes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,6 @@ from render3d import cli
 from render3d.datasets.collections import open_collection
 from render3d.errors import DatasetError
 
-HERE = Path(__file__).parent
 INDEXED = "layout_parts:Indexed"
 
 
@@ -43,11 +39,8 @@ def test_the_command_takes_it_and_resumes(models: Path, capsys: pytest.CaptureFi
     out = models.parent / "out"
     words = ["views", str(models), "--out", str(out), "--layout", INDEXED]
     words += ["--views", "2", "--size", "16", "--workers", "1", "--json"]
-    environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    line = [sys.executable, "-m", "render3d", *words]
-    ended = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
+    assert cli.main(words) == 0
+    found = json.loads(capsys.readouterr().out)
     assert (found["kept"], found["made"], found["skipped"]) == (0, 2, 2)
     assert cli.main([*words, "--resume"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -20,6 +20,12 @@ COUNT, ITERATIONS, VIEWS, SEEDS, SAMPLES = "--count", "--iterations", "--views",
 
 
 def does(*words: str | Path) -> None:
+    """A command that must succeed, in this process."""
+    assert main([*map(str, words)]) == 0
+
+
+def started(*words: str | Path) -> None:
+    """A command that must succeed, in a process of its own; the parts are on its path."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "render3d", *map(str, words)]
     found = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
@@ -29,7 +35,7 @@ def does(*words: str | Path) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    does("train", RECIPE, OUT, folder, STATE, "9", SAMPLES, "1")
+    started("train", RECIPE, OUT, folder, STATE, "9", SAMPLES, "1")
     return folder
 
 
@@ -64,9 +70,8 @@ def test_its_bounds_fill_a_table(tmp_path: Path) -> None:
 
 
 def test_what_it_cannot_do_is_refused_before_anything_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.syspath_prepend(HERE)  # type: ignore[no-untyped-call]
     assert main(["bounds", RECIPE, OUT, str(tmp_path / "out"), STEPS, "1", VIEWS, "0", "1"]) == 1
     assert "Boxed takes no views as its context; got 1" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

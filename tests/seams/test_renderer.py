@@ -1,4 +1,4 @@
-"""A renderer from elsewhere goes wherever those of the package go, by ``module:Class``; commands are run as such."""
+"""A renderer from elsewhere goes wherever those of the package go, by ``module:Class``."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import render3d as r3
+from render3d.cli import main
 from render3d.view_sets import read_views, write_views
 from tests.seams.renderer_parts import Mine
 
@@ -24,14 +25,18 @@ def egg(tmp_path: Path) -> Path:
     return tmp_path / "egg.obj"
 
 
-def render3d(*words: object) -> str:
-    """What a command prints that must succeed; the parts are on its path."""
+def run(*words: object) -> None:
+    """A command that must succeed, in this process."""
+    assert main([*map(str, words)]) == 0
+
+
+def started(*words: object) -> None:
+    """A command that must succeed, in a process of its own; the parts are on its path."""
     here = str(Path(__file__).parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "render3d", *map(str, words)]
     answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert answer.returncode == 0, answer.stderr
-    return answer.stdout
 
 
 def test_it_keeps_the_protocol_and_is_given_a_gradient() -> None:
@@ -46,7 +51,7 @@ def test_it_keeps_the_protocol_and_is_given_a_gradient() -> None:
 
 def test_views_are_made_through_it(egg: Path, tmp_path: Path) -> None:
     out = tmp_path / "views"
-    render3d("views", egg, "--out", out, "--renderer", MINE, "--views", 2, "--size", 16, "--workers", 1)
+    started("views", egg, "--out", out, "--renderer", MINE, "--views", 2, "--size", 16, "--workers", 1)
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     assert MINE in json.dumps(config)
     (made,) = (read_views(path) for path in out.rglob("transforms.json"))
@@ -54,15 +59,18 @@ def test_views_are_made_through_it(egg: Path, tmp_path: Path) -> None:
     assert torch.equal(made.alpha, expected.alpha)
 
 
-def test_a_scene_is_compared_and_fitted_through_it(egg: Path, tmp_path: Path) -> None:
+def test_a_scene_is_compared_and_fitted_through_it(
+    egg: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     small = ("--size", 12, 16, "--rounds", 1, "--json")
     out = tmp_path / "compared"
-    rows = json.loads(render3d("compare", egg, "--out", out, "--views", 2, "--renderers", "opengl", MINE, *small))
+    run("compare", egg, "--out", out, "--views", 2, "--renderers", "opengl", MINE, *small)
+    rows = json.loads(capsys.readouterr().out)
     assert rows["renderers"][MINE]["iou"] == 1
     assert rows["renderers"][MINE]["licence"] == "WTFPL"
     write_views(tmp_path / "views", CAMERAS, r3.renderers.OpenGL()(r3.Mesh.load(egg), CAMERAS))
     quick = ("--updates", 2, "--samples", 2, "--subdivisions", 1, "--evaluate-every", 2)
-    render3d("fit", tmp_path / "views", "--out", tmp_path / "fitted", "--renderer", MINE, *quick)
+    run("fit", tmp_path / "views", "--out", tmp_path / "fitted", "--renderer", MINE, *quick)
     assert (tmp_path / "fitted" / "mesh.obj").exists()
 
 
@@ -70,6 +78,6 @@ def test_a_model_of_meshes_is_trained_through_it(tmp_path: Path) -> None:
     data = ("--size", 8, "--train", 4, "--validation", 2, "--test", 2)
     model = ("--renderer", MINE, "--orientation", "of_state", "--samples", 2, "--state", 16, "--hidden", 16)
     quick = ("--updates", 1, "--batch-size", 2, "--validation-examples", 2, "--evaluation-samples", 1)
-    render3d("train", "meshes", "--out", tmp_path / "run", "--device", "cpu", *data, *model, *quick)
+    run("train", "meshes", "--out", tmp_path / "run", "--device", "cpu", *data, *model, *quick)
     config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     assert config["settings"]["experiment"]["renderer"] == MINE

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 import render3d as r3
+from render3d.cli import main
 from render3d.errors import CapabilityError, GradientError, Render3DError
 from render3d.report import turntable
 from render3d.scenes import SceneKind
@@ -138,11 +139,15 @@ def test_it_has_a_turntable_through_a_renderer_of_its_own() -> None:
         turntable(cloud(30), views=2)
 
 
-def compare(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    """``render3d compare`` of a file of Gaussians in a process of its own, with the parts on its path."""
+def compared(folder: Path, *flags: str) -> list[str]:
+    """The words of ``render3d compare`` of a file of Gaussians."""
     save_file({name: tensor for name, (tensor, _) in cloud().inputs().items()}, folder / "cloud.safetensors")
     small = ("--views", "2", "--size", "24", "32", "--rounds", "1", "--json")
-    words = ("compare", str(folder / "cloud.safetensors"), "--out", str(folder / "out"), *flags, *small)
+    return ["compare", str(folder / "cloud.safetensors"), "--out", str(folder / "out"), *flags, *small]
+
+
+def started(*words: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a process of its own, with the parts on its path."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "render3d", *words]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -150,7 +155,7 @@ def compare(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
 
 def test_it_is_compared_by_the_command(tmp_path: Path) -> None:
     renderers = ("scene_parts:Splatter", "scene_parts:Sharp")
-    answer = compare(tmp_path, "--scene", "scene_parts:Gaussians", "--renderers", *renderers)
+    answer = started(*compared(tmp_path, "--scene", "scene_parts:Gaussians", "--renderers", *renderers))
     assert answer.returncode == 0, answer.stderr
     rows = json.loads(answer.stdout)["renderers"]
     assert [row["failure"] for row in rows.values()] == [None, None]
@@ -160,11 +165,10 @@ def test_it_is_compared_by_the_command(tmp_path: Path) -> None:
     assert "A gaussians by 2 renderers" in page
 
 
-def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
-    answer = compare(tmp_path)
-    assert answer.returncode == 1
-    assert "--scene module:Class" in answer.stderr
-    answer = compare(tmp_path, "--scene", "scene_parts:Splatter")
-    assert answer.returncode == 1
-    assert "'scene_parts:Splatter' is not a kind of scene: it must be a subclass of SceneKind" in answer.stderr
+def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(compared(tmp_path)) == 1
+    assert "--scene module:Class" in capsys.readouterr().err
+    assert main(compared(tmp_path, "--scene", "scene_parts:Splatter")) == 1
+    error = capsys.readouterr().err
+    assert "'scene_parts:Splatter' is not a kind of scene: it must be a subclass of SceneKind" in error
     assert not (tmp_path / "out").exists()
