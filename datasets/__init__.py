@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from render3d.datasets.base import Examples as Examples
     from render3d.datasets.base import ImageSettings as ImageSettings
     from render3d.datasets.base import SeededDataset as SeededDataset
-    from render3d.datasets.base import Split as Split
     from render3d.datasets.base import VolumeDataset as VolumeDataset
     from render3d.datasets.base import VolumeExample as VolumeExample
     from render3d.datasets.base import VolumeSettings as VolumeSettings
+    from render3d.datasets.checks import Split as Split
     from render3d.datasets.pictures.colored import ColoredExample as ColoredExample
     from render3d.datasets.pictures.colored import ColoredSolids as ColoredSolids
     from render3d.datasets.pictures.colored import ColoredSolidsSettings as ColoredSolidsSettings
@@ -52,11 +52,11 @@ _HOMES = {
         "Examples",
         "ImageSettings",
         "SeededDataset",
-        "Split",
         "VolumeDataset",
         "VolumeExample",
         "VolumeSettings",
     ),
+    "checks": ("Split",),
     "pictures.colored": ("ColoredExample", "ColoredSolids", "ColoredSolidsSettings"),
     "pictures.with_views": ("FixedThenRandom", "RandomCameras", "ViewedExample", "WithViews", "class_colors"),
     "view_sets.read": (

@@ -3,11 +3,10 @@
 import abc
 import hashlib
 import json
-import math
 import operator
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, final, get_args
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +15,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from render3d.cameras import Cameras
+from render3d.datasets.checks import SPLITS, Split, check_at_least, check_choice, check_seed
 from render3d.errors import DatasetError
 from render3d.randomness import Key
 from render3d.scenes import Mesh
 from render3d.settings import facts_of, settings_to_json
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 
 # What randomness is for. Kinds of one seed are independent of each other.
 _OF_VOLUMES = 0
@@ -279,31 +276,3 @@ def resolve_index(index: int, length: int) -> int:
     if not -length <= number < length:
         raise IndexError(f"index {number} is out of range: there are {length} examples.")
     return number % length
-
-
-def check_at_least(least: float, **values: float) -> None:
-    """Raise `DatasetError` for values, given by name, below ``least`` or not finite."""
-    for name, value in values.items():
-        if not (math.isfinite(value) and value >= least):
-            raise DatasetError(f"{name} must be at least {least}, and finite; got {value}.")
-
-
-def check_seed(seed: int) -> None:
-    """Raise `DatasetError` for a seed that is not from 0 to 2**63 - 1."""
-    if not 0 <= seed < 2**63:
-        raise DatasetError(f"seed must be from 0 to 2**63 - 1; got {seed}.")
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise `DatasetError` for a value that is not one of the choices."""
-    if value not in choices:
-        raise DatasetError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
-
-
-def check_range(low: float, high: float, **ranges: tuple[float, float]) -> None:
-    """Raise `DatasetError` for ranges, given by name, that do not ascend from above ``low`` to at most ``high``."""
-    for name, (first, last) in ranges.items():
-        if not low < first <= last <= high:
-            raise DatasetError(
-                f"{name} must be (least, most), above {low} and up to {high}; got {(first, last)}. Swap or narrow them."
-            )

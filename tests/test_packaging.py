@@ -141,8 +141,9 @@ def test_cameras_and_meshes_load_torch_and_numpy_alone() -> None:
 
 def test_datasets_and_workers_of_views_load_nothing_that_they_do_not_need() -> None:
     code = (
-        "import sys, render3d.datasets, render3d.models; print('torch' in sys.modules);"
-        "import render3d.datasets.view_sets.write.guarded, render3d.datasets.view_sets.write.job;"
+        "import sys, render3d.datasets, render3d.models, render3d.datasets.view_sets.write.guarded;"
+        "print('torch' in sys.modules);"
+        "import render3d.datasets.view_sets.write.job;"
         f"print([name for name in {('trimesh', 'moderngl', 'scipy', 'rich', 'tyro')} if name in sys.modules])"
     )
     done = run_python(code, ROOT)

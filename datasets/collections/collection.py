@@ -6,12 +6,13 @@ import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self, final, overload
+from typing import TYPE_CHECKING, NamedTuple, Self, final, overload
 
-from render3d.datasets.base import SPLITS
+from render3d.datasets.checks import SPLITS
 from render3d.errors import DatasetError
-from render3d.scenes import Mesh
-from render3d.scenes.files.meshes import load_mesh
+
+if TYPE_CHECKING:
+    from render3d.scenes import Mesh
 
 _SPELLINGS: dict[str, str] = {"": "", "val": "validation", "valid": "validation", **{split: split for split in SPLITS}}
 
@@ -45,7 +46,7 @@ class CollectionObject:
         names = ("id", "label", "split", "creator", "licence")
         return {name: getattr(self, name) for name in names}
 
-    def load(self, checksums: dict[str, str] | None = None) -> Mesh:
+    def load(self, checksums: dict[str, str] | None = None) -> "Mesh":
         """Read the mesh.
 
         Args:
@@ -54,6 +55,8 @@ class CollectionObject:
         Raises:
             MeshError: As `Mesh.load`.
         """
+        from render3d.scenes.files.meshes import load_mesh  # who only passes objects on needs no torch
+
         return load_mesh(self.path, self.root, checksums)
 
 

@@ -8,7 +8,6 @@ from render3d.datasets.collections.ids import unique_ids
 from render3d.datasets.collections.layouts import LAYOUTS, CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
 from render3d.errors import DatasetError
-from render3d.scenes.files.meshes import READ
 
 _REASONS_SHOWN = 3
 
@@ -61,6 +60,8 @@ def open_collection(path: str | Path, layout: str | CollectionLayout | None = No
 
 def _usable(tree: Tree, layout: CollectionLayout) -> dict[str, FoundObject]:
     """What can be used, by its path below the root; the rest is noted in the tree."""
+    from render3d.scenes.files.meshes import READ  # as in `CollectionObject.load`
+
     usable: dict[str, FoundObject] = {}
     for found in layout.find(tree):
         key = os.path.relpath(found.path, tree.root)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import final
 
 from render3d.datasets.collections.collection import Skipped
-from render3d.scenes.files.meshes import READ
 
 _FOREIGN = ("__MACOSX",)  # what archives made on a Mac hold beside the files
 
@@ -37,6 +36,8 @@ class Tree:
 
     def meshes(self, folder: Path) -> list[Path]:
         """The files in a folder, by name, that have a suffix of meshes."""
+        from render3d.scenes.files.meshes import READ  # as in `CollectionObject.load`
+
         return [path for path in self._entries(folder, of_folders=False) if path.suffix.lower() in READ]
 
     def problem_of(self, path: Path) -> str:

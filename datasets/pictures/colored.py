@@ -10,16 +10,8 @@ import torch
 import tyro
 from torch import Tensor
 
-from render3d.datasets.base import (
-    OF_SOLIDS,
-    ImageSettings,
-    SeededDataset,
-    Split,
-    check_at_least,
-    check_range,
-    example_generator,
-    resolve_index,
-)
+from render3d.datasets.base import OF_SOLIDS, ImageSettings, SeededDataset, example_generator, resolve_index
+from render3d.datasets.checks import Split, check_at_least, check_range
 from render3d.datasets.pictures.colored_meshes import colored, solid_mesh
 from render3d.datasets.volumes.drawn import SolidSettings
 from render3d.datasets.volumes.poses import random_rotation

@@ -19,11 +19,10 @@ from render3d.datasets.base import (
     OF_RENDERING,
     VolumeDataset,
     VolumeExample,
-    check_at_least,
-    check_seed,
     example_generator,
     resolve_index,
 )
+from render3d.datasets.checks import check_at_least, check_seed
 from render3d.errors import CapabilityError, DatasetError, ShapeError
 from render3d.randomness import Key
 from render3d.renderers import Renderer

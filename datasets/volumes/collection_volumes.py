@@ -13,7 +13,8 @@ import numpy.typing as npt
 import tyro
 from rich.console import Console
 
-from render3d.datasets.base import SPLITS, Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
+from render3d.datasets.base import VolumeDataset, VolumeSettings
+from render3d.datasets.checks import SPLITS, Split, check_at_least, check_choice
 from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped, open_collection, with_splits
 from render3d.datasets.volumes.voxelized import VoxelizedCollection
 from render3d.datasets.volumes.voxelizing import VoxelizedSettings, Voxels

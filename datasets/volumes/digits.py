@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from render3d.datasets.base import Split
+from render3d.datasets.checks import Split
 from render3d.datasets.volumes.idx import read_idx
 from render3d.errors import DatasetError
 

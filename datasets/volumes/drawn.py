@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from render3d.datasets.base import DatasetSettings, check_at_least, check_choice, check_range
+from render3d.datasets.base import DatasetSettings
+from render3d.datasets.checks import check_at_least, check_choice, check_range
 from render3d.datasets.volumes.poses import ROTATIONS, Rotations
 
 Range = tuple[float, float]

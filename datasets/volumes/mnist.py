@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import map_coordinates
 
-from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least, check_choice
+from render3d.datasets.base import VolumeDataset, VolumeSettings
+from render3d.datasets.checks import Split, check_at_least, check_choice
 from render3d.datasets.volumes.digits import IMAGE_SIDE, MNIST_CHECKSUMS, digits_of_files, digits_of_package
 from render3d.datasets.volumes.poses import ROTATIONS, Rotations, random_pose
 from render3d.datasets.volumes.solids import Inside, Points, fill, within

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 import numpy.typing as npt
 
-from render3d.datasets.base import Split, VolumeDataset, VolumeSettings, check_at_least
+from render3d.datasets.base import VolumeDataset, VolumeSettings
+from render3d.datasets.checks import Split, check_at_least
 from render3d.datasets.volumes.drawn import DrawnSettings
 from render3d.datasets.volumes.poses import random_pose
 from render3d.datasets.volumes.solids import fill, in_wire_cube

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from render3d.datasets.base import Split, VolumeDataset
+from render3d.datasets.base import VolumeDataset
+from render3d.datasets.checks import Split
 from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped
 from render3d.datasets.view_sets.write.engine import Failed, Limits
 from render3d.datasets.volumes.voxel_cache import REVISION, VoxelCache, Voxelize, source_checksum

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from render3d.datasets.base import check_at_least, check_choice
+from render3d.datasets.checks import check_at_least, check_choice
 from render3d.datasets.collections.upright import Up, upright
 from render3d.errors import MeshError
 from render3d.scenes import Mesh, Volume

@@ -18,7 +18,7 @@ from torch import Tensor
 
 import render3d as r3
 from render3d.datasets import Split, VoxelizedCollection
-from render3d.datasets.base import SPLITS
+from render3d.datasets.checks import SPLITS
 from render3d.datasets.collections import DEBIAN_FURNITURE, MeshCollection, furniture
 from render3d.renderers import OpenGL
 from render3d.report.pictures import image_of

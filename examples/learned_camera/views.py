@@ -8,7 +8,7 @@ from torch import Tensor
 
 import render3d as r3
 from render3d.datasets import Primitives, PrimitivesSettings, RandomCameras, WithViews
-from render3d.datasets.base import Split
+from render3d.datasets.checks import Split
 from render3d.renderers import OpenGL
 
 # Translations that are no whole voxels: so the same solids can be had on a finer grid.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from render3d import Cameras
 from render3d.datasets import Primitives, PrimitivesSettings, WithViews
-from render3d.datasets.base import Split
+from render3d.datasets.checks import Split
 from render3d.renderers import OpenGL
 
 VIEWS = 8  # round each solid; what the network sees is the first

@@ -8,7 +8,6 @@ from typing import ClassVar, final
 from render3d.datasets.collections.collection import split_of
 from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
-from render3d.scenes.files.meshes import READ
 
 
 class _Folders(CollectionLayout):
@@ -37,6 +36,8 @@ class Flat(_Folders):
     pattern: ClassVar[str] = "<model>.{obj,off,ply,stl,glb,gltf}, the folder or the file"
 
     def _meshes(self, tree: Tree) -> Iterator[tuple[str, str, list[Path]]]:
+        from render3d.scenes.files.meshes import READ  # as in `CollectionObject.load`
+
         if not tree.path.is_file():
             yield "", "", tree.meshes(tree.path)
         elif tree.path.suffix.lower() in READ:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from typing import ClassVar, final
 
-from render3d.datasets.base import SPLITS
+from render3d.datasets.checks import SPLITS
 from render3d.datasets.collections.collection import split_of
 from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Self, final
 
 from render3d.atomic import atomic_write, json_by_lines
 from render3d.cameras import Cameras
-from render3d.datasets.base import check_at_least, number_of
+from render3d.datasets.base import number_of
+from render3d.datasets.checks import check_at_least
 from render3d.datasets.collections.checksums import sha256_of
 from render3d.errors import DatasetError
 from render3d.images import Rendering

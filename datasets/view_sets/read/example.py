@@ -7,15 +7,8 @@ from typing import NamedTuple, TypeVar, final, get_args
 from torch import Tensor
 
 from render3d.cameras import Cameras
-from render3d.datasets.base import (
-    OF_VIEWS,
-    Split,
-    check_at_least,
-    check_choice,
-    check_seed,
-    example_generator,
-    number_of,
-)
+from render3d.datasets.base import OF_VIEWS, example_generator, number_of
+from render3d.datasets.checks import Split, check_at_least, check_choice, check_seed
 from render3d.datasets.view_sets.write.settings import OUTPUTS
 from render3d.errors import DatasetError
 from render3d.randomness import Key

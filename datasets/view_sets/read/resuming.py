@@ -10,7 +10,8 @@ import numpy as np
 from torch import distributed
 from torch.utils.data import Sampler
 
-from render3d.datasets.base import OF_ORDER, Epochs, check_at_least, example_generator
+from render3d.datasets.base import OF_ORDER, Epochs, example_generator
+from render3d.datasets.checks import check_at_least
 from render3d.errors import DatasetError
 from render3d.randomness import Key
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from render3d.datasets.base import OF_ORDER, check_at_least, example_generator
+from render3d.datasets.base import OF_ORDER, example_generator
+from render3d.datasets.checks import check_at_least
 from render3d.datasets.view_sets.formats.shards import INDEX, SHARDS, Shards, objects_in, read_index
 from render3d.datasets.view_sets.read.example import PosedObject, PosedSettings, label_of, select
 from render3d.datasets.view_sets.read.finding import Place

@@ -4,13 +4,12 @@ import dataclasses
 import multiprocessing
 import os
 import platform
+import sys
 import threading
 import traceback
 from concurrent.futures import CancelledError, Future, TimeoutError
 from pathlib import Path
 from typing import TYPE_CHECKING, final
-
-import torch
 
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.engine import Failed, Finished, Job, Limits, Outcome
@@ -113,7 +112,9 @@ def _end(pool: "ProcessPool") -> None:
 
 
 def _begin(memory: int | None, threads: int) -> None:
-    torch.set_num_threads(1)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # torch reads them when it is imported
     os.environ.setdefault("LP_NUM_THREADS", str(threads))  # Mesa reads it when a context is made
     threading.Thread(target=_watch, args=(memory,), daemon=True).start()
 

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from typing import final
 
-from render3d.datasets.base import check_at_least
+from render3d.datasets.checks import check_at_least
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.engine import Job, Limits, Outcome
 from render3d.datasets.view_sets.write.guarded import GuardedProcess

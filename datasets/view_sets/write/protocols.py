@@ -12,7 +12,7 @@ import torch
 
 from render3d.cameras import Cameras
 from render3d.conventions import from_r2n2
-from render3d.datasets.base import check_at_least, check_range
+from render3d.datasets.checks import check_at_least, check_range
 from render3d.datasets.pictures.with_views import RandomCameras
 from render3d.view_sets import read_cameras
 from render3d.view_sets.formats.nerfstudio import camera_transforms, cameras_of

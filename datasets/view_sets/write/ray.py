@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, final
 
-from render3d.datasets.base import check_at_least
+from render3d.datasets.checks import check_at_least
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.view_sets.write.engine import Failed, Job, Limits, Outcome
 from render3d.datasets.view_sets.write.guarded import GuardedProcess

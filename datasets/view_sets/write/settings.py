@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, final, get_args
 
-from render3d.datasets.base import check_at_least, check_choice, check_seed
+from render3d.datasets.checks import check_at_least, check_choice, check_seed
 from render3d.datasets.collections.upright import Up
 from render3d.datasets.view_sets.write.protocols import CameraProtocol, Sphere
 from render3d.errors import CapabilityError, DatasetError

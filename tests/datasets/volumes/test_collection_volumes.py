@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from render3d.datasets import CollectionVolumesSettings, volumes_of_collection
-from render3d.datasets.base import SPLITS
+from render3d.datasets.checks import SPLITS
 from render3d.datasets.collections import open_collection
 from render3d.datasets.volumes.collection_volumes import CollectionVolumes, cache_folder, turned
 from render3d.datasets.volumes.voxel_cache import VoxelCache

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
-import torch
 
 from render3d.datasets.collections import CollectionObject
+from render3d.datasets.view_sets.write import guarded
 from render3d.datasets.view_sets.write.engine import Failed, Finished, Limits, Outcome
 from render3d.datasets.view_sets.write.guarded import GuardedProcess
 from render3d.datasets.view_sets.write.local import LocalEngine
@@ -32,11 +33,16 @@ class Hostile:
 
     def __call__(self, item: CollectionObject) -> Outcome:
         (self.folder / item.id).touch()
-        getattr(self, item.label)()
-        return Finished(item, {"pid": float(os.getpid()), "threads": float(torch.get_num_threads())})
+        facts = getattr(self, item.label)() or {}
+        return Finished(item, {"pid": float(os.getpid()), **facts})
 
     def behaves(self) -> None:
         pass
+
+    def counts_threads(self) -> dict[str, float]:
+        import torch  # takes seconds: the other objects need none of it
+
+        return {"threads": float(torch.get_num_threads())}
 
     def sleeps(self) -> None:
         time.sleep(LONG)
@@ -107,7 +113,6 @@ def test_each_fault_costs_its_object_only(tmp_path: Path) -> None:
     for outcome in outcomes:
         if outcome.object.label == "behaves":
             assert isinstance(outcome, Finished)
-            assert outcome.seconds["threads"] == 1
         else:
             assert isinstance(outcome, Failed)
             kind, reason = EXPECTED[outcome.object.label]
@@ -115,6 +120,28 @@ def test_each_fault_costs_its_object_only(tmp_path: Path) -> None:
             assert reason in outcome.reason
     assert "a mistake in the job" in next(one for one in outcomes if one.object.label == "raises").trace  # type: ignore[union-attr]
     assert not any("spawn_main" in " ".join(child.cmdline()) for child in psutil.Process().children())
+
+
+def test_a_worker_computes_on_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    [outcome] = LocalEngine(1).run(Hostile(tmp_path), objects_of("counts_threads"), LIMITS)
+    assert isinstance(outcome, Finished)
+    assert outcome.seconds["threads"] == 1
+
+
+def test_so_does_one_whose_script_has_imported_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(guarded.threading, "Thread", mock.Mock())  # it would end this process
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        guarded._begin(None, 1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_objects_are_given_out_as_workers_become_free_and_closing_stops_them(tmp_path: Path) -> None:
