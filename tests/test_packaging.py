@@ -87,7 +87,7 @@ def test_folders_at_the_root_refuse_their_bare_names(name: str) -> None:
 
 
 PLACES = ("the folder above a clone", "/", "the checkout", "the tests")
-FROM_ANYWHERE = "import render3d; print(render3d.Mesh.__name__, render3d.__file__)"
+FROM_ANYWHERE = "import render3d; print(render3d.errors.MeshError.__name__, render3d.__file__)"
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def places(tmp_path: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("place", PLACES)
 def test_the_package_is_imported_from_anywhere(places: dict[str, Path], place: str) -> None:
     done = run_python(FROM_ANYWHERE, places[place])
-    assert done.stdout.split() == ["Mesh", str(ROOT / "render3d" / "__init__.py")], done.stderr
+    assert done.stdout.split() == ["MeshError", str(ROOT / "render3d" / "__init__.py")], done.stderr
     command = [sys.executable, "-m", "render3d", "--version"]
     done = subprocess.run(command, cwd=places[place], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("render3d "), done.stderr
@@ -108,14 +108,14 @@ def test_the_package_is_imported_from_anywhere(places: dict[str, Path], place: s
 
 def test_the_package_is_imported_from_above_its_own_checkout() -> None:
     done = run_python(FROM_ANYWHERE, ROOT.parent)
-    assert done.stdout.startswith("Mesh "), done.stderr
+    assert done.stdout.startswith("MeshError "), done.stderr
 
 
 @pytest.mark.parametrize("place", PLACES[:2])
 def test_an_installed_package_is_imported_from_anywhere(places: dict[str, Path], installed: Path, place: str) -> None:
     code = f"import sys; sys.path.insert(1, {str(installed)!r}); {FROM_ANYWHERE}"
     done = run_python(code, places[place])
-    assert done.stdout.split() == ["Mesh", str(installed / "render3d" / "__init__.py")], done.stderr
+    assert done.stdout.split() == ["MeshError", str(installed / "render3d" / "__init__.py")], done.stderr
 
 
 def test_an_installed_package_claims_no_other_name(installed: Path, tmp_path: Path) -> None:

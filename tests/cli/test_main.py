@@ -122,3 +122,21 @@ def test_doctor_and_help_need_neither_torch_nor_tyro(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "render3d", *words]
         done = subprocess.run(command, env=path, capture_output=True, text=True, check=False)
         assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+
+
+FIRST = """
+import os, sys, scipy.special, torch, tyro
+from render3d.cli.commands import COMMANDS, load
+for name, command in COMMANDS.items():
+    if not (child := os.fork()):
+        load(command)
+        sys.exit()
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"{name} cannot be the first")
+"""
+
+
+def test_each_command_is_imported_where_no_other_has_been_imported() -> None:
+    """In a child of one process, which has imported for all of them what takes long."""
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
