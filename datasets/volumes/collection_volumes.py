@@ -15,7 +15,7 @@ from rich.console import Console
 
 from render3d.datasets.base import VolumeDataset, VolumeSettings
 from render3d.datasets.checks import SPLITS, Split, check_at_least, check_choice
-from render3d.datasets.collections import CollectionObject, MeshCollection, Skipped, open_collection, with_splits
+from render3d.datasets.collections import MeshCollection, open_collection, with_splits
 from render3d.datasets.volumes.voxelized import VoxelizedCollection
 from render3d.datasets.volumes.voxelizing import VoxelizedSettings, Voxels
 from render3d.errors import DatasetError
@@ -201,12 +201,12 @@ def _of_classes(objects: MeshCollection, settings: CollectionVolumesSettings) ->
 @functools.cache
 def _usable(objects: MeshCollection, cache: Path, settings: VoxelizedSettings) -> MeshCollection:
     """Those that can be voxelised, of all splits; the others are told."""
-    usable, left_out = list[CollectionObject](), list[Skipped]()
-    for split in SPLITS:
-        if any(item.split == split for item in objects):
-            voxelized = VoxelizedCollection(split, objects, cache, settings)
-            left_out += voxelized.prepare()
-            usable += voxelized.objects
+    divided = [item for item in objects if item.split in SPLITS]
+    # As one split, for the workers of each would have to start.
+    whole = dataclasses.replace(objects, objects=tuple(dataclasses.replace(item, split="train") for item in divided))
+    voxelized = VoxelizedCollection("train", whole, cache, settings)
+    left_out = voxelized.prepare()
+    usable = {item.id for item in voxelized.objects}
     if left_out:
         reasons = "; ".join(f"{skip.path}: {skip.reason}" for skip in left_out[:_REASONS_SHOWN])
         more = f"; and {len(left_out) - _REASONS_SHOWN} more" if len(left_out) > _REASONS_SHOWN else ""
@@ -216,7 +216,7 @@ def _usable(objects: MeshCollection, cache: Path, settings: VoxelizedSettings) -
             highlight=False,
             markup=False,
         )
-    return dataclasses.replace(objects, objects=tuple(sorted(usable, key=lambda item: item.id)))
+    return dataclasses.replace(objects, objects=tuple(item for item in divided if item.id in usable))
 
 
 def _check_each_can_be_learnt(objects: MeshCollection) -> None:
