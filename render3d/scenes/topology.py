@@ -58,7 +58,9 @@ def edges_of(faces: Tensor) -> EdgeTable:
     """Return the edges of ``faces`` ``[F, 3]``."""
     sides = faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
     count = int(faces.max()) + 1 if len(faces) else 1
-    keys, of_side = torch.unique(sides.amin(-1) * count + sides.amax(-1), return_inverse=True)
+    first, second = sides.unbind(-1)  # minima of two columns are quicker than those along rows
+    codes = torch.minimum(first, second) * count + torch.maximum(first, second)
+    keys, of_side = torch.unique(codes, return_inverse=True)
     return EdgeTable(torch.stack([keys // count, keys % count], dim=-1), sides, of_side)
 
 
