@@ -93,29 +93,33 @@ def doctor(words: Sequence[str] = ()) -> int:
 def examine() -> list[Finding]:
     """Every finding, in the order they are shown."""
     python = Finding("Python", "ok", f"{platform.python_version()}, {platform.platform()}")
-    core = [_library(distribution, module) for distribution, module in CORE.items()]
-    return [python, *core, _cuda(), _opengl(), *_extras(), *_optional()]
+    torch, gpus = _torch()
+    others = [_library(distribution, module) for distribution, module in CORE.items() if distribution != "torch"]
+    return [python, torch, *others, gpus, _opengl(), *_extras(), *_optional()]
 
 
-def _library(distribution: str, module: str) -> Finding:
+def _library(distribution: str, module: str, answer: "subprocess.CompletedProcess[str] | None" = None) -> Finding:
+    """Of a library; ``answer`` is that of a process that has imported it, if there was one."""
     version = version_of(distribution)
     if version is None and importlib.util.find_spec(module) is None:
         return Finding(distribution, "missing", "not installed", f"pip install {distribution}")
     version = version or "version unknown"
-    answer = _run_python(f"import {module}")
+    answer = answer or _run_python(f"import {module}")
     if answer.returncode == 0:
         return Finding(distribution, "ok", version)
     advice = f"pip install --force-reinstall {distribution}"
     return Finding(distribution, "broken", f"{version}, cannot be imported: {_last_line(answer)}", advice)
 
 
-def _cuda() -> Finding:
+def _torch() -> tuple[Finding, Finding]:
+    """Of torch, and of the GPUs that it finds: one process tells both where they work."""
     code = (
         "import torch; n = torch.cuda.device_count();"
         "print(', '.join(torch.cuda.get_device_name(i) for i in range(n)) or 'none: tensors live on the CPU')"
     )
     answer = _run_python(code)
-    return Finding("GPUs", "note", "unknown: torch cannot be imported" if answer.returncode else _last_line(answer))
+    gpus = Finding("GPUs", "note", "unknown: torch cannot be imported" if answer.returncode else _last_line(answer))
+    return _library("torch", "torch", None if answer.returncode else answer), gpus
 
 
 def _opengl() -> Finding:
@@ -151,18 +155,17 @@ def _optional_library(library: Library) -> Finding:
     if not library.is_installed:
         return Finding(library.module, "note", "not installed (optional)", library.page)
     imports = "; ".join(f"import {module}" for module in (library.module, *library.parts))
-    answer = _run_python(imports)
+    question, code = PROBES.get(library, ("", ""))
+    answer = told = _run_python(f"{imports}; {code}" if code else imports)
+    if code and answer.returncode:
+        answer = _run_python(imports)
     if answer.returncode:
         return Finding(library.module, "note", explain(library, _last_line(answer)))
-    return Finding(library.module, "note", f"installed{library.version}{_needs(library)}")
-
-
-def _needs(library: Library) -> str:
-    """What a library that can be imported needs besides, found or not."""
-    if library in PROBES:
-        question, code = PROBES[library]
-        return f"; {question}{_last_line(_run_python(code))}"
-    return "; it renders on CUDA devices alone" if library in (KAOLIN, NVDIFFRAST) else ""
+    if code:
+        needs = f"; {question}{_last_line(told)}"
+    else:
+        needs = "; it renders on CUDA devices alone" if library in (KAOLIN, NVDIFFRAST) else ""
+    return Finding(library.module, "note", f"installed{library.version}{needs}")
 
 
 def _run_python(code: str) -> "subprocess.CompletedProcess[str]":

@@ -98,12 +98,33 @@ def test_an_optional_renderer_that_works_needs_no_advice(monkeypatch: pytest.Mon
 
 
 def test_mitsuba_is_told_with_its_llvm_and_others_with_their_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([(0, "/usr/lib/libLLVM-19.so\n", ""), (1, "", "RendererError: no LLVM of version 17 or newer\n")])
-    monkeypatch.setattr(module, "_run_python", lambda code: subprocess.CompletedProcess([], *next(answers)))
-    assert module._needs(MITSUBA) == "; LLVM: /usr/lib/libLLVM-19.so"
-    assert module._needs(MITSUBA) == "; LLVM: RendererError: no LLVM of version 17 or newer"
-    assert module._needs(KAOLIN) == "; it renders on CUDA devices alone"
-    assert module._needs(PYTORCH3D) == ""
+    monkeypatch.setattr(Library, "is_installed", True)
+    monkeypatch.setattr(Library, "version", "")
+    asked = []
+
+    def detail(library: Library, *answers: tuple[int, str, str]) -> str:
+        remaining = iter(answers)
+
+        def run_python(code: str) -> "subprocess.CompletedProcess[str]":
+            asked.append(code)
+            return subprocess.CompletedProcess([], *next(remaining))
+
+        monkeypatch.setattr(module, "_run_python", run_python)
+        found = module._optional_library(library).detail
+        assert not list(remaining)
+        return found
+
+    works = (0, "", "")
+    without_llvm = (1, "", "RendererError: no LLVM of version 17 or newer\n")
+    broken = (1, "", "ImportError: libdrjit.so\n")
+    assert detail(MITSUBA, (0, "/usr/lib/libLLVM-19.so\n", "")) == "installed; LLVM: /usr/lib/libLLVM-19.so"
+    assert asked[0].startswith("import mitsuba; ") and asked[0].endswith("print(usable_llvm())")
+    without = detail(MITSUBA, without_llvm, works)
+    assert without == "installed; LLVM: RendererError: no LLVM of version 17 or newer"
+    assert asked[1:] == [asked[0], "import mitsuba"]
+    assert "cannot be imported (ImportError: libdrjit.so)" in detail(MITSUBA, broken, broken)
+    assert detail(KAOLIN, works) == "installed; it renders on CUDA devices alone"
+    assert detail(PYTORCH3D, works) == "installed"
 
 
 def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
