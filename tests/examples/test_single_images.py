@@ -11,7 +11,7 @@ from render3d.datasets import ColoredSolidsSettings
 from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import SingleImages
 
-DATA = ColoredSolidsSettings(image_size=16, train=24, validation=6, test=12)
+DATA = ColoredSolidsSettings(image_size=16, train=24, validation=6, test=6)
 
 
 def tiny(experiment: SingleImages, training: TrainSettings) -> Recipe:
