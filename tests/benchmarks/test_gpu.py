@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.gpu.__main__ import main
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -101,9 +103,10 @@ def test_a_section_that_fails_is_a_line_and_the_others_go_on(tmp_path: Path) -> 
         (("tiles", "--out", "no/such/folder/results.jsonl", "--device", "cpu"), "folder of --out"),
     ],
 )
-def test_usage_errors(words: tuple[str, ...], message: str) -> None:
-    answer = run(*words)
-    assert answer.returncode == 2 and message in answer.stderr
+def test_usage_errors(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and message in capsys.readouterr().err
     assert not (ROOT / "results.jsonl").exists()
 
 

@@ -175,13 +175,13 @@ def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     batch = Batch(images, cameras=camera)
     squared_errors = []
-    for step in range(60):
+    for step in range(40):
         optimiser.zero_grad()
         model(batch, Key(0).fold_in(step)).total.mean().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        if step < 5 or step >= 50:
+        if step < 5 or step >= 30:
             with torch.no_grad():
                 states, _ = model.infer(batch, torch.zeros(4, 1, 4))
                 squared_errors.append(float((model.decode(states, batch, Key(0)) - images).square().mean()))
-    # 0.5 to 0.6 over four seeds: training through noise is chaotic
+    # 0.54 to 0.67 over eight seeds: training through noise is chaotic
     assert sum(squared_errors[5:]) / 10 < 0.8 * sum(squared_errors[:5]) / 5
