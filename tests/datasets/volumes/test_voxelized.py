@@ -177,7 +177,7 @@ def test_the_entry_of_another_shape_is_not_taken(tmp_path: Path) -> None:
 
 
 def _make_in(cache: Path, path: Path) -> tuple[bytes, int]:
-    """In a process of its own: all the voxels, again and again while others write them."""
+    """All the voxels, again and again while another process writes them."""
     shape = CollectionObject("a", path, path.parent)
     store = VoxelCache(cache, SMALL)
     made = 0
@@ -192,9 +192,11 @@ def _make_in(cache: Path, path: Path) -> tuple[bytes, int]:
 def test_processes_that_make_and_remove_one_entry_at_once_all_get_the_right_voxels(tmp_path: Path) -> None:
     box(4, 3, 2).save(tmp_path / "a.off")
     right = voxels_of(Mesh.load(tmp_path / "a.off"), SMALL).tobytes()
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        runs = [pool.submit(_make_in, tmp_path / "cache", tmp_path / "a.off") for _ in range(2)]
-        results = [run.result(timeout=100) for run in runs]
+    both = tmp_path / "cache", tmp_path / "a.off"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(entries, both[0]).result(timeout=100) == []  # the other has begun
+        other = pool.submit(_make_in, *both)
+        results = [_make_in(*both), other.result(timeout=100)]
     assert [voxels for voxels, _ in results] == [right, right]
     assert sum(made for _, made in results) >= 20
     assert [path for path in (tmp_path / "cache").rglob("*") if path.suffix == ".part"] == []

@@ -183,5 +183,5 @@ def test_a_model_of_meshes_learns_from_single_pictures_through_a_black_box(
             with torch.no_grad():
                 states, _ = model.infer(batch, torch.zeros(4, 1, 4))
                 squared_errors.append(float((model.decode(states, batch, Key(0)) - images).square().mean()))
-    # 0.54 to 0.67 over eight seeds: training through noise is chaotic
+    # 0.48 to 0.69 over eight seeds: training through noise is chaotic
     assert sum(squared_errors[5:]) / 10 < 0.8 * sum(squared_errors[:5]) / 5
