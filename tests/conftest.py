@@ -17,3 +17,16 @@ WAITING = ("test_ray.py", "test_local.py", "test_run_stopped.py", "test_model.py
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in WAITING)
+
+
+@pytest.fixture
+def small_turntables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports get turntables of two views, and small ones: for tests that do not look at them."""
+    from render3d import report
+    from render3d.fitting import fit_report
+
+    turntable = report.turntable
+    for module in (report, fit_report):
+        monkeypatch.setattr(
+            module, "turntable", lambda scene, renderer=None, **usual: turntable(scene, renderer, views=2, size=20)
+        )

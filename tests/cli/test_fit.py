@@ -14,6 +14,8 @@ from render3d.renderers import OpenGL
 from render3d.runs import checkpoint
 from render3d.view_sets import write_views
 
+pytestmark = pytest.mark.usefixtures("small_turntables")
+
 QUICK = ("--updates", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
 
 

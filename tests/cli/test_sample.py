@@ -13,6 +13,8 @@ from render3d.models.experiments.volumes import ContextKind
 from render3d.models.training.loop import train
 from render3d.scenes import Volume
 
+pytestmark = pytest.mark.usefixtures("small_turntables")
+
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=12, validation=6, test=6)
 
 

@@ -12,6 +12,8 @@ from render3d.models.base import Recipe, TrainSettings
 from render3d.models.experiments import Volumes
 from render3d.scenes import Volume
 
+pytestmark = pytest.mark.usefixtures("small_turntables")
+
 DATA = PrimitivesSettings(size=8, solid_size=4, translation=4, train=24, validation=12, test=12)
 MODEL = Volumes(steps=2, latents=3, state=12, hidden=10, features=3, glimpse=2, patch=4)
 

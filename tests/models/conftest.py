@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from render3d import report
 from render3d.models.parts.layers import TransformKind
 from render3d.models.parts.likelihoods import Bernoulli, Likelihood
 from render3d.models.parts.projections import Identity, Projection
@@ -17,12 +16,8 @@ Build = Callable[..., SequentialModel]
 
 
 @pytest.fixture(autouse=True)
-def _small_turntables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test here looks at the turntables of reports: they are of few views, and small."""
-    turntable = report.turntable
-    monkeypatch.setattr(
-        report, "turntable", lambda scene, renderer, **usual: turntable(scene, renderer, views=2, size=20)
-    )
+def _nobody_looks_at_turntables(small_turntables: None) -> None:
+    pass
 
 
 @pytest.fixture

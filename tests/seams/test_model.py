@@ -11,6 +11,8 @@ import pytest
 from render3d.cli import main
 from render3d.scenes import Volume
 
+pytestmark = pytest.mark.usefixtures("small_turntables")
+
 HERE = Path(__file__).parent
 RECIPE = "model_parts:recipe"
 

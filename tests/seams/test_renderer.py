@@ -44,7 +44,7 @@ def test_it_keeps_the_protocol_and_is_given_a_gradient() -> None:
     assert isinstance(mine, r3.renderers.Renderer)
     ball = r3.Mesh.icosphere(1)
     vertices = ball.vertices.clone().requires_grad_()
-    smooth = r3.differentiable(mine, r3.estimators.leave_one_out(samples=2, scale=0.05))
+    smooth = r3.differentiable(mine, r3.estimators.leave_one_out(samples=8, scale=0.05))
     smooth(ball.with_vertices(vertices), CAMERAS[:1], ("alpha",)).alpha.sum().backward()
     assert vertices.grad is not None and bool(vertices.grad.abs().sum() > 0)
 
