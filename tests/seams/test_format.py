@@ -16,6 +16,8 @@ from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError, ViewSetError
 from render3d.view_sets import read_cameras, read_views, write_views
 
+pytestmark = pytest.mark.usefixtures("small_turntables")
+
 NPZ = "format_parts:Npz"
 OUTPUTS = ("rgb", "alpha", "depth", "normal", "face_index")
 

@@ -11,8 +11,11 @@ import torch
 
 import render3d as r3
 from render3d.cli import main
+from render3d.comparison import scenes
 from render3d.view_sets import read_views, write_views
 from tests.seams.renderer_parts import Mine
+
+pytestmark = pytest.mark.usefixtures("small_turntables")
 
 MINE = "renderer_parts:Mine"
 CAMERAS = r3.Cameras.sphere(4, 3.0, image_size=(12, 16))
@@ -60,14 +63,19 @@ def test_views_are_made_through_it(egg: Path, tmp_path: Path) -> None:
 
 
 def test_a_scene_is_compared_and_fitted_through_it(
-    egg: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    egg: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    memory_of = scenes.memory_of  # of its own alone, for that takes a process each
+    monkeypatch.setattr(
+        scenes, "memory_of", lambda work, name, *rest: memory_of(work, name, *rest) if name == MINE else 1.0
+    )
     small = ("--size", 12, 16, "--rounds", 1, "--json")
     out = tmp_path / "compared"
     run("compare", egg, "--out", out, "--views", 2, "--renderers", "opengl", MINE, *small)
     rows = json.loads(capsys.readouterr().out)
     assert rows["renderers"][MINE]["iou"] == 1
     assert rows["renderers"][MINE]["licence"] == "WTFPL"
+    assert rows["renderers"]["opengl"]["peak_mib"] == 1 < rows["renderers"][MINE]["peak_mib"]
     write_views(tmp_path / "views", CAMERAS, r3.renderers.OpenGL()(r3.Mesh.load(egg), CAMERAS))
     quick = ("--updates", 2, "--samples", 2, "--subdivisions", 1, "--evaluate-every", 2)
     run("fit", tmp_path / "views", "--out", tmp_path / "fitted", "--renderer", MINE, *quick)
