@@ -130,7 +130,7 @@ from render3d.cli.commands import COMMANDS, load
 for name, command in COMMANDS.items():
     if not (child := os.fork()):
         load(command)
-        sys.exit()
+        os._exit(0)  # at once, not tidying up what the parent imported
     if os.waitpid(child, 0)[1]:
         sys.exit(f"{name} cannot be the first")
 """
