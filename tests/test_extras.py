@@ -39,20 +39,27 @@ PARTS = {
 }
 
 
-# Each in a child of one process, which has imported torch for all of them.
+# Each in a child of one process, which has imported torch for all of them. A child does not tidy up what its parent made.
 APART = """
-import json, os, sys, torch
+import json, os, sys, torch, traceback
 parts, statuses = json.loads(sys.argv[1]), {}
 for extra, (modules, code) in parts.items():
     if not (child := os.fork()):
         os.chdir(extra)
         os.dup2(os.open("errors", os.O_WRONLY | os.O_CREAT), 2)
         sys.modules.update(dict.fromkeys(modules))
-        break
+        status = 0
+        try:
+            exec(code)
+        except SystemExit as ended:
+            status = ended.code
+        except BaseException:
+            traceback.print_exc()
+            status = 1
+        sys.stderr.flush()
+        os._exit(status)
     statuses[extra] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-else:
-    code = "print(json.dumps(statuses))"
-exec(code)
+print(json.dumps(statuses))
 """
 
 
