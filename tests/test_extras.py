@@ -39,7 +39,7 @@ PARTS = {
 }
 
 
-# Each in a child of one process, which has imported torch for all of them. A child does not tidy up what its parent made.
+# Each in a child of one process, which has imported torch for all of them. It does not tidy up what its parent made.
 APART = """
 import json, os, sys, torch, traceback
 parts, statuses = json.loads(sys.argv[1]), {}
