@@ -16,8 +16,12 @@ from benchmarks.timing import Comparison
 from render3d.renderers import make_renderer
 from render3d.runs.provenance import provenance
 
-Subject = Literal["render", "volume", "gradients", "views", "train"]
-_MODULES = {"gradients": "benchmarks.gradients.estimators"}
+Subject = Literal["render", "volume", "gradients", "edges", "duel", "views", "train"]
+_MODULES = {
+    "gradients": "benchmarks.gradients.estimators",
+    "edges": "benchmarks.edges.compare",
+    "duel": "benchmarks.duel.compare",
+}
 
 
 def bench(
@@ -33,8 +37,9 @@ def bench(
 
     render: OpenGL beside pyrender. volume: EmissionAbsorption and the spatial transformer beside grid_sample, and a
     step of the generative model beside one that writes step by step. gradients: estimators beside leave_one_out, in
-    squared error and in fits. views: what render3d views does beside a plain script on pyrender. train: steps a second,
-    what they are spent on, and memory.
+    squared error and in fits. edges: the gradient of edges beside Mitsuba's and local credit. duel: beside
+    published ones, rebuilt. views: what render3d
+    views does beside a plain script on pyrender. train: steps a second, what they are spent on, and memory.
 
     Args:
         subject: What is measured.

@@ -1,7 +1,7 @@
 """The bunny at 256 x 256 pixels with ten thousand vertices, coarse to fine: from silhouettes, depth, or shaded colour.
 
 A sphere of 642 vertices is fitted to small images; then its faces are divided in four, and it goes on with larger
-ones. Every gradient comes through OpenGL, which gives none, by local credit.
+ones. Every gradient comes through OpenGL, which gives none: from its edges, or by local credit.
 """
 
 import time
@@ -53,7 +53,7 @@ class Found(NamedTuple):
     course: list[tuple[int, int, float, float, float]]
 
 
-def fit_finely(target: str, levels: tuple[Level, ...], views: int, held_out: int, samples: int) -> Found:
+def fit_finely(target: str, levels: tuple[Level, ...], views: int, held_out: int, samples: int | None) -> Found:
     """Fit the bunny as ``target`` shows it."""
     truth, opengl = bunny().normalized(), r3.renderers.OpenGL(r3.Shading(background=(0.0, 0.0, 0.0)))
     largest = levels[-1].pixels
@@ -101,19 +101,23 @@ def descend(
     loss: Callable[[r3.Rendering], Tensor],
     level: Level,
     outputs: tuple[str, ...],
-    samples: int,
+    samples: int | None,
     renderer: r3.renderers.Renderer,
 ) -> Mesh:
-    """The mesh after all updates of a level."""
+    """The mesh after all updates of a level: by local credit with so many samples, or by the gradient of edges."""
+    smooth = r3.differentiable(renderer, "edges")
     coordinates = SmoothCoordinates(template.faces, len(template.vertices), level.smoothness)
     state = Adam.start(coordinates.from_vertices(template.vertices), uniform=True)
     for step in range(level.updates):
         done = step / level.updates
         parameters = state.parameters.clone().requires_grad_()
         mesh = template.with_vertices(coordinates.to_vertices(parameters))
-        estimator = local_credit(samples, Pixels(geometric(level.noise, done)))
-        key = r3.Key(0).fold_in(step)
-        value = r3.expected_loss(renderer, mesh, cameras, loss, estimator, outputs=outputs, generator=key)
+        if samples is None:
+            value = loss(smooth(mesh, cameras, outputs)).sum()
+        else:
+            estimator = local_credit(samples, Pixels(geometric(level.noise, done)))
+            key = r3.Key(0).fold_in(step)
+            value = r3.expected_loss(renderer, mesh, cameras, loss, estimator, outputs=outputs, generator=key)
         (gradient,) = torch.autograd.grad(value, parameters)
         state = state.step(gradient, geometric(level.learning_rate, done))
     return template.with_vertices(coordinates.to_vertices(state.parameters))
@@ -161,7 +165,7 @@ def main(
     targets: tuple[str, ...] = tuple(OUTPUTS),
     views: int = 20,
     held_out: int = 32,
-    samples: int = 4,
+    samples: int | None = None,
     levels: int = len(LEVELS),
 ) -> None:
     """Fit the bunny, coarse to fine.
@@ -171,7 +175,7 @@ def main(
         targets: What is fitted to: silhouettes, depth, colour.
         views: Images that are fitted.
         held_out: Further ones, whose silhouettes are compared.
-        samples: Noisy meshes a view and update.
+        samples: Noisy meshes a view and update, by local credit; by default the gradient of edges, without noise.
         levels: How many of the sizes, from the coarsest.
     """
     found = {target: fit_finely(target, LEVELS[:levels], views, held_out, samples) for target in targets}

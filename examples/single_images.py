@@ -40,7 +40,7 @@ METHODS = {
     "local_credit": dataclasses.replace(PLAIN, gradient="local_credit"),
     "leave_one_out": dataclasses.replace(PLAIN, gradient="leave_one_out"),
     "vimco": dataclasses.replace(PLAIN, gradient="vimco"),
-    "pytorch3d": dataclasses.replace(PLAIN, gradient="none", renderer=SOFT),
+    "pytorch3d": dataclasses.replace(PLAIN, gradient="own", renderer=SOFT),
 }
 
 

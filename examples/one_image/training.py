@@ -14,7 +14,7 @@ from one_image.networks import ShapeFromImage
 from one_image.objects import VIEWS, Objects
 from render3d import differentiable
 from render3d.atomic import atomic_write, write_json
-from render3d.estimators import Pixels, local_credit
+from render3d.estimators import Pixels, default_gradient, local_credit
 from render3d.metrics import silhouette_iou
 from render3d.renderers import Renderer
 
@@ -33,8 +33,8 @@ class Settings:
         image_size: Pixels along each side.
         training: Solids to learn from.
         test: Solids to test on, of another split.
-        noise: Pixels by which the estimator moves vertices, for renderers without a gradient. The usual one pixel is
-            large beside edges of three pixels.
+        gradient: own, edges, or local_credit; by default the best that a renderer allows. One of its own it keeps.
+        noise: Pixels by which local_credit moves vertices. The usual one pixel is large beside edges of three pixels.
         seed: Of first parameters, order and noise.
     """
 
@@ -45,6 +45,7 @@ class Settings:
     image_size: int = 32
     training: int = 600
     test: int = 60
+    gradient: str | None = None
     noise: float = 0.5
     seed: int = 0
 
@@ -90,8 +91,9 @@ def train(
 ) -> Trained:
     """Learn shapes from single images through ``renderer``, whatever that is."""
     torch.manual_seed(settings.seed)
+    name = settings.gradient or default_gradient(renderer)
     estimator = local_credit(samples=4, scale=Pixels(settings.noise))
-    renderer = differentiable(renderer, estimator)  # it leaves alone what gives gradients
+    renderer = differentiable(renderer, estimator if name == "local_credit" else name)
     network = ShapeFromImage(renderer, settings.image_size).to(training.alpha.device)
     optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)

@@ -13,7 +13,7 @@ from render3d.models.base import Experiment, Findings, Run
 from render3d.models.parts.batch import Batch
 from render3d.models.parts.likelihoods import GaussianLikelihood
 from render3d.models.parts.readers import GridReader, NoReader
-from render3d.models.parts.sampled import SampledRendering, estimator_of
+from render3d.models.parts.sampled import SampledRendering, model_estimator
 from render3d.models.parts.sequential import Posterior, SequentialModel
 from render3d.models.parts.turn_search import TurnSearch
 from render3d.models.parts.writers import MeshWriter
@@ -32,7 +32,7 @@ class SingleImages(Experiment):
         renderer: What renders the meshes, in the light of the images: a name as of
             `render3d.renderers.make_renderer`.
         gradient: Estimates the gradient through it: local_credit, leave_one_out or another estimator, module:Name for
-            one of your own, vimco, or none; see `SampledRendering`.
+            one of your own, vimco, own or edges; see `SampledRendering`.
         orientation: ``"searched"`` for, as a latent variable of its own (`TurnSearch`), or a function ``"of_state"``.
         samples: K. The paper does not say.
         noise: Of the vertices, pixels. The paper: "small".
@@ -63,7 +63,7 @@ class SingleImages(Experiment):
 
     def __post_init__(self) -> None:
         self.check()
-        estimator_of(self.gradient, self.samples, self.noise)  # raises, if there is none
+        model_estimator(self.gradient, self.samples, self.noise)  # raises, if there is none
 
     def batch(self, examples: Sequence[Any], device: torch.device | str = "cpu") -> Batch:
         """Images ``[N, 1, 3, H, W]``.

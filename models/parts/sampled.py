@@ -7,7 +7,17 @@ from torch import Tensor, nn
 
 from render3d.cameras import Cameras
 from render3d.errors import CapabilityError, ModelError
-from render3d.estimators import Estimator, Gaussian, Pixels, estimator_by_name, expected_loss, multi_sample_bound
+from render3d.estimators import (
+    SHARP,
+    Estimator,
+    Gaussian,
+    Pixels,
+    default_gradient,
+    differentiable,
+    estimator_of,
+    expected_loss,
+    multi_sample_bound,
+)
 from render3d.images import Rendering
 from render3d.models.parts.batch import Inferred
 from render3d.models.parts.likelihoods import Likelihood
@@ -17,7 +27,6 @@ from render3d.randomness import Key
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh
 
-_NO_ESTIMATOR = ("vimco", "none")
 _OUTPUTS = ("rgb",)
 _OF_TURNS = 1
 
@@ -54,14 +63,14 @@ class SampledRendering(nn.Module):
         cameras: ``[views]``, those of all observations; constants.
         state: Size of the state.
         gradient: The name of an estimator as of `render3d.estimators.estimator_by_name`; or ``"vimco"``; or
-            ``"none"``, for renderers with a gradient of their own.
+            ``"own"``, of renderers that have one; or ``"edges"``, of those that tell which face a pixel shows.
         samples: K.
         noise: Its standard deviation in pixels, at each vertex.
         search: Finds orientations; None where they are a linear function of the state.
         search_renderer: What draws meshes in the search, ``renderer`` by default. A quick one does.
 
     Raises:
-        ModelError: Another gradient, or ``"none"`` for a renderer that gives no gradient; cameras of a batch.
+        ModelError: Another gradient, or one that the renderer does not allow; cameras of a batch.
         ValueError: Too few samples, or a noise that is not positive.
     """
 
@@ -79,10 +88,11 @@ class SampledRendering(nn.Module):
     ) -> None:
         super().__init__()
         _check(renderer, cameras, gradient)
-        self.renderer, self.gradient, self.samples = renderer, gradient, samples
+        self.renderer = differentiable(renderer, gradient) if gradient in SHARP else renderer
+        self.gradient, self.samples = gradient, samples
         self.cameras = cameras.detach()
         self.noise = Gaussian(scale=Pixels(noise))
-        self.estimator = estimator_of(gradient, samples, noise)
+        self.estimator = model_estimator(gradient, samples, noise)
         self.search, self.search_renderer = search, search_renderer or renderer
         self.turn = nn.Linear(state, 6) if search is None else None
 
@@ -134,7 +144,7 @@ class SampledRendering(nn.Module):
         return self._log_likelihood(likelihood, x, seen.mesh, key) + seen.log_ratio
 
     def _log_likelihood(self, likelihood: Likelihood, x: Tensor, mesh: Mesh, key: Key) -> Tensor:
-        if self.gradient == "none" or not torch.is_grad_enabled():
+        if self.gradient in SHARP or not torch.is_grad_enabled():
             return likelihood.log_prob(x, self._sharp(mesh, key))
 
         def of_pixels(rendering: Rendering) -> Tensor:
@@ -151,29 +161,27 @@ class SampledRendering(nn.Module):
         )
 
 
-def estimator_of(gradient: str, samples: int, noise: float) -> Estimator | None:
+def model_estimator(gradient: str, samples: int, noise: float) -> Estimator | None:
     """Make the estimator of a gradient by its name, with noise in pixels; None for those that need none.
 
     Raises:
         ModelError: There is no such gradient.
         ValueError: Too few samples, or a noise that is not positive.
     """
-    if gradient in _NO_ESTIMATOR:
-        return None
     try:
-        return estimator_by_name(gradient, samples, Pixels(noise))
+        return estimator_of(gradient, samples, Pixels(noise), others=("vimco",))
     except CapabilityError as error:
-        raise ModelError(f"gradient must be {' or '.join(_NO_ESTIMATOR)}, or an estimator. {error}") from error
+        raise ModelError(str(error)) from error
 
 
 def _check(renderer: Renderer, cameras: Cameras, gradient: str) -> None:
     able = renderer.capabilities
     if Mesh not in able.scenes:
         raise ModelError(f"The renderer must render meshes, and {able.name} does not. Take one such as OpenGL.")
-    if gradient == "none" and not able.gradients:
+    if gradient == "own" and not able.gradients:
         raise ModelError(
-            f"{able.name} gives no gradient, so that nothing could be learnt with gradient='none'. Take "
-            "'local_credit', 'leave_one_out' or 'vimco'; or a renderer with a gradient of its own, such as PyTorch3D."
+            f"{able.name} gives no gradient, so that nothing could be learnt with gradient='own'. Take "
+            f"{default_gradient(renderer)!r}, 'local_credit' or 'vimco'; or a renderer that has one, such as Mitsuba."
         )
     if cameras.batch_shape:
         raise ModelError(f"cameras must be of shape [views]; got {list(cameras.leading_shape)}.")

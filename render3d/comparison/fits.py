@@ -10,6 +10,7 @@ from render3d.comparison.costs import memory_of
 from render3d.comparison.fits_report import LEVELS, Fitted, fits_report
 from render3d.comparison.turns import Figures, Summary, Turn, begin, check_names, finish, take_turns
 from render3d.errors import ComparisonError
+from render3d.estimators import SHARP
 from render3d.fitting.checkpoint import FitRecord, run_folder
 from render3d.fitting.folder import fit_to_folder, seen
 from render3d.fitting.identity import fingerprints_of
@@ -84,7 +85,7 @@ def images_of(task: FitTask, renderer: Renderer) -> int:
     count, settings = len(task.views), task.settings
     if isinstance(settings, VolumeFitSettings):
         return settings.updates * min(settings.views_per_update, count)
-    samples = 1 if "silhouette" in renderer.capabilities.gradients else settings.samples
+    samples = 1 if settings.chosen_for(renderer).gradient in SHARP else settings.samples
     return settings.updates * count * samples
 
 

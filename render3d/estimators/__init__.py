@@ -8,6 +8,7 @@ become credit). Three ways to use their parts: `Smoothed`, which is a renderer, 
 
 from render3d.estimators.bound import MultiSampleBound, multi_sample_bound
 from render3d.estimators.checks import GradientCheck, check_gradient
+from render3d.estimators.choice import SHARP, default_gradient, differentiable, estimator_of
 from render3d.estimators.estimator import Estimator
 from render3d.estimators.expected import expected_loss
 from render3d.estimators.noise import Antithetic, Draw, Gaussian, Noise, Pixels, VertexNoise
@@ -27,11 +28,12 @@ from render3d.estimators.presets import (
 )
 from render3d.estimators.references import OneByOne, Signs
 from render3d.estimators.signal import ControlVariate, LeaveOneOut, Paired, Plain, Regression, Signal
-from render3d.estimators.smoothed import Smoothed, differentiable
+from render3d.estimators.smoothed import Smoothed
 from render3d.estimators.statistics import GradientStatistics
 from render3d.estimators.support import Everywhere, NotLocalWarning, Rings, Support
 
 __all__ = ["MultiSampleBound", "Smoothed", "differentiable", "expected_loss", "multi_sample_bound"]
+__all__ += ["SHARP", "default_gradient", "estimator_of"]
 __all__ += ["GradientCheck", "GradientStatistics", "check_gradient"]
 __all__ += ["ESTIMATORS", "Estimator", "NoControlVariateWarning", "estimator_by_name"]
 __all__ += ["antithetic", "central_difference", "leave_one_out", "reinforce", "spsa"]

@@ -49,9 +49,14 @@ def estimator_by_name(name: str, samples: int, scale: Length) -> Estimator:
     return made
 
 
-def default_estimator(renderer: Renderer) -> Estimator:
+def default_estimator_name(renderer: Renderer) -> str:
     """`local_credit` where the renderer says that a pixel depends on near vertices only, else `leave_one_out`."""
-    return leave_one_out() if renderer.capabilities.reach is None else local_credit()
+    return "leave_one_out" if renderer.capabilities.reach is None else "local_credit"
+
+
+def default_estimator(renderer: Renderer) -> Estimator:
+    """That of `default_estimator_name`."""
+    return leave_one_out() if default_estimator_name(renderer) == "leave_one_out" else local_credit()
 
 
 class NoControlVariateWarning(UserWarning):

@@ -24,17 +24,6 @@ _UNSMOOTHABLE = ("face_index", "barycentric")
 _WEIGHTED_BY_ALPHA = ("depth", "normal")
 
 
-def differentiable(renderer: Renderer, estimator: Estimator | None = None) -> Renderer:
-    """A renderer that carries gradients: ``renderer`` itself if it does, else smoothed by ``estimator``.
-
-    Args:
-        renderer: Any renderer.
-        estimator: For a black box; by default `local_credit` if its pixels depend on near vertices only, as those of
-            `OpenGL` do, else `leave_one_out`.
-    """
-    return renderer if renderer.capabilities.gradients else Smoothed(renderer, estimator)
-
-
 @dataclasses.dataclass
 class _Last:
     """The last call: what its gradient is made of, once there is one."""
@@ -65,7 +54,8 @@ class Smoothed(nn.Module):
 
     Args:
         renderer: A black box.
-        estimator: Noise, support, signal and number of samples; by default as of `differentiable`.
+        estimator: Noise, support, signal and number of samples; by default `local_credit` if its
+            pixels depend on near vertices only, as those of `OpenGL` do, else `leave_one_out`.
         shows: The image that is returned: ``"mean"``, or ``"sharp"``, the one without noise (one more rendering). The
             gradient is that of the mean image either way.
         crossfit: Show the mean of one half of the samples and credit the other half, drawn independently. The gradient

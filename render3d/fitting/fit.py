@@ -10,7 +10,7 @@ from torch import Tensor
 from render3d import renderers
 from render3d.cameras import Cameras
 from render3d.errors import FitError, ShapeError
-from render3d.estimators import expected_loss
+from render3d.estimators import SHARP, differentiable, expected_loss
 from render3d.fitting.checkpoint import FitRecord
 from render3d.fitting.identity import identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
@@ -62,9 +62,8 @@ def fit(
 ) -> FitResult:
     """Deform ``template`` until its silhouettes are those of ``views``.
 
-    Steps are taken in smooth coordinates (`SmoothCoordinates`) by uniform `Adam`, against the expected squared
-    difference of coverage of noisy meshes (`local_credit`), or against the plain one where the renderer carries
-    gradients to silhouettes. Noise, and the updates, go from coarse to fine.
+    Steps are taken in smooth coordinates (`SmoothCoordinates`) by uniform `Adam`, against the squared difference of
+    coverage; by an estimator, against the expected one of noisy meshes. Noise, and the updates, go from coarse to fine.
 
     Args:
         views: Silhouettes and cameras of one object, at least one view.
@@ -88,6 +87,7 @@ def fit(
     """
     renderer = renderer or renderers.OpenGL()
     check_renderer(renderer, Mesh)
+    settings = settings.chosen_for(renderer)
     views, held_out = prepared(views, held_out, settings.pixels)
     if template is None:
         template = enclosing_sphere(views).mesh(settings.subdivisions).to(views.alpha.device)
@@ -109,6 +109,7 @@ class _Task:
     ) -> None:
         self.views, self.held_out, self.template = views, held_out, template
         self.renderer, self.settings = renderer, settings
+        self.through = differentiable(renderer, settings.gradient) if settings.gradient in SHARP else None
         vertices = template.vertices
         center = (vertices.amin(0) + vertices.amax(0)) / 2
         self.radius = float((vertices - center).norm(dim=-1).max())
@@ -140,13 +141,14 @@ class _Task:
 
     def _loss(self, mesh: Mesh, step: int) -> Tensor:
         views = self.views
-        if "silhouette" in self.renderer.capabilities.gradients:
-            return (self.renderer(mesh, views.cameras, ("alpha",)).alpha - views.alpha).square().mean()
+        if self.through is not None:
+            return (self.through(mesh, views.cameras, ("alpha",)).alpha - views.alpha).square().mean()
 
         def squared_difference(rendering: Rendering) -> Tensor:
             return (rendering.alpha - views.alpha).square().squeeze(-3)
 
         estimator = self.settings.estimator_at(step)
+        assert estimator is not None
         key = Key(self.settings.seed).fold_in(step)
         loss = expected_loss(
             self.renderer, mesh, views.cameras, squared_difference, estimator, outputs=("alpha",), generator=key

@@ -8,7 +8,7 @@ import torch
 from render3d import renderers, report
 from render3d.fitting.fit import FitResult
 from render3d.fitting.measures import Measure
-from render3d.fitting.settings import Settings
+from render3d.fitting.settings import FitSettings, Settings
 from render3d.fitting.targets import shrunk
 from render3d.fitting.volume_fit import VolumeFitResult
 from render3d.metrics import silhouette_iou
@@ -48,6 +48,7 @@ def fit_report(
         f"{_size(scene)}, fitted through {name} to {views.cameras.views} silhouettes in "
         f"{result.records[-1].seconds:.0f} s: mean IoU {best:.4f} on {kind} views."
     )
+    chosen = settings.chosen_for(renderer) if isinstance(settings, FitSettings) else settings
     rows = [[label, m.held_out_iou, m.training_iou, m.held_out_disagreement] for label, m in measures.items()]
     heads = ["", "IoU, held-out views", "IoU, training views", "pixels that differ, held-out"]
     return report.page(
@@ -58,7 +59,7 @@ def fit_report(
         *([_comparison("Held-out views", scene, held_out, renderer)] if held_out else []),
         _comparison("Training views", scene, views, renderer),
         _curves(result, measures),
-        report.how_made(readable(settings), renderer),
+        report.how_made(readable(chosen), renderer),
     )
 
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import math
-from typing import final
+from typing import Self, final
 
-from render3d.estimators import Estimator, Pixels, estimator_by_name
+from render3d.estimators import SHARP, Estimator, Pixels, default_gradient, estimator_of
+from render3d.renderers.base import Renderer
 from render3d.settings import check_at_least
 
 
@@ -17,13 +18,15 @@ class FitSettings:
 
     Attributes:
         updates: Updates of the optimiser.
-        estimator: Estimator of gradients for renderers that are not differentiable: local_credit, local_regression,
-            leave_one_out, antithetic, reinforce or spsa; or module:Name for one of your own, which is called with the
-            samples and the scale of the noise.
-        samples: Noisy renderings of each view in an update, for renderers that are not differentiable.
+        gradient: own, the renderer's; edges, of renderers that tell which face a pixel shows; or an estimator:
+            local_credit, local_regression, leave_one_out, antithetic, reinforce or spsa; or module:Name for one of your
+            own, which is called with the samples and the scale of the noise. By default, the best that the renderer
+            allows: see `render3d.estimators.default_gradient`.
+        samples: Noisy renderings of each view in an update, for estimators.
         noise: Standard deviation of their noise in the first and in the last update, in pixels on the template.
         learning_rate: Largest move of a coordinate of the preconditioned mesh in the first and in the last update, as a
-            fraction of the template's radius.
+            fraction of the template's radius. By default 0.05 and 0.02, and for estimators, whose noise small moves
+            average, 0.05 and 0.005.
         smoothness: The ``lambda`` of the preconditioner ``I + lambda L``: how far vertices move together. Less follows
             the silhouettes more closely, and crumples the surface between them.
         subdivisions: Subdivisions n of the starting sphere, where no template is given: ``10 * 4**n + 2`` vertices.
@@ -36,10 +39,10 @@ class FitSettings:
     """
 
     updates: int = 500
-    estimator: str = "local_credit"
+    gradient: str | None = None
     samples: int = 4
     noise: tuple[float, float] = (1.0, 0.2)
-    learning_rate: tuple[float, float] = (0.05, 0.005)
+    learning_rate: tuple[float, float] | None = None
     smoothness: float = 1.0
     subdivisions: int = 3
     pixels: int = 128
@@ -50,15 +53,22 @@ class FitSettings:
         check_at_least(self, updates=1, samples=2, subdivisions=0, pixels=8, evaluate_every=1, seed=0)
         _check_positive(self, "noise", "learning_rate")
         _check_not_negative(self, "smoothness")
-        self.estimator_at(0)  # raises, if there is none
+        self.estimator_at(0)  # raises, if there is none of that name
 
-    def estimator_at(self, update: int) -> Estimator:
-        """The estimator of this update, whose noise is annealed."""
-        first = estimator_by_name(self.estimator, self.samples, Pixels(self.noise[0]))
-        return first.scaled(_decay(self.noise, update / self.updates))
+    def chosen_for(self, renderer: Renderer) -> Self:
+        """The same, with the gradient that a renderer gets by default, and the rates for it."""
+        gradient = self.gradient or default_gradient(renderer)
+        rates = self.learning_rate or ((0.05, 0.02) if gradient in SHARP else (0.05, 0.005))
+        return dataclasses.replace(self, gradient=gradient, learning_rate=rates)
+
+    def estimator_at(self, update: int) -> Estimator | None:
+        """The estimator of this update, whose noise is annealed; None if the gradient needs none, or is not chosen."""
+        first = self.gradient and estimator_of(self.gradient, self.samples, Pixels(self.noise[0]))
+        return first.scaled(_decay(self.noise, update / self.updates)) if isinstance(first, Estimator) else None
 
     def learning_rate_at(self, update: int) -> float:
-        """Share of the template's radius, at this update."""
+        """Share of the template's radius, at this update of a fit whose rates are chosen."""
+        assert self.learning_rate is not None
         return geometric(self.learning_rate, update / self.updates)
 
 
@@ -186,7 +196,9 @@ Settings = FitSettings | VolumeFitSettings
 
 def _check_positive(settings: object, *names: str) -> None:
     for name in names:
-        if not all(value > 0 and math.isfinite(value) for value in getattr(settings, name)):
+        if getattr(settings, name) is not None and not all(
+            value > 0 and math.isfinite(value) for value in getattr(settings, name)
+        ):
             raise ValueError(f"{name} must be two positive numbers, first and last; got {getattr(settings, name)}.")
 
 

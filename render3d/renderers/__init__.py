@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from render3d.renderers.base import Capabilities, EmptyViewWarning, Renderer
 from render3d.renderers.deferred_shading import DeferredShading
+from render3d.renderers.edge_gradient import EdgeGradient
 from render3d.renderers.registry import make_renderer
 from render3d.renderers.shading import DirectionalLight, Shading
 from render3d.renderers.table import KNOWN, renderers_of_scene, renderers_with_output
@@ -26,6 +27,7 @@ __all__ = [
     "Capabilities",
     "DeferredShading",
     "DirectionalLight",
+    "EdgeGradient",
     "EmissionAbsorption",
     "EmptyViewWarning",
     "Kaolin",

@@ -51,7 +51,7 @@ class DeferredShading:
             ``shading``, such as `OpenGL`.
 
     Raises:
-        CapabilityError: A renderer that lacks one of them, such as `Pyrender`.
+        CapabilityError: A renderer that lacks one of them, such as one of colours alone.
 
     Differentiable in colours, face colours, the texture's image and its coordinates, and in what is a tensor in the
     `Shading` of the black box: ambient light, background, colours and directions of lights. Where a face turns its edge
@@ -65,7 +65,7 @@ class DeferredShading:
             lacking = [name for name in _SURFACE if name not in able.outputs]
             raise CapabilityError(
                 f"Exact gradients of colours and lights need a renderer that tells which face a pixel shows, and "
-                f"{able.name} has no {' and no '.join(lacking) or 'shading'}. Use OpenGL."
+                f"{able.name} has no {' and no '.join(lacking) or 'shading'}. Use OpenGL or Pyrender."
             )
         self.renderer = renderer
 

@@ -23,7 +23,7 @@ from render3d.renderers.base import (
     warn_of_empty_views,
 )
 from render3d.renderers.shading import Shading
-from render3d.scenes import Scene, SceneKind, Volume
+from render3d.scenes import Mesh, Scene, SceneKind, Volume
 
 Images = Mapping[str, Tensor]
 
@@ -169,3 +169,10 @@ def each_scene(scene: Scene, cameras: Cameras, batch: torch.Size) -> Iterator[tu
     numbers = [torch.arange(shape.numel()).reshape(shape).expand(batch).flatten().tolist() for shape in shapes]
     for of_scene, of_cameras in zip(*numbers, strict=True):
         yield alone[of_scene], cameras[np.unravel_index(of_cameras, cameras.batch_shape)]
+
+
+def of_one_type(mesh: Mesh, cameras: Cameras) -> tuple[Mesh, Cameras]:
+    """Return the same with vertices and cameras of one floating-point type, the wider of the two."""
+    kind = torch.promote_types(mesh.vertices.dtype, cameras.dtype)
+    matrices = {name: getattr(cameras, name).to(kind) for name in ("world_to_camera", "intrinsics")}
+    return mesh.with_vertices(mesh.vertices.to(kind)), dataclasses.replace(cameras, **matrices)

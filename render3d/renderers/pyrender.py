@@ -22,8 +22,10 @@ from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY
 from render3d.conventions import opengl_depth, to_opengl
 from render3d.errors import GraphicsError
+from render3d.images import CHANNELS
 from render3d.optional import PYRENDER
 from render3d.renderers.base import Capabilities, warn_if_software
+from render3d.renderers.deferred import deferred, weights_at_pixels
 from render3d.renderers.drawing import RendersOneByOne, TakesShading
 from render3d.renderers.shading import Color, Shading
 from render3d.renderers.sharing import SharesContext, check_process
@@ -76,10 +78,10 @@ class Pyrender(TakesShading, SharesContext, RendersOneByOne):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Colours, coverage and depth of a mesh, without gradients."""
+        """Every image of a mesh, without gradients."""
         return Capabilities(
             name="Pyrender",
-            outputs=("rgb", "alpha", "depth"),
+            outputs=tuple(CHANNELS),
             batched=False,
             device="opengl",
             licence="MIT",
@@ -97,8 +99,14 @@ class Pyrender(TakesShading, SharesContext, RendersOneByOne):
             images = painter.paint(mesh, views, cameras.image_size, shading)
         color, window = (torch.from_numpy(np.stack(part)) for part in zip(*images, strict=True))
         depth = torch.where(window < 1, opengl_depth(window * 2 - 1, cameras), 0.0)
-        color = color.movedim(-1, -3)
-        return {"rgb": color[:, :3], "alpha": color[:, 3:], "depth": depth[:, None]}
+        rgb, face_index = torch.split(color.movedim(-1, -3), [3, 1], dim=1)
+        face_index = face_index.int() - 1
+        found = {"rgb": rgb, "alpha": (face_index >= 0).to(rgb), "depth": depth[:, None], "face_index": face_index}
+        if not {"normal", "barycentric"}.isdisjoint(outputs):
+            corners = cameras.to_camera_space(mesh.vertices)[:, mesh.faces]
+            weights = weights_at_pixels(corners, cameras, face_index)
+            found = deferred(mesh, cameras, face_index, weights, shading) | found
+        return found
 
     def _use(self) -> "_Context":
         self._check_open()
@@ -197,7 +205,7 @@ def _make_painter(pyrender: Any) -> Any:
         def paint(
             self, mesh: Mesh, views: list[tuple[Array, Array]], size: tuple[int, int], shading: Shading
         ) -> list[tuple[Array, Array]]:
-            """``[H, W, 4]`` colours and ``[H, W]`` depth in 0-1 of the window, for each pose and projection."""
+            """For each pose and projection: colours and faces ``[H, W, 4]``, depth ``[H, W]`` in 0-1 of the window."""
             scene = pyrender.Scene(bg_color=(*shading.background, 0.0), ambient_light=shading.ambient)
             scene.add(_to_pyrender(pyrender, mesh, shading))
             for light in shading.lights:

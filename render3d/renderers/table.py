@@ -36,7 +36,7 @@ _LIGHT = ("rgb", "alpha", "depth")
 
 KNOWN = {
     "OpenGL": KnownRenderer(module="opengl", library="moderngl"),
-    "Pyrender": KnownRenderer(module="pyrender", outputs=_LIGHT, library=PYRENDER),
+    "Pyrender": KnownRenderer(module="pyrender", library=PYRENDER),
     "Kaolin": KnownRenderer(module="kaolin", library=KAOLIN),
     "Nvdiffrast": KnownRenderer(module="nvdiffrast", library=NVDIFFRAST),
     "PyTorch3D": KnownRenderer(module="pytorch3d", library=PYTORCH3D),

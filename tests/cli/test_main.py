@@ -83,7 +83,7 @@ def test_wrong_usage_shows_the_usage_of_the_command(capsys: pytest.CaptureFixtur
 
 def test_the_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fails", "--help"]) == 0
-    assert "--learning-rate FLOAT FLOAT" in capsys.readouterr().out
+    assert "--noise FLOAT FLOAT" in capsys.readouterr().out
 
 
 def test_with_json_nothing_else_is_on_standard_output(

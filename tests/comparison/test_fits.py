@@ -87,9 +87,10 @@ def test_seconds_are_those_at_which_a_level_was_first_reached(task, tmp_path, re
 
 
 @pytest.mark.parametrize("differentiable", [False, True])
-def test_the_images_of_a_fit_are_counted(task, differentiable):
-    counting = Counting(r3.differentiable(OpenGL()) if differentiable else OpenGL())
-    blind = dataclasses.replace(QUICK, evaluate_every=100)
+@pytest.mark.parametrize("gradient", [None, "local_credit"])
+def test_the_images_of_a_fit_are_counted(task, differentiable, gradient):
+    counting = Counting(r3.differentiable(OpenGL(), gradient) if differentiable else OpenGL())
+    blind = dataclasses.replace(QUICK, evaluate_every=100, gradient="own" if differentiable else gradient)
     fit(task.views, None, counting, blind)
     assert images_of(dataclasses.replace(task, settings=blind), counting) == counting.images - len(task.views)
 
@@ -105,7 +106,8 @@ def test_the_images_of_a_fit_of_a_volume_are_counted(task):
 
 def test_a_failure_is_told_and_the_others_go_on(task, tmp_path, faulty, read_page):
     names = [f"{faulty}:Raises", "opengl", "maxprojection", f"{faulty}:Plain"]
-    found = compare_fits(tmp_path / "out", task, names)
+    by_noise = dataclasses.replace(task, settings=dataclasses.replace(QUICK, gradient="local_credit"))
+    found = compare_fits(tmp_path / "out", by_noise, names)
     assert found["reference"] == "opengl"
     assert found["renderers"][names[0]]["failure"] == "RuntimeError: out of <b>cheese</b>"
     assert found["renderers"]["maxprojection"]["failure"].startswith(

@@ -4,7 +4,7 @@ import pytest
 
 from render3d import Shading
 from render3d.optional import MITSUBA
-from render3d.renderers import DeferredShading, Mitsuba, OpenGL, Pyrender, Renderer
+from render3d.renderers import DeferredShading, EdgeGradient, Mitsuba, OpenGL, Pyrender, Renderer
 from render3d.testing.contracts import RendererContract
 from render3d.testing.reference import NumpyRenderer
 
@@ -17,6 +17,16 @@ class TestOpenGL(RendererContract):
 class TestDeferredShading(RendererContract):
     def make_renderer(self, shading: Shading) -> Renderer:
         return DeferredShading(OpenGL(shading))
+
+
+class TestEdgesOfOpenGL(RendererContract):
+    def make_renderer(self, shading: Shading) -> Renderer:
+        return EdgeGradient(OpenGL(shading))
+
+
+class TestEdgesOfPyrender(RendererContract):
+    def make_renderer(self, shading: Shading) -> Renderer:
+        return EdgeGradient(Pyrender(shading))
 
 
 class TestPyrender(RendererContract):

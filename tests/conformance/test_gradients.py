@@ -5,7 +5,7 @@ import pytest
 from render3d import Shading
 from render3d.estimators import Smoothed, local_credit
 from render3d.optional import MITSUBA
-from render3d.renderers import DeferredShading, Mitsuba, OpenGL, Renderer
+from render3d.renderers import DeferredShading, EdgeGradient, Mitsuba, OpenGL, Pyrender, Renderer
 from render3d.testing.gradients import GradientContract
 
 
@@ -33,6 +33,24 @@ class TestSmoothedOpenGL(GradientContract):
 
     def make_renderer(self, shading: Shading) -> Renderer:
         return Smoothed(OpenGL(shading), local_credit(64, scale=0.03))
+
+
+class TestEdgesOfOpenGL(GradientContract):
+    """The black box with the gradient of its edges."""
+
+    tolerance = 0.02
+
+    def make_renderer(self, shading: Shading) -> Renderer:
+        return EdgeGradient(OpenGL(shading))
+
+
+class TestEdgesOfPyrender(GradientContract):
+    """The same of another black box."""
+
+    tolerance = 0.02
+
+    def make_renderer(self, shading: Shading) -> Renderer:
+        return EdgeGradient(Pyrender(shading))
 
 
 @pytest.mark.skipif(not MITSUBA.is_installed, reason="Mitsuba is not installed: pip install mitsuba")

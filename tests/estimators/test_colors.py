@@ -18,7 +18,8 @@ from render3d.estimators import (
     local_credit,
     multi_sample_bound,
 )
-from render3d.renderers import OpenGL, Pyrender
+from render3d.renderers import OpenGL
+from render3d.testing.only_images import OnlyImages
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 
 ESTIMATORS = [leave_one_out(4, 0.03), local_credit(3)]  # noise that views share, and noise of each view
@@ -159,7 +160,7 @@ def test_a_renderer_that_does_not_tell_faces_is_an_error_that_names_the_way_out(
     textured = dataclasses.replace(
         asymmetric_mesh().without_colors(), texture=Texture(torch.rand(4, 4, 3, requires_grad=True), torch.rand(24, 2))
     )
-    with pytest.raises(GradientError, match=r"texture.image must get a gradient.*Pyrender has no.*Use OpenGL"):
-        expected_loss(Pyrender(), textured, cameras(), weighted, leave_one_out())
+    with pytest.raises(GradientError, match=r"texture.image must get a gradient.*OnlyImages has no.*Use OpenGL"):
+        expected_loss(OnlyImages(OPENGL), textured, cameras(), weighted, leave_one_out())
     with pytest.raises(GradientError, match="Or detach what needs none"):
-        Smoothed(Pyrender())(textured, cameras())
+        Smoothed(OnlyImages(OPENGL))(textured, cameras())

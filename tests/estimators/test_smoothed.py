@@ -202,7 +202,7 @@ def test_differentiable_wraps_only_black_boxes(linear_box: PixelFunction) -> Non
 
 
 def test_capabilities_of_a_smoothed_renderer(mesh: Mesh, cameras: r3.Cameras) -> None:
-    renderer = differentiable(r3.renderers.OpenGL())
+    renderer = differentiable(r3.renderers.OpenGL(), "local_credit")
     assert renderer.capabilities.gradients == {"colors", "lights", "interior", "silhouette", "pose"}
     assert "face_index" not in renderer.capabilities.outputs
     with pytest.raises(CapabilityError, match=r"face_index has no mean, so Smoothed\(OpenGL\) cannot give it"):

@@ -13,6 +13,7 @@ from render3d.errors import CapabilityError, FitError, ShapeError
 from render3d.fitting import ColorFitResult, fit_colors
 from render3d.fitting.least_squares import conjugate_gradients
 from render3d.renderers import OpenGL, Pyrender
+from render3d.testing.only_images import OnlyImages
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 from render3d.view_sets import ViewSet, read_views, write_views
 
@@ -152,8 +153,8 @@ def test_bad_input_is_named() -> None:
         fit_colors(dataclasses.replace(views, rgb=broken), mesh)
     with pytest.raises(FitError, match="The views must show the mesh"):
         fit_colors(dataclasses.replace(views, alpha=torch.zeros_like(views.alpha)), mesh)
-    with pytest.raises(CapabilityError, match="Pyrender has no face_index"):
-        fit_colors(views, mesh, Pyrender())
+    with pytest.raises(CapabilityError, match="OnlyImages has no face_index"):
+        fit_colors(views, mesh, OnlyImages(OpenGL()))
 
 
 def test_conjugate_gradients_reach_the_least_squares_solution() -> None:

@@ -184,7 +184,8 @@ def test_settings_and_versions_are_listed(page):
     names, values = page.text("dt"), page.text("dd")
     listed = dict(zip(names, values, strict=True))
     assert listed["updates"] == "12"
-    assert listed["learning rate"] == "0.05 to 0.005"
+    assert listed["gradient"] == "edges"
+    assert listed["learning rate"] == "0.05 to 0.02"
     assert listed["renderer"] == "OpenGL"
     assert listed["torch"] == torch.__version__
 

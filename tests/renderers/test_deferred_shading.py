@@ -9,7 +9,8 @@ from torch import Tensor
 
 from render3d import Cameras, Mesh, Shading, Texture
 from render3d.errors import CapabilityError, GradientError
-from render3d.renderers import DeferredShading, OpenGL, Pyrender, Renderer
+from render3d.renderers import DeferredShading, OpenGL, Renderer
+from render3d.testing.only_images import OnlyImages
 from render3d.testing.reference import NumpyRenderer
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 
@@ -143,9 +144,9 @@ def test_what_has_no_gradient_is_refused() -> None:
 
 def test_a_black_box_that_does_not_tell_faces_is_refused() -> None:
     with pytest.raises(
-        CapabilityError, match="Pyrender has no face_index and no barycentric and no normal. Use OpenGL"
+        CapabilityError, match="OnlyImages has no face_index and no barycentric and no normal. Use OpenGL"
     ):
-        DeferredShading(Pyrender())
+        DeferredShading(OnlyImages(OpenGL()))
 
     class Unshaded:
         capabilities = OpenGL().capabilities

@@ -13,7 +13,8 @@ from render3d import Cameras, Key, Mesh, Rendering, Shading
 from render3d.data import bunny
 from render3d.errors import GradientError, ShapeError
 from render3d.estimators import Estimator, Smoothed, expected_loss, leave_one_out, local_credit
-from render3d.renderers import DeferredShading, DirectionalLight, OpenGL, Pyrender
+from render3d.renderers import DeferredShading, DirectionalLight, OpenGL
+from render3d.testing.only_images import OnlyImages
 
 AMBIENT, COLOR, TOWARDS, BACKGROUND = (0.3, 0.2, 0.4), (0.5, 0.1, 0.9), (0.3, 0.2, 1.4), (0.6, 0.3, 0.8)
 VALUES = torch.tensor([*AMBIENT, *COLOR, *TOWARDS, *BACKGROUND])
@@ -135,14 +136,14 @@ def test_a_renderer_without_such_gradients_names_the_lights_that_wait() -> None:
     ):
         OpenGL(shading)(relief(), camera())
     with pytest.raises(
-        GradientError, match=r"ambient .* must get a gradient. .*Pyrender has no face_index.*Use OpenGL"
+        GradientError, match=r"ambient .* must get a gradient. .*OnlyImages has no face_index.*Use OpenGL"
     ):
-        Smoothed(Pyrender(shading))(relief(), camera())
+        Smoothed(OnlyImages(OpenGL(shading)))(relief(), camera())
     with torch.no_grad():
         assert OpenGL(shading)(relief(), camera()).rgb.shape == (1, 3, 24, 32)
     assert OpenGL(lit(VALUES))(relief(), camera()).rgb.shape == (1, 3, 24, 32)  # tensors that wait for nothing
     assert {"colors", "lights"} <= Smoothed(OpenGL()).capabilities.gradients
-    assert {"colors", "lights"}.isdisjoint(Smoothed(Pyrender()).capabilities.gradients)
+    assert {"colors", "lights"}.isdisjoint(Smoothed(OnlyImages(OpenGL())).capabilities.gradients)
 
 
 def test_an_optimiser_moves_the_light_that_a_renderer_has() -> None:

@@ -22,9 +22,10 @@ from render3d.conventions import to_mitsuba
 from render3d.errors import RendererError
 from render3d.optional import MITSUBA
 from render3d.renderers import Mitsuba, OpenGL
-from render3d.renderers.edges import Edges
 from render3d.renderers.mitsuba import variants
+from render3d.renderers.mitsuba.edges import Edges
 from render3d.renderers.mitsuba.tracer import Tracer, shared_tracer
+from render3d.testing.deformations import DeformationProblem, partly_flipped, pebble, smooth_fields, with_junctions
 from render3d.testing.reference import NumpyRenderer
 from render3d.testing.scenes import asymmetric_mesh, torus, uneven_cameras
 
@@ -464,10 +465,20 @@ def test_edges_in_the_same_place_share() -> None:
     assert sorted(joined.share.tolist()) == [1.0] * 5
     assert sorted(split.share.tolist()) == [0.5, 0.5, 1, 1, 1, 1]
     for edges in (joined, split):
-        front, seen = torch.ones(2), torch.tensor([0, 1])
-        rim, crease = edges.outlines(front), edges.creases(front, seen)
+        front, seen, flat = torch.ones(2), torch.tensor([0, 1]), torch.zeros(5, dtype=torch.bool)
+        rim, crease = edges.outlines(flat), edges.creases(flat, front, seen)
         assert float(edges.share[rim].sum()) == 4.0
         assert float(edges.share[crease].sum()) == 1.0
         assert not bool((rim & crease).any())
-        assert bool(edges.outlines(torch.tensor([1.0, -1.0])).all())
+        assert bool(edges.outlines(~flat).all())
         assert edges.at(crease.nonzero()[:1, 0].expand(3), torch.tensor([0, 1, -1])).tolist() == [True, True, False]
+
+
+@installed
+@pytest.mark.parametrize("broken", [partly_flipped, with_junctions])
+def test_edges_are_found_whichever_way_faces_are_wound(broken: Callable[[Mesh], Mesh]) -> None:
+    """And where a vertex of two faces lies on the side of a third."""
+    mesh = broken(Mesh(pebble().vertices, pebble().faces))
+    cameras = Cameras.sphere(2, 3.0, vertical_fov_degrees=46.0, image_size=(48, 48))
+    problem = DeformationProblem(mesh=mesh, cameras=cameras)
+    assert problem.error(Mitsuba(), smooth_fields(mesh.vertices, 6)) < 0.06

@@ -1,6 +1,5 @@
 """The renderer: what Mitsuba's rays meet, shaded in torch, with the gradients of surfaces and edges."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import final
 
@@ -11,8 +10,8 @@ from render3d.cameras import Cameras, Rays
 from render3d.images import CHANNELS
 from render3d.renderers.base import FULL_GRADIENTS, Capabilities
 from render3d.renderers.deferred import deferred
-from render3d.renderers.drawing import RendersOneByOne, TakesShading
-from render3d.renderers.edges import Edges, edge_term, facing
+from render3d.renderers.drawing import RendersOneByOne, TakesShading, of_one_type
+from render3d.renderers.mitsuba.edges import Edges, edge_term, facing
 from render3d.renderers.mitsuba.tracer import Surface, Tracer, look, shared_tracer
 from render3d.renderers.mitsuba.variants import VARIANTS, Variant, choose
 from render3d.renderers.shading import Shading
@@ -73,7 +72,7 @@ class Mitsuba(TakesShading, RendersOneByOne):
     def draw(self, mesh: Mesh, cameras: Cameras, outputs: Sequence[str]) -> dict[str, Tensor]:
         """As `RendersOneByOne.draw`."""
         tracer = shared_tracer(choose(self.variant, mesh.device))
-        mesh, cameras = _of_one_type(mesh, cameras)
+        mesh, cameras = of_one_type(mesh, cameras)
         views = [cameras[view : view + 1] for view in range(cameras.views)]
         means = [name for name in _MEANS if name in outputs]
         with tracer.sees(mesh.vertices, mesh.faces):
@@ -139,7 +138,8 @@ class Mitsuba(TakesShading, RendersOneByOne):
             image = torch.cat([images[name] for name in means], dim=1)[0, :, 0].T
             return image, surface.face[0], surface.depth[0]
 
-        outlines, creases = edges.outlines(sides), edges.creases(sides, seen)
+        folds = edges.folds(mesh, view)
+        outlines, creases = edges.outlines(folds), edges.creases(folds, sides, seen)
         if "rgb" not in means:
             creases = torch.zeros_like(creases)
         elif self.shading.normals == "smooth" and mesh.face_colors is None:
@@ -153,13 +153,6 @@ class Mitsuba(TakesShading, RendersOneByOne):
 
     def __repr__(self) -> str:
         return f"Mitsuba({self.shading}, variant={self.variant!r}, samples={self.samples})"
-
-
-def _of_one_type(mesh: Mesh, cameras: Cameras) -> tuple[Mesh, Cameras]:
-    """The same with vertices and cameras of one floating-point type, the wider of the two."""
-    kind = torch.promote_types(mesh.vertices.dtype, cameras.dtype)
-    matrices = {name: getattr(cameras, name).to(kind) for name in ("world_to_camera", "intrinsics")}
-    return mesh.with_vertices(mesh.vertices.to(kind)), dataclasses.replace(cameras, **matrices)
 
 
 def _moves(mesh: Mesh, cameras: Cameras) -> bool:

@@ -14,6 +14,7 @@ FORMATS: dict[str, tuple[int, str, type[np.generic]]] = {
     "depth": (1, "f4", np.float32),
     "normal": (4, "f2", np.float16),
     "face_index": (1, "f4", np.float32),
+    "any_face": (1, "f4", np.float32),  # of those that cover a pixel, not always the nearest
     "barycentric": (4, "f4", np.float32),
 }
 """Components, moderngl type and numpy type of each attachment."""

@@ -45,7 +45,7 @@ class Painter:
     @property
     def _depth_test(self) -> bool:
         """Whether the order of triangles matters: a silhouette is their union."""
-        return self.targets != ("alpha",)
+        return not {"alpha", "any_face"}.issuperset(self.targets)
 
     def paint(self, frame: list[Segment], matrices: Tensor, grid: Grid) -> dict[str, Array]:
         """The images of a frame's tiles, ``[tiles, H, W, components]`` for each target; the next call overwrites them.

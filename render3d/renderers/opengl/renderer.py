@@ -14,7 +14,7 @@ from render3d.conventions.common import OPENGL_AXES
 from render3d.errors import GraphicsError
 from render3d.images import CHANNELS, Rendering
 from render3d.randomness import Key
-from render3d.renderers.base import Capabilities, shape_of_batch, warn_if_software
+from render3d.renderers.base import Capabilities, check_call, shape_of_batch, warn_if_software
 from render3d.renderers.drawing import Images, RendersOneByOne, TakesShading
 from render3d.renderers.opengl.atlas import plan_grid
 from render3d.renderers.opengl.context import GraphicsContext, shared_context
@@ -28,7 +28,7 @@ from render3d.scenes import Scene
 
 Array = npt.NDArray[Any]
 
-_GEOMETRY = ("depth", "normal", "face_index", "barycentric")
+_GEOMETRY = ("depth", "normal", "face_index", "any_face", "barycentric")
 
 
 @final
@@ -81,6 +81,16 @@ class OpenGL(TakesShading, SharesContext, RendersOneByOne):
         """Render; see `render3d.renderers.Renderer`. ``generator`` is not used: nothing here is random."""
         with self._context(cameras.device).undisturbed():
             return super().__call__(scene, cameras, outputs, generator=generator)
+
+    def covering_faces(self, scene: Scene, cameras: Cameras) -> Tensor:
+        """``[*batch, views, 1, H, W]`` int32: a face that covers each pixel, -1 where nothing is.
+
+        It need not be the nearest, as in ``face_index``: faces are left out as they are for ``alpha``, and their order
+        does not matter. That takes half the time.
+        """
+        with self._context(cameras.device).undisturbed():
+            check_call(self.capabilities, scene, cameras, ("face_index",))
+            return self.draw(scene, cameras, ("any_face",))["any_face"]
 
     def _images(self, scene: Scene, cameras: Cameras, outputs: Sequence[str], batch: torch.Size) -> Images:
         return self._averaged(scene, cameras, outputs)
@@ -156,8 +166,9 @@ def named_outputs(targets: dict[str, Array], outputs: Sequence[str]) -> dict[str
     if "color" in images:
         color = images.pop("color")
         images["rgb"], images["alpha"] = color[:, :3], color[:, 3:]
-    if "face_index" in images:
-        images["face_index"] = images["face_index"].int() - 1
+    for name in ("face_index", "any_face"):
+        if name in images:
+            images[name] = images[name].int() - 1
     for name in ("normal", "barycentric"):
         if name in images:
             images[name] = images[name][:, :3]

@@ -149,6 +149,9 @@ void main() {
 #ifdef OUT_face_index
   out_face_index = float(gl_PrimitiveID + 1);  // 0 is where nothing is; exact below 2^24
 #endif
+#ifdef OUT_any_face
+  out_any_face = float(gl_PrimitiveID + 1);
+#endif
 #ifdef OUT_barycentric
   out_barycentric = vec4(weights(), 0.0);
 #endif

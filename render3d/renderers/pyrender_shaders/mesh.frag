@@ -1,5 +1,6 @@
 #version 330 core
-// Lambert in linear light, as render3d's Shading says; the uniforms are those that pyrender sets.
+// Lambert in linear light, as render3d's Shading says; the uniforms are those that pyrender sets. In the place of
+// coverage: which face this is, counted from one.
 
 struct DirectionalLight { vec3 direction; vec3 color; float intensity; };
 struct Material {
@@ -44,5 +45,5 @@ void main() {
 #ifdef COLOR_0_LOC
   albedo *= color_multiplier;
 #endif
-  frag_color = vec4(albedo * light, 1.0);
+  frag_color = vec4(albedo * light, float(gl_PrimitiveID) + 1.0);
 }

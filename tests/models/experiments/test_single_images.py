@@ -133,7 +133,7 @@ class Fading:
 
 
 def test_a_renderer_with_a_gradient_of_its_own_is_differentiated_as_it_is() -> None:
-    part = SampledRendering(Fading(), CAMERA, STATE, gradient="none")  # type: ignore[arg-type]
+    part = SampledRendering(Fading(), CAMERA, STATE, gradient="own")  # type: ignore[arg-type]
     stretch = torch.ones(1, requires_grad=True)
     x = torch.full((1, 1, 3, SIZE, SIZE), 0.3)
     part.log_prob(LIKELIHOOD, x, scene(stretch), torch.zeros(1, STATE), None, Key(0)).sum().backward()
@@ -260,7 +260,7 @@ def test_the_search_may_draw_by_another_renderer() -> None:
         Fading(),  # type: ignore[arg-type]
         DATA.camera,
         STATE,
-        gradient="none",
+        gradient="own",
         search=TurnSearch(),
         search_renderer=OpenGL(SHADING),
     )
@@ -330,7 +330,7 @@ def of_another_size() -> None:
         (lambda: SMALL.batch([blank(ColoredSolids("test", DATA)[0])]), "nothing of its object"),
         (of_another_size, "must have shape"),
         (lambda: dataclasses.replace(SMALL, gradient="magic").build(DATA, 6), "local_credit"),
-        (lambda: dataclasses.replace(SMALL, gradient="none").build(DATA, 6), "gives no gradient.*local_credit"),
+        (lambda: dataclasses.replace(SMALL, gradient="own").build(DATA, 6), "gives no gradient.*local_credit"),
         (lambda: SampledRendering(EmissionAbsorption(), CAMERA, STATE), "must render meshes"),
         (lambda: dataclasses.replace(SMALL, latents=0), "latents must be at least 1"),
         (lambda: SMALL.build(PrimitivesSettings(), 6), "those of ImageSettings; got PrimitivesSettings"),

@@ -58,21 +58,43 @@ class Edges:
         share = 1 / torch.bincount(place, minlength=len(places.ends))[place].to(mesh.vertices.dtype)
         return cls(own.ends, share, place, places.of_side)
 
-    def outlines(self, facing: Tensor) -> Tensor:
-        """Which edges ``[E]`` part the two sides of the surface, or end it, for `facing` ``[F]``."""
-        return ((self._faces != 2) | (self._towards(facing) == 0))[self.place]
+    def folds(self, mesh: Mesh, camera: Cameras) -> Tensor:
+        """Whether the two faces of each place lie on the same side of it in a view; False where there are not two.
 
-    def creases(self, facing: Tensor, seen: Tensor) -> Tensor:
+        Which way faces are wound does not matter.
+        """
+        points = camera.detach().to_camera_space(mesh.vertices.detach())[0].double()
+        if camera.projection == "orthographic":
+            points = torch.cat([points[:, :2], torch.ones_like(points[:, 2:])], -1)
+        where = torch.unique(mesh.vertices.detach(), dim=0, return_inverse=True)[1]
+        first, second = mesh.faces.reshape(-1), mesh.faces.roll(-1, 1).reshape(-1)
+        onward = torch.where(where[first] < where[second], 1.0, -1.0)
+        corners = points[torch.stack([first, second, mesh.faces.roll(-2, 1).reshape(-1)], 1)]
+        side = torch.linalg.det(corners).sign() * onward
+        return (self._faces == 2) & (self._sum(side).abs() > 1)
+
+    def outlines(self, folds: Tensor) -> Tensor:
+        """Which edges ``[E]`` part the two sides of the surface, or end it, for `folds`."""
+        return ((self._faces != 2) | folds)[self.place]
+
+    @property
+    def ends_surface(self) -> Tensor:
+        """``[E]`` bool: the edges of one face alone."""
+        return (self._faces == 1)[self.place]
+
+    def creases(self, folds: Tensor, facing: Tensor, seen: Tensor) -> Tensor:
         """Which edges ``[E]`` part neighbours that show the same side.
 
         Args:
+            folds: As of `folds`.
             facing: ``[F]``.
             seen: Faces that the image shows, of any shape, -1 where it shows none. If no pixel shows the back of a
                 closed surface, edges there are left out.
         """
-        towards = self._towards(facing)
-        closed = bool((self._faces == 2).all()) and not bool((facing[seen[seen >= 0]] < 0).any())
-        return ((self._faces == 2) & ((towards > 0) if closed else (towards != 0)))[self.place]
+        flat = (self._faces == 2) & ~folds
+        if bool((self._faces == 2).all()) and not bool((facing[seen[seen >= 0]] < 0).any()):
+            flat &= self._sum(facing.repeat_interleave(3)) > 0
+        return flat[self.place]
 
     def at(self, edge: Tensor, face: Tensor) -> Tensor:
         """``[N]``: whether a face ``[N]``, -1 for none, is one of those that meet at an edge ``[N]``."""
@@ -84,9 +106,9 @@ class Edges:
         """How many faces meet at each place."""
         return torch.bincount(self.side_place)
 
-    def _towards(self, facing: Tensor) -> Tensor:
-        """The sum of their sides."""
-        return torch.bincount(self.side_place, facing.repeat_interleave(3).double())
+    def _sum(self, sides: Tensor) -> Tensor:
+        """The sums at each place of a number of each side ``[3 F]``."""
+        return torch.bincount(self.side_place, sides.double())
 
 
 def facing(mesh: Mesh, camera: Cameras) -> Tensor:
@@ -125,8 +147,10 @@ def edge_term(
         own = torch.lerp(depths[:, 0], depths[:, 1], along)
         visible = torch.maximum(*depth.chunk(2)) > own - _HIDDEN * own.abs()
         behind, before = (edges.at(edge, side) for side in face.chunk(2))
-        # A face thinner than what the two points are apart would let a crease pass for the outline beside it.
-        counts = visible & (outlines[edge] | behind & before)
+        # A face thinner than what the two points are apart would let a crease pass for the outline beside it. And where
+        # vertices of one face lie on the side of another, the surface ends twice in one place: once is seen.
+        at_edge = behind | before | ~edges.ends_surface[edge]
+        counts = visible & (outlines[edge] & at_edge | behind & before)
         behind, before = image.chunk(2)
         jump = torch.where(counts[:, None], behind - before, 0)
     begin, end = corners[edges.ends[edge]].unbind(1)

@@ -1,0 +1,1 @@
+"""Gradients of the package beside published ones, rebuilt here from their papers."""

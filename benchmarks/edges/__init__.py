@@ -1,0 +1,1 @@
+"""The gradient of edges beside others."""
