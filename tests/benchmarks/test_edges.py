@@ -3,6 +3,8 @@
 import math
 
 from benchmarks.edges.compare import _broken, _cameras, _errors, _step
+from benchmarks.edges.fits import fit_rows
+from render3d.fitting import FitSettings
 from render3d.testing.deformations import partly_flipped, pebble
 
 
@@ -24,3 +26,11 @@ def test_a_step_is_compared() -> None:
     assert found.case == "a step, rgb, 16 x 16, 42 vertices"
     assert found.floor == 0.5
     assert math.isfinite(found.ratio) and found.ratio > 0
+
+
+def test_fits_are_rows_of_medians() -> None:
+    settings = FitSettings(updates=5, subdivisions=1, evaluate_every=1)
+    edges, noisy = fit_rows({"pebble": pebble()}, settings, range(2), size=16, views=13)
+    assert (edges["gradient"], edges["fits"], noisy["fits"]) == ("edges", 1.0, 2.0)
+    assert 0 < edges["IoU after 2 updates"] <= 1 and noisy["the least"] <= noisy["after 5"] <= noisy["the most"]
+    assert edges["seconds to 0.965"] is None

@@ -17,11 +17,13 @@ class Adjacency(NamedTuple):
         across: ``[3 F]`` int64: the side of another face in the place of each side, -1 at a border. If more than two
             faces meet at an edge, they follow one another round.
         same_way: ``[3 F]`` bool: whether that side runs the same way.
+        in_twos: Whether no more than two faces meet at any edge.
     """
 
     faces: Tensor
     across: Tensor
     same_way: Tensor
+    in_twos: bool
 
 
 def adjacency(vertices: Tensor, faces: Tensor) -> Adjacency:
@@ -66,4 +68,4 @@ def _adjacency(faces: Tensor) -> Adjacency:
     turn = torch.arange(len(order), device=order.device) - start
     following = order[start + (turn + 1) % uses[edge]]
     across = torch.empty_like(order).scatter(0, order, torch.where(following == order, -1, following))
-    return Adjacency(faces, across, sides[:, 0] == sides[across, 0])
+    return Adjacency(faces, across, sides[:, 0] == sides[across, 0], not len(uses) or int(uses.max()) <= 2)

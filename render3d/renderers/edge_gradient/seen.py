@@ -24,7 +24,8 @@ class SeenMesh:
         face_index: ``[*batch, views, 1, H, W]``.
         corners: ``[N, V, 3]``: the vertices in each of the N images, homogeneous: column, row and 1, times the depth
             (times 1 if there is no perspective).
-        surface: What covered pixels show, if it is asked for.
+        surface: What the P covered pixels show, if it is asked for.
+        depth: ``[P]``, how far away that is, without a gradient; None without a surface.
     """
 
     mesh: Mesh
@@ -32,17 +33,19 @@ class SeenMesh:
     face_index: Tensor
     corners: Tensor
     surface: SurfacePoints | None
+    depth: Tensor | None
 
     @classmethod
     def of(cls, mesh: Mesh, cameras: Cameras, face_index: Tensor, *, shaded: bool) -> "SeenMesh":
         """What is seen where pixels show these faces; ``shaded``, if more than coverage is asked for."""
         leading = face_index.shape[:-3]
         points = cameras.to_camera_space(mesh.vertices)
+        depths = points[..., 2].detach().expand(*leading, -1).reshape(-1)
         if cameras.projection == "orthographic":
             points = torch.cat([points[..., :2], torch.ones_like(points[..., 2:])], -1)
         points = points @ cameras.intrinsics.mT
         points = points.expand(*leading, *points.shape[-2:]).flatten(0, -3)
-        surface = None
+        surface = depth = None
         if shaded:
             image, row, column = torch.nonzero(face_index.flatten(0, -4)[:, 0] >= 0, as_tuple=True)
             face = face_index.flatten(0, -4)[image, 0, row, column].long()
@@ -52,7 +55,8 @@ class SeenMesh:
             corners = torch.stack([flat.index_select(0, vertex[:, corner]) for corner in range(3)], dim=1)
             weights = weights_through(corners, pixels)
             surface = SurfacePoints(mesh, leading, image, face, weights)
-        return cls(mesh, cameras, face_index, points, surface)
+            depth = (depths[vertex] * weights.detach()).sum(1)
+        return cls(mesh, cameras, face_index, points, surface, depth)
 
     @property
     def moves(self) -> bool:

@@ -19,8 +19,8 @@ def edge_term(seen: SeenMesh, images: Mapping[str, Tensor], shading: Shading) ->
     leading, (channels, height, width) = image.shape[:-3], image.shape[-3:]
     with torch.no_grad():
         pairs, crossed, meeting = _crossed(seen, shaded="rgb" in images)
-        kept = crossed.across < 0 if "rgb" not in images else _may_differ(seen.mesh, shading, crossed)
-        crossed = crossed.some(kept)
+        if "rgb" in images:
+            crossed = crossed.some(_may_differ(seen.mesh, shading, crossed))
         pairs = pairs.some(crossed.pair)
         jump = _jumps(seen, pairs, crossed, meeting, {name: _flat(image) for name, image in images.items()}, shading)
     advance = _advance(seen, pairs, crossed) * (pairs.sign / 2)
@@ -40,19 +40,19 @@ def _crossed(seen: SeenMesh, *, shaded: bool) -> tuple[Pairs, CrossedEdges, Adja
     face = seen.face_index.flatten(0, -4)[:, 0].long()
     covered = face >= 0
     if shaded:
-        assert seen.surface is not None
-        depth = torch.full_like(covered, torch.inf, dtype=seen.corners.dtype)
-        depth[covered] = seen.surface.depth(seen.cameras).to(depth)
+        assert seen.depth is not None
+        depth = torch.full_like(covered, torch.inf, dtype=seen.depth.dtype)
+        depth[covered] = seen.depth
     else:
         depth = torch.where(covered, 0.0, torch.inf)
     pairs = pairs_of(face if shaded else covered, depth)
     meeting = adjacency(seen.mesh.vertices, seen.mesh.faces)
     corners = seen.corners.detach()
-    found, ended = crossed_edges(corners, meeting, face, pairs)
+    found, ended = crossed_edges(corners, meeting, face, pairs, outlines=not shaded)
     again = (~ended & covered.reshape(-1)[pairs.far]).nonzero()[:, 0]
     if len(again):  # what is nearer at its own pixel goes on behind what the other shows
         turned = pairs.some(again).swapped()
-        more, _ = crossed_edges(corners, meeting, face, turned)
+        more, _ = crossed_edges(corners, meeting, face, turned, outlines=not shaded)
         more = more._replace(pair=more.pair + len(pairs.near))
         pairs = Pairs(*(torch.cat(parts) for parts in zip(pairs, turned, strict=True)))
         found = CrossedEdges(*(torch.cat(parts) for parts in zip(found, more, strict=True)))
@@ -88,13 +88,12 @@ def _jumps(
             inner = (~outline).nonzero()[:, 0]
             across = crossed.across[inner]
             share = torch.where(meeting.same_way[crossed.side[inner]], crossed.share[inner], 1 - crossed.share[inner])
-
             surface = SurfacePoints(
                 seen.mesh.detach(),
                 seen.face_index.shape[:-3],
                 torch.cat([pairs.image, pairs.image[inner]]),
                 torch.cat([crossed.side, across]) // 3,
-                _on_side(torch.cat([crossed.side, across]), torch.cat([crossed.share, share])),
+                _weights(seen.mesh, torch.cat([crossed.side, across]), torch.cat([crossed.share, share]), shading),
             )
             lit = surface.reflectance() * surface.light(seen.cameras, shading)
             before, behind = torch.split(lit, [len(outline), len(inner)])
@@ -103,8 +102,10 @@ def _jumps(
     return torch.cat(jumps, dim=-1)
 
 
-def _on_side(side: Tensor, share: Tensor) -> Tensor:
-    """``[C, 3]``: the weights of a face's vertices so far along its ``side`` [C]."""
+def _weights(mesh: Mesh, side: Tensor, share: Tensor, shading: Shading) -> Tensor:
+    """``[C, 3]``: those of a face's vertices so far along a ``side``; zeros where all of a face looks the same."""
+    if shading.normals == "flat" and mesh.colors is None and mesh.texture is None:
+        return share.new_zeros(1, 3).expand(len(share), 3)
     first = side[:, None] % 3
     weights = share.new_zeros(len(side), 3)
     return weights.scatter(1, first, 1 - share[:, None]).scatter(1, (first + 1) % 3, share[:, None])

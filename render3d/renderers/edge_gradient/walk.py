@@ -98,7 +98,9 @@ def pairs_of(label: Tensor, depth: Tensor) -> Pairs:
     return Pairs(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def crossed_edges(points: Tensor, meeting: Adjacency, face: Tensor, pairs: Pairs) -> tuple[CrossedEdges, Tensor]:
+def crossed_edges(
+    points: Tensor, meeting: Adjacency, face: Tensor, pairs: Pairs, *, outlines: bool = False
+) -> tuple[CrossedEdges, Tensor]:
     """Follow surfaces from near to far pixels.
 
     Args:
@@ -107,91 +109,132 @@ def crossed_edges(points: Tensor, meeting: Adjacency, face: Tensor, pairs: Pairs
         meeting: Which faces meet.
         face: ``[N, H, W]`` int64, what the pixels show, -1 for nothing.
         pairs: Of pixels.
+        outlines: Whether to leave out edges beyond which the surface goes on.
 
     Returns:
         The edges crossed; and ``[P]`` bool, whether the surface ended or what the far pixel shows was reached. The
         crossings of other pairs, whose surface goes on behind what the far pixel shows, are left out.
     """
-    faces, across, same_way = meeting
-    side = torch.arange(3 * len(faces), device=faces.device).reshape(-1, 3)
-    third, next_side, last_side = (part.reshape(-1) for part in (faces.roll(1, 1), side.roll(-1, 1), side.roll(1, 1)))
-    shown, face_across = face.reshape(-1), across.div(3, rounding_mode="floor")
-    target = shown[pairs.far]
-    ended = torch.zeros_like(target, dtype=torch.bool)
-    made, changed, count = [], [], 0
-
-    # Of the walks that go on: which pair; the side by which the face was entered, with its ends; the one by which the
-    # face before was left; the number of the latest crossing; and where on the line that is.
-    lines = _Lines(points.reshape(-1), pairs.image * points.shape[1], *pairs[3:])
-    entered, first, second, pair = _begin(lines, faces, shown[pairs.near])
-    left, latest = torch.full_like(entered, -1), torch.full_like(entered, -1)
-    lines = lines.some(pair)
-    at = torch.full_like(lines.sign, -torch.inf)
+    sides = _Sides.of(meeting)
+    shown = face.reshape(-1)
+    walks = _begin(_Lines.of(points, pairs), meeting.faces, shown[pairs.near])
+    walks = walks._replace(target=shown[pairs.far][walks.pair])
+    ended = torch.zeros_like(pairs.near, dtype=torch.bool)
+    found: list[CrossedEdges] = []
     for _ in range(_LONGEST):
-        corner = lines.at(third[entered])
-        # Signs are equal for equal points, so a line that enters a face by one side leaves it by just one other.
-        by_next = (second[_ASIDE] > 0) != (corner[_ASIDE] > 0)
-        leave = torch.where(by_next, next_side[entered], last_side[entered])
-        begin, end = torch.where(by_next, second, corner), torch.where(by_next, corner, first)
-        share = begin[_ASIDE] / (begin[_ASIDE] - end[_ASIDE])
-        along, _, depth = torch.lerp(begin, end, share)
-        where = torch.where(depth > 0, along / depth, torch.inf)  # behind the camera, it has left the image
-        folded = (along <= at * depth) & (left >= 0)
-        other, following = across[entered], across[leave]
-        outline = folded & (other == left)  # else more than two faces meet at the edge, and another may lead on
-        passed = ~folded & (where <= 1 + _BEYOND)
-        arrived = passed & ((following < 0) | (face_across[leave] == target[pair]))
-        ended[pair[outline | arrived]] = True
-        turn, step = folded.nonzero()[:, 0], passed.nonzero()[:, 0]
-        changed.append((latest[turn], torch.where(outline[turn], -1, other[turn])))
-        made.append(CrossedEdges(pair[step], leave[step], following[step], share[step]))
-        latest[step] = torch.arange(count, count + len(step), device=step.device)
-        count += len(step)
-        on = ((passed & ~arrived) | (folded & ~outline)).nonzero()[:, 0]
-        if len(on) == 0:
+        if len(walks.pair) == 0:
             break
-        same = same_way[torch.where(folded, entered, leave)[on]]
-        folded, pair, latest, lines = folded[on], pair[on], latest[on], lines.some(on)
-        left, entered = torch.where(folded, left[on], leave[on]), torch.where(folded, other[on], following[on])
-        at = torch.where(folded, at[on], where[on])
-        begin, end = torch.where(folded, first[:, on], begin[:, on]), torch.where(folded, second[:, on], end[:, on])
-        first, second = torch.where(same, begin, end), torch.where(same, end, begin)
-    found = CrossedEdges(*(torch.cat(parts) for parts in zip(*made, strict=True)))
-    for number, side in changed:
-        found.across[number] = side
-    return found.some(ended[found.pair]), ended
+        step = _step(walks, sides)
+        turned = step.folded & (step.other == walks.left)  # else more faces meet at the edge: the next may lead on
+        arrived = step.passed & ((step.following < 0) | (sides.face_across[step.leave] == walks.target))
+        ended[walks.pair[turned | arrived]] = True
+        behind = turned if outlines else (walks.left >= 0) & (turned | ~step.folded)
+        last = arrived & (step.following < 0) if outlines else arrived
+        found.append(walks.crossed(behind.nonzero()[:, 0], turned))
+        found.append(step.crossed(walks.pair, last.nonzero()[:, 0]))
+        walks = _go_on(walks, step, sides, (step.passed & ~arrived) | (step.folded & ~turned))
+    edges = CrossedEdges(*(torch.cat(parts) for parts in zip(*found, strict=True))) if found else _nothing(points, face)
+    return edges.some(ended[edges.pair]), ended
+
+
+def _nothing(points: Tensor, face: Tensor) -> CrossedEdges:
+    none = face.new_zeros(0)
+    return CrossedEdges(none, none, none, points.new_zeros(0))
 
 
 _ALONG, _ASIDE, _DEPTH = 0, 1, 2
+
+
+class _Sides(NamedTuple):
+    """What there is to know of each side ``[3 F]``."""
+
+    third: Tensor  # the vertex that is not on it
+    following: Tensor  # the next side of the face
+    last: Tensor  # and the one after
+    across: Tensor  # as of `Adjacency`
+    face_across: Tensor
+    same_way: Tensor
+    in_twos: bool  # whether no more than two faces meet at any
+
+    @classmethod
+    def of(cls, meeting: Adjacency) -> "_Sides":
+        side = torch.arange(meeting.faces.numel(), device=meeting.faces.device).reshape(-1, 3)
+        return cls(
+            third=meeting.faces.roll(1, 1).reshape(-1),
+            following=side.roll(-1, 1).reshape(-1),
+            last=side.roll(1, 1).reshape(-1),
+            across=meeting.across,
+            face_across=meeting.across.div(3, rounding_mode="floor"),
+            same_way=meeting.same_way,
+            in_twos=meeting.in_twos,
+        )
 
 
 class _Lines(NamedTuple):
     """L lines from centre to centre."""
 
     flat: Tensor  # [3 N V], all vertices in all images, as of `crossed_edges`
-    vertex: Tensor  # [L] int64, where the vertices of their image begin
-    axis: Tensor  # [L], and so on: as of `Pairs`
-    sign: Tensor
-    along: Tensor
-    aside: Tensor
+    place: Tensor  # [3, L] int64, where in it the coordinates of an image's first vertex are: along, aside, depth
+    centre: Tensor  # [2, L], where the line begins: along, aside
+    sign: Tensor  # [L], as of `Pairs`
+
+    @classmethod
+    def of(cls, points: Tensor, pairs: Pairs) -> "_Lines":
+        first = 3 * points.shape[1] * pairs.image
+        place = torch.stack([first + pairs.axis, first + 1 - pairs.axis, first + 2])
+        return cls(points.reshape(-1), place, torch.stack([pairs.along, pairs.aside]), pairs.sign)
 
     def some(self, index: Tensor) -> "_Lines":
         """Those of an index."""
-        return _Lines(self.flat, *(part[index] for part in self[1:]))
+        return _Lines(self.flat, self.place[:, index], self.centre[:, index], self.sign[index])
 
     def at(self, vertex: Tensor) -> Tensor:
         """``[3, L]``: how far vertices ``[L]`` are along and aside, both times the depth, and the depth."""
-        place = 3 * (self.vertex + vertex)
-        depth = self.flat[place + 2]
-        along = (self.flat[place + self.axis] - self.along * depth) * self.sign
-        return torch.stack([along, self.flat[place + 1 - self.axis] - self.aside * depth, depth])
+        found = self.flat[self.place + 3 * vertex]
+        found[:2] -= self.centre * found[_DEPTH]
+        found[_ALONG] *= self.sign
+        return found
 
 
-def _begin(lines: _Lines, faces: Tensor, current: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The side that lines cross behind their origin, where faces ``current`` [L] are seen.
+class _Walks(NamedTuple):
+    """L walks along lines, each in a face."""
 
-    Returns:
-        The side, its first and its second end; and which lines these are, for rounding may have one pass by the face.
+    lines: _Lines
+    pair: Tensor  # [L] int64, of which pair
+    target: Tensor  # [L], the face that its far pixel shows
+    entered: Tensor  # [L], the side by which the face was entered
+    ends: tuple[Tensor, Tensor]  # each [3, L], of that side, as of `_Lines.at`
+    left: Tensor  # [L], the side by which the face before was left, -1 if there was none
+    share: Tensor  # [L], how far along it
+    where: Tensor  # [L], how far on the line: NaN if there was none
+
+    def crossed(self, index: Tensor, turned: Tensor) -> CrossedEdges:
+        """The crossings that led into the faces of an index; nothing is across where the surface ``turned`` [L]."""
+        across = torch.where(turned[index], -1, self.entered[index])
+        return CrossedEdges(self.pair[index], self.left[index], across, self.share[index])
+
+
+class _Step(NamedTuple):
+    """How L walks leave their faces."""
+
+    leave: Tensor  # [L] int64, the side
+    following: Tensor  # [L], the one across
+    other: Tensor  # [L], the one across the side by which the face was entered
+    ends: tuple[Tensor, Tensor]  # each [3, L], of `leave`
+    share: Tensor  # [L], how far along it
+    where: Tensor  # [L], how far on the line
+    folded: Tensor  # [L] bool, whether the face leads back
+    passed: Tensor  # [L] bool, whether it leads on, and its end is not beyond the far centre
+
+    def crossed(self, pair: Tensor, index: Tensor) -> CrossedEdges:
+        """The crossings that lead out of the faces of an index."""
+        return CrossedEdges(pair[index], self.leave[index], self.following[index], self.share[index])
+
+
+def _begin(lines: _Lines, faces: Tensor, current: Tensor) -> _Walks:
+    """Walks in the faces ``current`` [L], from the sides that are crossed behind the origin; ``target`` is not set.
+
+    Rounding may have a line pass by its face: it has no walk.
     """
     corners = torch.stack([lines.at(faces[current, corner]) for corner in range(3)])  # [3 corners, 3, L]
     following = corners.roll(-1, 0)
@@ -200,7 +243,52 @@ def _begin(lines: _Lines, faces: Tensor, current: Tensor) -> tuple[Tensor, Tenso
     crossed = (aside > 0) != (next_aside > 0)
     along = torch.where(crossed, torch.lerp(corners[:, _ALONG], following[:, _ALONG], share), torch.inf)
     along, corner = along.min(0)
-    begun = (along < torch.inf).nonzero()[:, 0]
-    corner = corner[begun]
-    side = 3 * current[begun] + corner
-    return side, corners[corner, :, begun].T, following[corner, :, begun].T, begun
+    pair = (along < torch.inf).nonzero()[:, 0]
+    corner = corner[pair]
+    entered, nowhere = 3 * current[pair] + corner, torch.full_like(pair, -1)
+    ends = corners[corner, :, pair].T, following[corner, :, pair].T
+    nan = torch.full_like(along[pair], torch.nan)
+    return _Walks(lines.some(pair), pair, nowhere, entered, ends, nowhere, nan, nan)
+
+
+def _step(walks: _Walks, sides: _Sides) -> _Step:
+    """Cross each face."""
+    first, second = walks.ends
+    third = walks.lines.at(sides.third[walks.entered])
+    # Signs are equal for equal points, so a line that enters a face by one side leaves it by just one other.
+    by_next = (second[_ASIDE] > 0) != (third[_ASIDE] > 0)
+    leave = torch.where(by_next, sides.following[walks.entered], sides.last[walks.entered])
+    begin, end = torch.where(by_next, second, third), torch.where(by_next, third, first)
+    share = begin[_ASIDE] / (begin[_ASIDE] - end[_ASIDE])
+    along, _, depth = torch.lerp(begin, end, share)
+    where, folded = along / depth, along <= walks.where * depth
+    passed = ~folded & (depth > 0) & (where <= 1 + _BEYOND)  # behind the camera, it has left the image
+    other = walks.left if sides.in_twos else sides.across[walks.entered]
+    return _Step(leave, sides.across[leave], other, (begin, end), share, where, folded, passed)
+
+
+def _go_on(walks: _Walks, step: _Step, sides: _Sides, on: Tensor) -> _Walks:
+    """The walks that go ``on`` [L]: in the face across, or, where theirs led back, in another at the same edge."""
+    index = on.nonzero()[:, 0]
+    left, share, where = step.leave, step.share, step.where
+    entered, crossed, (begin, end) = step.following, step.leave, step.ends
+    if not sides.in_twos:
+        back = step.folded
+        left, share = torch.where(back, walks.left, left), torch.where(back, walks.share, share)
+        where, entered = torch.where(back, walks.where, where), torch.where(back, step.other, entered)
+        crossed = torch.where(back, walks.entered, crossed)
+        begin, end = torch.where(back, walks.ends[0], begin), torch.where(back, walks.ends[1], end)
+    same = sides.same_way[crossed]
+    ends = torch.where(same, begin, end), torch.where(same, end, begin)
+    if len(index) == len(on):
+        return _Walks(walks.lines, walks.pair, walks.target, entered, ends, left, share, where)
+    return _Walks(
+        walks.lines.some(index),
+        walks.pair[index],
+        walks.target[index],
+        entered[index],
+        (ends[0][:, index], ends[1][:, index]),
+        left[index],
+        share[index],
+        where[index],
+    )
