@@ -88,9 +88,7 @@ def noisy_of(
 
 def waiting_exactly(mesh: Mesh, renderer: Renderer) -> dict[str, GradientKind]:
     """Colours and lights that require a gradient, which needs no estimator, if autograd is on: names and kinds."""
-    texture = {"texture.image": mesh.texture.image, "texture.uv": mesh.texture.uv} if mesh.texture else {}
-    inputs = {"colors": mesh.colors, "face_colors": mesh.face_colors, **texture}
-    colors = [name for name, tensor in inputs.items() if tensor is not None and tensor.requires_grad]
+    colors = [name for name, (tensor, role) in mesh.inputs().items() if role == "colors" and tensor.requires_grad]
     shading = getattr(renderer, "shading", None)
     lights = shading.waiting if isinstance(shading, Shading) else []
     waiting: dict[str, GradientKind] = {**dict.fromkeys(colors, "colors"), **dict.fromkeys(lights, "lights")}

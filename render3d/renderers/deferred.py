@@ -79,7 +79,7 @@ class SurfacePoints:
         if mesh.face_colors is not None:
             return mesh.face_colors.reshape(-1, 3)[self._number_of_face].to(self.weights)
         if mesh.texture is not None:
-            uv = _mean(mesh.texture.uv, mesh.faces[self.face], self.weights)
+            uv = _mean(mesh.texture.uv, mesh.uv_faces[self.face], self.weights)
             return _bilinear(mesh.texture.image.to(self.weights), uv)
         if mesh.colors is not None:
             return _mean(mesh.colors.reshape(-1, 3), self.corners, self.weights)

@@ -258,26 +258,29 @@ def _make_painter(pyrender: Any) -> Any:
 
 
 def _to_pyrender(pyrender: Any, mesh: Mesh, shading: Shading) -> Any:
-    """A pyrender mesh. Where faces have colours of their own, or front faces are left out, vertices are not shared."""
-    faces = mesh.faces.numpy()
-    positions = mesh.vertices.float().numpy()
-    normals = mesh.vertex_normals().float().numpy() if shading.normals == "smooth" else None
+    """A pyrender mesh. Vertices are split where faces have colours of their own, and on the seams of a texture."""
+    faces, of_vertices = mesh.faces, torch.arange(mesh.vertices.shape[-2])
     colors = mesh.colors.float().numpy() if mesh.colors is not None else None
     uv, texture = None, None
     if mesh.texture is not None:
-        uv = mesh.texture.uv.float().numpy()
+        coordinates = mesh.texture.uv
+        if mesh.seams is not None:
+            faces, of_vertices, of_uv = mesh.seams
+            coordinates = coordinates[of_uv]
+        uv = coordinates.float().numpy()
         texels = (mesh.texture.image.clamp(0, 1) * 255 + 0.5).byte().numpy()
         opaque = np.full((*texels.shape[:2], 1), 255, np.uint8)  # four channels keep rows aligned to four bytes
         linear = pyrender.Sampler(magFilter=9729, minFilter=9729)  # GL_LINEAR, without mipmaps
         source = np.concatenate([texels, opaque], axis=-1)
         texture = pyrender.Texture(source=source, source_channels="RGBA", sampler=linear)
     if mesh.face_colors is not None:
-        corners = faces.reshape(-1)
-        positions, normals = positions[corners], normals[corners] if normals is not None else None
+        of_vertices = faces.reshape(-1)
         colors = mesh.face_colors.float().numpy().repeat(3, axis=0)
-        faces = np.arange(len(corners)).reshape(-1, 3)
+        faces = torch.arange(len(of_vertices)).reshape(-1, 3)
+    positions = mesh.vertices[of_vertices].float().numpy()
+    normals = mesh.vertex_normals()[of_vertices].float().numpy() if shading.normals == "smooth" else None
     if shading.cull == "front":  # pyrender leaves out back faces only: turn all round, and the normals with them
-        faces, normals = faces[:, ::-1], -normals if normals is not None else None
+        faces, normals = faces.flip(-1), -normals if normals is not None else None
     colored = colors is not None or texture is not None
     material = pyrender.MetallicRoughnessMaterial(
         baseColorFactor=(1.0, 1.0, 1.0, 1.0) if colored else (*NEUTRAL_GREY, 1.0),
@@ -289,7 +292,7 @@ def _to_pyrender(pyrender: Any, mesh: Mesh, shading: Shading) -> Any:
         normals=normals,
         texcoord_0=uv,
         color_0=colors,
-        indices=np.ascontiguousarray(faces, np.uint32),
+        indices=np.ascontiguousarray(faces.numpy(), np.uint32),
         material=material,
     )
     return pyrender.Mesh([primitive])

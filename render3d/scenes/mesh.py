@@ -15,6 +15,7 @@ from render3d.errors import MeshError, ShapeError
 from render3d.precision import exact, without_autocast
 from render3d.scenes.kind import Role, SceneKind
 from render3d.scenes.repair import Kept, MeshProblems, merged, problems_of, repaired
+from render3d.scenes.topology import Split, split_at_seams
 
 
 @final
@@ -24,21 +25,55 @@ class Texture(Batched):
 
     Attributes:
         image: ``[H, W, 3]`` float, linear light, 0-1; row 0 is the top row. Sampled bilinearly, repeated outside.
-        uv: ``[V, 2]`` float, one coordinate a vertex: (0, 0) is the lower left corner of the image, (1, 1) the upper
-            right one, as in OBJ files.
+        uv: ``[T, 2]`` float, coordinates: (0, 0) is the lower left corner of the image, (1, 1) the upper right one, as
+            in OBJ files.
+        faces: ``[F, 3]`` integers, or None: which row of ``uv`` each corner of each face of the mesh takes, so that a
+            vertex on a seam may have several. None: one row a vertex, T = V. See `Mesh.uv_faces`.
+
+    Raises:
+        ShapeError: A tensor of another shape.
+        DeviceError: Tensors on different devices.
+        MeshError: ``faces`` that are not integers.
     """
 
     event_dims: ClassVar[dict[str, int]] = {"image": 3, "uv": 2}
 
     image: Tensor
     uv: Tensor
+    faces: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_shape(self.image, "H W 3", name="texture.image")
-        check_shape(self.uv, "V 2", name="texture.uv")
+        check_shape(self.uv, "T 2", name="texture.uv")
         check_same_device(image=self.image, uv=self.uv)
         object.__setattr__(self, "image", exact(self.image))
         object.__setattr__(self, "uv", exact(self.uv))
+        if self.faces is not None:
+            check_same_device(uv=self.uv, faces=self.faces)
+            object.__setattr__(self, "faces", _indices(self.faces, "texture.faces"))
+
+    def compact(self, faces: Tensor, vertices: int) -> Self:
+        """The same with each coordinate once, and, if no vertex has two, with one a vertex and no ``faces``.
+
+        Args:
+            faces: ``[F, 3]`` of the mesh.
+            vertices: How many vertices the mesh has; those of no face may get any coordinate.
+        """
+        own = faces if self.faces is None else self.faces
+        rows, _, distinct = (numbers.to(self.device) for numbers in merged(own, self.uv))
+        uv, inside = self.uv[distinct], (faces >= 0) & (faces < vertices)
+        of_vertices = rows.new_zeros(vertices).index_put((faces[inside],), rows[inside])
+        if bool((rows[inside] >= 0).all()) and torch.equal(of_vertices[faces[inside]], rows[inside]):
+            return dataclasses.replace(self, uv=uv[of_vertices], faces=None)
+        return dataclasses.replace(self, uv=uv, faces=rows)
+
+
+def _indices(faces: Tensor, name: str) -> Tensor:
+    """``[F, 3]`` int64."""
+    check_shape(faces, "F 3", name=name)
+    if faces.is_floating_point() or faces.dtype == torch.bool:
+        raise MeshError(f"{name} must be integers; got {faces.dtype}.")
+    return faces.long()
 
 
 @final
@@ -81,14 +116,12 @@ class Mesh(SceneKind):
 
     def __post_init__(self) -> None:
         check_shape(self.vertices, "*batch V 3", name="vertices")
-        check_shape(self.faces, "F 3", name="faces")
-        if self.faces.is_floating_point() or self.faces.dtype == torch.bool:
-            raise MeshError(f"faces must be integers; got {self.faces.dtype}.")
+        object.__setattr__(self, "faces", _indices(self.faces, "faces"))
         if not self.vertices.is_floating_point():
             raise MeshError(f"vertices must be floating point; got {self.vertices.dtype}.")
-        object.__setattr__(self, "faces", self.faces.long())
         self._check_colors()
-        check_same_device(faces=self.faces, **self._tensors())
+        texture = {"texture.image": self.texture.image} if self.texture else {}
+        check_same_device(faces=self.faces, **self._tensors(), **texture)
         batch = torch.Size([])
         for name, tensor in self._tensors().items():
             batch = broadcast_shapes(batch, tensor.shape[:-2], names=("the mesh", name))
@@ -102,13 +135,17 @@ class Mesh(SceneKind):
             raise MeshError(
                 f"A mesh takes one kind of colour; got {' and '.join(given)}. Pass one and leave out the rest."
             )
-        for name, tensor, count in (
-            ("colors", self.colors, self.vertices.shape[-2]),
-            ("face_colors", self.face_colors, self.faces.shape[0]),
-            ("texture.uv", self.texture.uv if self.texture else None, self.vertices.shape[-2]),
+        vertices, faces, texture = self.vertices.shape[-2], self.faces.shape[0], self.texture
+        of_vertices = texture.uv if texture is not None and texture.faces is None else None
+        for name, tensor, count, more in (
+            ("colors", self.colors, vertices, ""),
+            ("face_colors", self.face_colors, faces, ""),
+            ("texture.faces", texture.faces if texture is not None else None, faces, ""),
+            ("texture.uv", of_vertices, vertices, " If a vertex has several, say in texture.faces which is whose."),
         ):
             if tensor is not None and tensor.shape[-2] != count:
-                raise ShapeError(f"{name} must have one row for each of {count}; got shape {list(tensor.shape)}.")
+                shape = list(tensor.shape)
+                raise ShapeError(f"{name} must have one row for each of {count}; got shape {shape}.{more}")
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None) -> Self:
@@ -116,8 +153,9 @@ class Mesh(SceneKind):
 
         Scenes become one mesh, each part in its place. Polygons become triangles. The colours of files are sRGB (the
         vertex and base colours of glTF are linear); those of the mesh are linear light, float32. Materials become
-        colours of faces or, if one has an image, one texture. Vertices on the seams of a texture are split; those of
-        STL that are equal are merged; otherwise the vertices are those of the file.
+        colours of faces or, if one has an image, one texture. Vertices of STL that are equal are merged; otherwise the
+        vertices are those of the file. Those on the seams of a texture are split if the file splits them, as GLB must
+        and OBJ need not: see `merged`.
 
         What is missing, unreadable or cannot be kept does not stop it: it is told in ``problems``. So are images of
         more pixels than Pillow's limit, 89 million by default, which are left out.
@@ -138,8 +176,8 @@ class Mesh(SceneKind):
         """Write an OBJ (with MTL and PNG beside it), OFF, PLY, STL or GLB file, chosen by the suffix.
 
         Colours become sRGB of 8 bits, except: those of an OBJ are decimals, and vertex colours of a GLB are linear as
-        glTF demands. A GLB has no colours of faces: their vertices are split. A file that cannot be written whole
-        leaves what was there before.
+        glTF demands. A GLB has no colours of faces: their vertices are split, as are those on the seams of a texture.
+        A file that cannot be written whole leaves what was there before.
 
         Raises:
             MeshError: A suffix that is not written; colours that the format has no place for; a batch; a full disk.
@@ -166,7 +204,7 @@ class Mesh(SceneKind):
 
     def check(self) -> MeshProblems:
         """What is wrong with this mesh; print it."""
-        return problems_of(self.vertices, self.faces, self.source, self.problems)
+        return problems_of(self.vertices, self._faces_with_uv, self.source, self.problems)
 
     def check_values(self) -> None:
         """Raise `MeshError` for a mesh without faces, with indices out of range, or vertices that are not finite."""
@@ -181,17 +219,53 @@ class Mesh(SceneKind):
             )
 
     def _check_indices(self) -> None:
-        low, high = (int(bound) for bound in torch.aminmax(self.faces)) if len(self.faces) else (0, -1)
-        if low < 0 or high >= self.vertices.shape[-2]:
+        self._check_range("faces", self.faces, self.vertices.shape[-2], "vertices")
+        if self.texture is not None and self.texture.faces is not None:
+            self._check_range("texture.faces", self.texture.faces, len(self.texture.uv), "rows of texture.uv")
+
+    def _check_range(self, name: str, faces: Tensor, count: int, what: str) -> None:
+        low, high = (int(bound) for bound in torch.aminmax(faces)) if len(faces) else (0, -1)
+        if low < 0 or high >= count:
             raise MeshError(
-                f"faces must index {self.vertices.shape[-2]} vertices{self._where}; got indices from {low} to {high}. "
+                f"{name} must index {count} {what}{self._where}; got indices from {low} to {high}. "
                 "mesh.repair() drops such faces."
             )
 
+    @property
+    def uv_faces(self) -> Tensor:
+        """``[F, 3]`` int64: which row of ``texture.uv`` each corner of each face takes, whichever way that is stored.
+
+        Raises:
+            MeshError: No texture.
+        """
+        if self.texture is None:
+            raise MeshError(f"{self._name} has no texture, so no texture coordinates.")
+        return self.faces if self.texture.faces is None else self.texture.faces
+
+    @property
+    def seams(self) -> Split | None:
+        """How vertices must be split to have one texture coordinate each; None if they have.
+
+        For renderers and formats that know no other: positions and normals of vertices are taken by
+        ``seams.of_vertices``, coordinates by ``seams.of_uv``. It is remembered while the faces live. Indices out of
+        range make no sense of it; see `check_values`.
+        """
+        if self.texture is None or self.texture.faces is None:
+            return None
+        return split_at_seams(self.faces, self.texture.faces)
+
+    @property
+    def _faces_with_uv(self) -> Tensor:
+        """``[F, 3]``: the faces, with -1 at corners whose texture coordinate does not exist."""
+        if self.texture is None or self.texture.faces is None:
+            return self.faces
+        rows = self.texture.faces
+        return torch.where((rows >= 0) & (rows < len(self.texture.uv)), self.faces, -1)
+
     def inputs(self) -> Mapping[str, tuple[Tensor, Role]]:
         """Return the vertices, which decide the shape, and what holds the colours."""
-        texture = self.texture.image if self.texture else None
-        colors = {"colors": self.colors, "face_colors": self.face_colors, "texture.image": texture}
+        texture = {"texture.image": self.texture.image, "texture.uv": self.texture.uv} if self.texture else {}
+        colors = {"colors": self.colors, "face_colors": self.face_colors, **texture}
         given: dict[str, tuple[Tensor, Role]] = {
             k: (value, "colors") for k, value in colors.items() if value is not None
         }
@@ -217,30 +291,58 @@ class Mesh(SceneKind):
         Raises:
             MeshError: Nothing that can be rendered is left.
         """
-        kept = repaired(self.vertices, self.faces)
+        kept = repaired(self.vertices, self._faces_with_uv)
         if kept is None:
             raise MeshError(f"{self._name}: nothing that can be rendered is left.\n{self.check()}")
         return self._select(kept)
 
     def merged(self) -> Self:
-        """This mesh with vertices that are exactly equal, in position, colour and texture coordinate, as one.
+        """This mesh with vertices that are exactly equal, in position and colour, as one.
 
-        Files split vertices where faces have normals of their own; deforming such a mesh would tear it.
+        Files split vertices where faces have normals of their own, and on the seams of a texture; deforming such a mesh
+        would tear it. Corners of faces keep their texture coordinates: see ``faces`` of `Texture`.
         """
-        values = (self.vertices, self.colors, self.texture.uv if self.texture else None)
-        return self._select(merged(self.faces, *(own for own in values if own is not None)))
+        values = (self.vertices,) if self.colors is None else (self.vertices, self.colors)
+        texture = self.texture and dataclasses.replace(self.texture, faces=self.uv_faces)
+        welded = dataclasses.replace(self, texture=texture)._select(merged(self.faces, *values))
+        if texture is not None:
+            texture = texture.compact(welded.faces, welded.vertices.shape[-2])
+        return dataclasses.replace(welded, texture=texture)
+
+    def split(self) -> Self:
+        """This mesh with one texture coordinate a vertex: those on seams come once for each; `merged` undoes it.
+
+        For what knows no other. Deforming such a mesh may tear it, and smooth normals end at seams.
+
+        Raises:
+            MeshError: Indices out of range.
+        """
+        self._check_indices()
+        texture, seams = self.texture, self.seams
+        if texture is None or seams is None:
+            return self
+        return dataclasses.replace(
+            self,
+            vertices=self.vertices[..., seams.of_vertices, :],
+            faces=seams.faces,
+            texture=dataclasses.replace(texture, uv=texture.uv[seams.of_uv], faces=None),
+        )
 
     def _select(self, kept: Kept) -> Self:
         """The mesh of some vertices and faces, and what belongs to either."""
-        faces, of_faces, of_vertices = (numbers.to(self.device) for numbers in kept)
+        faces, of_corners, of_vertices = (numbers.to(self.device) for numbers in kept)
         texture = self.texture
+        if texture is not None and texture.faces is not None:
+            texture = dataclasses.replace(texture, faces=texture.faces.reshape(-1)[of_corners])
+        elif texture is not None:
+            texture = dataclasses.replace(texture, uv=texture.uv[of_vertices])
         return dataclasses.replace(
             self,
             vertices=self.vertices[..., of_vertices, :],
             faces=faces,
             colors=None if self.colors is None else self.colors[..., of_vertices, :],
-            face_colors=None if self.face_colors is None else self.face_colors[..., of_faces, :],
-            texture=None if texture is None else dataclasses.replace(texture, uv=texture.uv[of_vertices]),
+            face_colors=None if self.face_colors is None else self.face_colors[..., of_corners[:, 0] // 3, :],
+            texture=texture,
         )
 
     @without_autocast

@@ -33,7 +33,7 @@ class MeshProblems:
         faces: How many faces there are.
         nonfinite_vertices: Vertices with a coordinate that is NaN or infinite.
         unreferenced_vertices: Vertices of no face.
-        out_of_range_faces: Faces with an index that no vertex has.
+        out_of_range_faces: Faces with an index that no vertex, or no texture coordinate, has.
         nonfinite_faces: Faces with a vertex that is not finite.
         zero_area_faces: Faces without area to the precision of float32.
         duplicate_faces: Faces in the place of an earlier one, whichever way they turn. They flicker when rendered.
@@ -87,12 +87,12 @@ class Kept(NamedTuple):
 
     Attributes:
         faces: ``[F', 3]`` int64, indices of the vertices that are left.
-        of_faces: ``[F']`` int64, which faces these were.
+        of_corners: ``[F', 3]`` int64, which corners theirs were: ``3 f + k`` is corner k of face f.
         of_vertices: ``[V']`` int64, the vertices that are left.
     """
 
     faces: Tensor
-    of_faces: Tensor
+    of_corners: Tensor
     of_vertices: Tensor
 
 
@@ -131,16 +131,21 @@ def repaired(vertices: Tensor, faces: Tensor) -> Kept | None:
     for body in _inward(_Edges(welded), triangles):
         flip[body] ^= True
     referenced, renumbered = np.unique(_flipped(survey.faces[survey.sound], flip), return_inverse=True)
-    return _kept(renumbered.reshape(-1, 3), np.flatnonzero(survey.sound), referenced)
+    corners = _flipped(_corners(len(survey.faces))[survey.sound], flip)
+    return _kept(renumbered.reshape(-1, 3), corners, referenced)
 
 
 def merged(faces: Tensor, *values: Tensor) -> Kept:
-    """See `Mesh.merged`; ``values`` ``[*batch, V, C]`` are all that vertices must agree in, positions among them."""
+    """See `Mesh.merged`; ``values`` ``[*batch, V, C]`` are all that vertices must agree in."""
     first, inverse = unique_rows(np.concatenate([_rows(own) for own in values], axis=1))
     numbers = faces.cpu().numpy()
     inside = (numbers >= 0) & (numbers < len(inverse))
     renumbered = np.where(inside, inverse[np.where(inside, numbers, 0)], -1)
-    return _kept(renumbered, np.arange(len(numbers)), first)
+    return _kept(renumbered, _corners(len(numbers)), first)
+
+
+def _corners(faces: int) -> Integers:
+    return np.arange(3 * faces).reshape(-1, 3)
 
 
 def _kept(*numbers: Integers) -> Kept:

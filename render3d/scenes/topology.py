@@ -81,6 +81,36 @@ def is_closed(faces: Tensor) -> bool:
     return not bool(torch.zeros_like(ends[:, 0]).index_add(0, of_side, sign).any())
 
 
+class Split(NamedTuple):
+    """The vertices of a mesh with one texture coordinate each: those on seams come once for each that they have.
+
+    Attributes:
+        faces: ``[F, 3]`` int64, indices of the split vertices; the faces and their corners are in the same order.
+        of_vertices: ``[V']`` int64: which vertex each is, in order.
+        of_uv: ``[V']`` int64: which row of the texture coordinates each has.
+    """
+
+    faces: Tensor
+    of_vertices: Tensor
+    of_uv: Tensor
+
+
+def split_at_seams(faces: Tensor, uv_faces: Tensor) -> Split:
+    """Return the split vertices of ``faces`` whose corners take the rows ``uv_faces``, both ``[F, 3]``, from 0."""
+    return _splits_of(faces)(uv_faces)
+
+
+@_remembered
+def _splits_of(faces: Tensor) -> Callable[[Tensor], Split]:
+    @_remembered
+    def split(uv_faces: Tensor) -> Split:
+        count = int(uv_faces.max()) + 1 if len(uv_faces) else 1
+        keys, of_corners = torch.unique(faces * count + uv_faces, return_inverse=True)
+        return Split(of_corners, keys // count, keys % count)
+
+    return split
+
+
 @_remembered
 def neighbours(faces: Tensor, vertices: int) -> tuple[Tensor, Tensor]:
     """``[V, R]`` int64: each vertex, then those it shares a face with, then itself again; and which are not that."""

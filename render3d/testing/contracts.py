@@ -22,7 +22,7 @@ from render3d.renderers.shading import DirectionalLight, Shading
 from render3d.scenes import Mesh, SceneKind, Texture
 from render3d.testing.parity import compare
 from render3d.testing.reference import NumpyRenderer
-from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
+from render3d.testing.scenes import asymmetric_mesh, seamed_mesh, uneven_cameras
 
 Projection = Literal["perspective", "orthographic"]
 PROJECTIONS: tuple[Projection, ...] = ("perspective", "orthographic")
@@ -165,7 +165,7 @@ class RendererContract(SeamContract):
 
     def scenes(self) -> Sequence[SceneKind]:
         """Return meshes of different topologies and colours."""
-        return [asymmetric_mesh(), _colored("texture"), Mesh.icosphere(1), _colored("faces")]
+        return [asymmetric_mesh(), _colored("texture"), Mesh.icosphere(1), _colored("faces"), seamed_mesh()]
 
     def batch(self) -> SceneKind:
         """Return a mesh of two sizes."""
@@ -174,12 +174,15 @@ class RendererContract(SeamContract):
 
     def broken(self) -> Sequence[tuple[SceneKind, type[Render3DError], str]]:
         """Return meshes without faces, with vertices that are not finite, and with faces of vertices that are not."""
-        mesh = asymmetric_mesh()
+        mesh, seamed = asymmetric_mesh(), seamed_mesh()
         outside = Mesh(mesh.vertices, torch.cat([mesh.faces, torch.tensor([[0, 1, 99]])]))
+        assert seamed.texture is not None
+        torn = dataclasses.replace(seamed, texture=dataclasses.replace(seamed.texture, uv=seamed.texture.uv[:9]))
         return [
             (Mesh(mesh.vertices, mesh.faces[:0]), MeshError, "has no faces"),
             (mesh.with_vertices(mesh.vertices * torch.nan), MeshError, "vertices must be finite"),
             (outside, MeshError, "faces must index 24 vertices; got indices from 0 to 99"),
+            (torn, MeshError, "texture.faces must index 9 rows of texture.uv; got indices from 0 to 39"),
         ]
 
     def assert_agreement(self, mesh: Mesh, cameras: Cameras, shading: Shading | None = None) -> None:
@@ -219,6 +222,16 @@ class RendererContract(SeamContract):
     @pytest.mark.parametrize("coloring", ["grey", "vertices", "faces", "texture"])
     def test_every_kind_of_colour(self, coloring: str) -> None:
         self.assert_agreement(_colored(coloring), uneven_cameras("perspective"), Shading.unlit(background=(0, 0.5, 1)))
+
+    @pytest.mark.parametrize("normals", ["flat", "smooth"])
+    def test_a_texture_may_have_seams(self, normals: Literal["flat", "smooth"]) -> None:
+        """Corners have coordinates of their own; faces, places on them and normals are as without a texture."""
+        cameras, shading = uneven_cameras("perspective"), Shading(normals=normals)
+        self.assert_agreement(seamed_mesh(), cameras, shading)
+        renderer = self.make_renderer(shading)
+        images = renderer(seamed_mesh(), cameras, self.outputs()).as_dict()
+        others = Rendering({name: image for name, image in images.items() if name != "rgb"})
+        _assert_same(others, renderer(asymmetric_mesh(), cameras, self.outputs()))
 
     @pytest.mark.parametrize("projection", PROJECTIONS)
     @pytest.mark.parametrize("cull", ["back", "front"])

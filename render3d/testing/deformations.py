@@ -35,6 +35,16 @@ def textured_pebble() -> Mesh:
     return Mesh(mesh.vertices, mesh.faces, texture=Texture(image, mesh.vertices[:, :2] * 0.4 + 0.5))
 
 
+def seamed_pebble() -> Mesh:
+    """The same with a seam round it: on one half, the texture is moved."""
+    mesh = textured_pebble()
+    assert mesh.texture is not None
+    half = (mesh.vertices[mesh.faces].mean(1)[:, :1] > 0).long()
+    uv = torch.cat([mesh.texture.uv, mesh.texture.uv + 0.4])
+    texture = Texture(mesh.texture.image, uv, mesh.faces + len(mesh.vertices) * half)
+    return dataclasses.replace(mesh, texture=texture)
+
+
 def smooth_fields(vertices: Tensor, count: int = 16) -> Tensor:
     """``[count, V, 3]``: smooth motions of vertices ``[V, 3]``, always the same."""
     random = torch.Generator().manual_seed(0)

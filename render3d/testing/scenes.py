@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from render3d.cameras import Cameras
-from render3d.scenes import Mesh
+from render3d.scenes import Mesh, Texture
 
 
 def asymmetric_mesh() -> Mesh:
@@ -24,6 +24,17 @@ def asymmetric_mesh() -> Mesh:
     tints = torch.tensor([[0.9, 0.2, 0.1], [0.1, 0.8, 0.3], [0.2, 0.3, 0.9]])
     colors = tints[:, None] * (0.4 + 0.6 * corners.mean(-1))[:, None]
     return Mesh(vertices, torch.cat([faces + 8 * bar for bar in range(3)]), colors.reshape(-1, 3))
+
+
+def seamed_mesh() -> Mesh:
+    """The same bars with a texture that tears at most edges: vertices are shared, and corners take any coordinate.
+
+    The image has an odd width and is repeated.
+    """
+    mesh, random = asymmetric_mesh().without_colors(), torch.Generator().manual_seed(4)
+    image, uv = torch.rand(5, 7, 3, generator=random), 2 * torch.rand(40, 2, generator=random) - 0.5
+    corners = torch.randint(len(uv), mesh.faces.shape, generator=random)
+    return dataclasses.replace(mesh, texture=Texture(image, uv, corners))
 
 
 def blob() -> Mesh:

@@ -1,16 +1,19 @@
 """Pyrender and OpenGL show the same: on a real mesh, a textured one and an asymmetric one."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 
 from render3d import Cameras, Mesh, Shading
 from render3d.data import bunny, chicken
-from render3d.renderers import OpenGL, Pyrender
+from render3d.optional import MITSUBA
+from render3d.renderers import Mitsuba, OpenGL, Pyrender
 from render3d.testing.contracts import PROJECTIONS, Projection
 from render3d.testing.parity import Parity, compare
-from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
+from render3d.testing.reference import NumpyRenderer
+from render3d.testing.scenes import asymmetric_mesh, seamed_mesh, uneven_cameras
 
 MESHES = {"bunny": bunny, "chicken": chicken, "asymmetric": asymmetric_mesh}
 OUTPUTS = ("rgb", "alpha", "depth")
@@ -47,8 +50,6 @@ def test_half_a_pixel_would_be_noticed(name: str, projection: Projection, shift:
 
 def test_real_meshes_agree_with_the_reference() -> None:
     """The rasteriser, and the textures of a model that nobody here made, against rays in NumPy."""
-    from render3d.testing.reference import NumpyRenderer
-
     for mesh in (bunny(), chicken()):
         cameras = uneven_cameras("perspective")[:2]
         outputs = (*OUTPUTS, "normal")
@@ -60,3 +61,18 @@ def test_real_meshes_agree_with_the_reference() -> None:
         assert found.depth < 1e-3
         assert found.normal_degrees < 1
         assert found.rgb < 2 / 255
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS)
+@pytest.mark.parametrize("make", [NumpyRenderer, OpenGL, Pyrender, Mitsuba])
+def test_a_mesh_with_seams_looks_like_one_whose_vertices_are_split(make: Any, projection: Projection) -> None:
+    if make is Mitsuba and not MITSUBA.is_installed:
+        pytest.skip("Mitsuba is not installed: pip install mitsuba")
+    mesh, cameras, renderer = seamed_mesh(), uneven_cameras(projection), make()
+    assert len(mesh.vertices) == 24 < 90 < len(mesh.split().vertices)
+    outputs = (*OUTPUTS, "normal", "face_index", "barycentric")
+    welded, split = renderer(mesh, cameras, outputs), renderer(mesh.split(), cameras, outputs)
+    for name, image in welded.as_dict().items():
+        torch.testing.assert_close(image, split.as_dict()[name], rtol=0, atol=2e-3, msg=name)
+    grey = renderer(mesh.without_colors(), cameras, ("rgb",)).rgb
+    assert (welded.rgb - grey).abs().sum() / welded.alpha.sum() > 0.1

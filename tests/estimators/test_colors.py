@@ -20,7 +20,7 @@ from render3d.estimators import (
 )
 from render3d.renderers import OpenGL
 from render3d.testing.only_images import OnlyImages
-from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
+from render3d.testing.scenes import asymmetric_mesh, seamed_mesh, uneven_cameras
 
 ESTIMATORS = [leave_one_out(4, 0.03), local_credit(3)]  # noise that views share, and noise of each view
 OPENGL = OpenGL(Shading(samples_per_pixel=4))
@@ -164,3 +164,36 @@ def test_a_renderer_that_does_not_tell_faces_is_an_error_that_names_the_way_out(
         expected_loss(OnlyImages(OPENGL), textured, cameras(), weighted, leave_one_out())
     with pytest.raises(GradientError, match="Or detach what needs none"):
         Smoothed(OnlyImages(OPENGL))(textured, cameras())
+
+
+def test_noise_moves_both_sides_of_a_seam_alike() -> None:
+    """From within a closed surface every noisy image is full, unless the surface tears at its seams."""
+    ball = Mesh.icosphere(1)
+    image, uv = torch.rand(4, 4, 3), torch.rand(len(ball.faces) * 3, 2)
+    mesh = dataclasses.replace(ball, texture=Texture(image, uv, torch.arange(len(uv)).reshape(-1, 3)))
+    within = r3.Cameras.look_at([0.05, 0.1, 0.02], vertical_fov_degrees=80.0, image_size=(24, 40))
+    within = dataclasses.replace(within, near=0.05)
+    renderer = Smoothed(OpenGL(), leave_one_out(8, 0.05))
+    whole, torn = (
+        renderer(each.with_vertices(each.vertices.requires_grad_()), within, ("rgb", "alpha"), generator=Key(1)).alpha
+        for each in (mesh, mesh.split())
+    )
+    assert bool((whole == 1).all())
+    assert float(torn.detach().min()) < 1
+
+
+def test_a_texture_with_seams_gets_the_difference_quotient() -> None:
+    mesh, estimator = seamed_mesh(), leave_one_out(4, 0.03)
+    assert mesh.texture is not None
+
+    def textured(image: Tensor, uv: Tensor) -> Mesh:
+        return dataclasses.replace(mesh, texture=Texture(image, uv, mesh.uv_faces))
+
+    image, uv = mesh.texture.image.clone().requires_grad_(), mesh.texture.uv.clone().requires_grad_()
+    by_image, by_uv = torch.autograd.grad(objective("expected", textured(image, uv), estimator), (image, uv))
+    step = 0.5 * by_image / by_image.abs().max()  # in which the image is linear
+    after, before = (
+        objective("expected", textured(v.detach(), uv.detach()), estimator) for v in (image + step, image - step)
+    )
+    torch.testing.assert_close((by_image * step).sum(), (after - before) / 2, rtol=2e-3, atol=0)
+    assert int((by_uv.abs().sum(-1) > 0).sum()) > 30

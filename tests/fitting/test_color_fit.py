@@ -17,14 +17,18 @@ from render3d.testing.only_images import OnlyImages
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 from render3d.view_sets import ViewSet, read_views, write_views
 
-KINDS = {"colors": (24, 3), "face_colors": (36, 3), "texture": (6, 9, 3)}
+KINDS = {"colors": (24, 3), "face_colors": (36, 3), "texture": (6, 9, 3), "seams": (6, 9, 3)}
 
 
 def painted(kind: str, values: Tensor) -> Mesh:
-    """The asymmetric mesh in these colours; a texture is laid on it from above."""
+    """The asymmetric mesh in these colours; a texture is laid on it from above, or ends at a seam round the middle."""
     mesh = asymmetric_mesh().without_colors()
     uv = 0.5 + 0.4 * mesh.vertices[:, [0, 2]] + 0.13 * mesh.vertices[:, 1:2]
-    changes: dict[str, Any] = {kind: Texture(values, uv) if kind == "texture" else values}
+    moved = 24 * (mesh.vertices[mesh.faces].mean(1)[:, :1] > 0).long()
+    changes: dict[str, Any] = {kind: values}
+    if kind in ("texture", "seams"):
+        faces = mesh.faces + moved if kind == "seams" else None
+        changes = {"texture": Texture(values, uv if faces is None else torch.cat([uv, 0.3 - uv]), faces)}
     return dataclasses.replace(mesh, **changes)
 
 

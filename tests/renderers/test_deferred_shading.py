@@ -14,18 +14,24 @@ from render3d.testing.only_images import OnlyImages
 from render3d.testing.reference import NumpyRenderer
 from render3d.testing.scenes import asymmetric_mesh, uneven_cameras
 
-KINDS = ("colors", "face_colors", "texture")
+KINDS = ("colors", "face_colors", "texture", "seams")
 
 
 def values_of(kind: str, seed: int = 0) -> Tensor:
     """Colours for the asymmetric mesh, 0-1."""
-    shape = {"colors": (24, 3), "face_colors": (36, 3), "texture": (5, 7, 3)}[kind]
+    shape = {"colors": (24, 3), "face_colors": (36, 3), "texture": (5, 7, 3), "seams": (5, 7, 3)}[kind]
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def corners() -> Tensor:
+    """Which of 24 coordinates each corner takes, so that most edges are seams."""
+    return torch.randint(24, (36, 3), generator=torch.Generator().manual_seed(6))
 
 
 def painted(values: Tensor, kind: str, mesh: Mesh | None = None) -> Mesh:
     uv = torch.rand(24, 2, generator=torch.Generator().manual_seed(9)) * 2 - 0.5  # a texture that repeats
-    changes: dict[str, Any] = {kind: Texture(values, uv) if kind == "texture" else values}
+    textures = {"texture": Texture(values, uv), "seams": Texture(values, uv, corners())} if values.dim() == 3 else {}
+    changes: dict[str, Any] = {"texture": textures[kind]} if kind in textures else {kind: values}
     return dataclasses.replace((mesh or asymmetric_mesh()).without_colors(), **changes)
 
 
@@ -42,7 +48,7 @@ def test_it_shows_what_the_black_box_shows(kind: str, normals: Literal["flat", "
     assert found.outputs == ("face_index", "rgb", "alpha")
     assert torch.equal(found.face_index, expected.face_index)
     assert torch.equal(found.alpha, expected.alpha)
-    torch.testing.assert_close(found.rgb, expected.rgb, rtol=0, atol=8e-3 if kind == "texture" else 1.5e-3)
+    torch.testing.assert_close(found.rgb, expected.rgb, rtol=0, atol=8e-3 if kind in ("texture", "seams") else 1.5e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,7 +87,8 @@ def test_every_element_of_a_batch_has_its_own_colours(kind: str) -> None:
             torch.testing.assert_close(together[k, b], alone, rtol=0, atol=2e-3)
 
 
-def test_texture_coordinates_have_gradients() -> None:
+@pytest.mark.parametrize("faces", [None, corners()], ids=["vertices", "corners"])
+def test_texture_coordinates_have_gradients(faces: Tensor | None) -> None:
     """By central differences of float64 where no texel's border is near."""
     from render3d.renderers.deferred import shade
 
@@ -90,7 +97,7 @@ def test_texture_coordinates_have_gradients() -> None:
     uv = torch.rand(24, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
 
     def rgb(coordinates: Tensor) -> Tensor:
-        textured = dataclasses.replace(mesh, texture=Texture(values_of("texture").double(), coordinates))
+        textured = dataclasses.replace(mesh, texture=Texture(values_of("texture").double(), coordinates, faces))
         return shade(textured, seen.face_index, seen.barycentric.double(), seen.normal.double(), Shading())
 
     assert torch.autograd.gradcheck(rgb, uv.requires_grad_(), fast_mode=True)

@@ -21,6 +21,7 @@ from render3d.testing.deformations import (
     pebble,
     relative,
     room,
+    seamed_pebble,
     smooth_fields,
     textured_pebble,
     tube,
@@ -52,7 +53,7 @@ def error(
 
 @pytest.mark.parametrize("image", ["alpha", "rgb"])
 @pytest.mark.parametrize("normals", ["flat", "smooth"])
-@pytest.mark.parametrize("mesh", [pebble(), textured_pebble()], ids=["colours", "texture"])
+@pytest.mark.parametrize("mesh", [pebble(), textured_pebble(), seamed_pebble()], ids=["colours", "texture", "seam"])
 def test_it_is_that_of_supersampled_images(mesh: Mesh, image: Image, normals: Literal["flat", "smooth"]) -> None:
     assert error(mesh, image, Shading(normals=normals)) < 0.04
 

@@ -139,7 +139,9 @@ def test_silhouettes_move_without_perspective() -> None:
 
 
 @with_llvm
-@pytest.mark.parametrize(("coloring", "normals"), [("vertices", "flat"), ("faces", "smooth"), ("texture", "smooth")])
+@pytest.mark.parametrize(
+    ("coloring", "normals"), [("vertices", "flat"), ("faces", "smooth"), ("texture", "smooth"), ("seams", "smooth")]
+)
 def test_shaded_images_move(coloring: str, normals: Any) -> None:
     """Silhouettes, creases and what lies between, with a part of the ring in front of another: 3 %."""
     ring, random = torus(16, 8), torch.Generator().manual_seed(0)
@@ -149,8 +151,10 @@ def test_shaded_images_move(coloring: str, normals: Any) -> None:
     elif coloring == "faces":
         ring = dataclasses.replace(ring, face_colors=torch.rand(len(ring.faces), 3, generator=random))
     else:
-        uv = 0.4 + 0.3 * ring.vertices[:, :2]
-        ring = dataclasses.replace(ring, texture=Texture(torch.rand(6, 5, 3, generator=random), uv))
+        uv, image = 0.4 + 0.3 * ring.vertices[:, :2], torch.rand(6, 5, 3, generator=random)
+        half = (torch.arange(len(ring.faces)) % 32 < 16).long()[:, None]  # on which the texture is moved
+        texture = Texture(image, torch.cat([uv, uv + 0.4]), ring.faces + count * half)
+        ring = dataclasses.replace(ring, texture=texture if coloring == "seams" else Texture(image, uv))
     cameras = uneven_cameras("perspective")[1:3]
     assert_slopes_agree(*slopes(ring, cameras, Shading(normals=normals), "rgb"), 0.03)
 

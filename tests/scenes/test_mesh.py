@@ -6,8 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from render3d import Mesh, Texture, data
-from render3d.errors import MeshError
+from render3d import Mesh, Texture, collate, data
+from render3d.errors import DeviceError, MeshError, ShapeError
+
+
+def seamed(mesh, rows=9):
+    """With a texture of which a corner takes any of so many coordinates."""
+    corners = torch.arange(mesh.faces.numel()).reshape(-1, 3) % rows
+    return dataclasses.replace(mesh, texture=Texture(torch.rand(2, 2, 3), torch.rand(rows, 2), corners))
 
 
 @settings(max_examples=50, deadline=None)
@@ -50,17 +56,18 @@ def test_what_cannot_be_normalized(cube):
 def test_pickles(cube, tmp_path):
     cube.save(tmp_path / "a.ply")
     mesh = Mesh.load(tmp_path / "a.ply").normalized()
-    mesh = dataclasses.replace(mesh, texture=Texture(torch.rand(2, 2, 3), torch.rand(8, 2)))
+    mesh = dataclasses.replace(mesh, texture=Texture(torch.rand(2, 2, 3), torch.rand(9, 2), 9 - 1 - mesh.faces))
     again = pickle.loads(pickle.dumps(mesh))
     assert (again.source, again.problems) == (mesh.source, mesh.problems)
     for name in ("vertices", "faces", "to_source"):
         assert torch.equal(getattr(again, name), getattr(mesh, name))
-    assert torch.equal(again.texture.image, mesh.texture.image)
+    for name in ("image", "uv", "faces"):
+        assert torch.equal(getattr(again.texture, name), getattr(mesh.texture, name))
 
 
 def test_moves_all_its_tensors(cube):
-    mesh = dataclasses.replace(cube.normalized(), texture=Texture(torch.rand(2, 2, 3), torch.rand(8, 2))).to("meta")
-    tensors = (mesh.vertices, mesh.faces, mesh.to_source, mesh.texture.image, mesh.texture.uv)
+    mesh = dataclasses.replace(seamed(cube).normalized()).to("meta")
+    tensors = (mesh.vertices, mesh.faces, mesh.to_source, mesh.texture.image, mesh.texture.uv, mesh.texture.faces)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
@@ -95,3 +102,60 @@ def test_the_textured_model_shows_its_texture():
     texture = data.chicken().texture
     assert texture.image.shape == (512, 512, 3)
     assert texture.image.std(dim=(0, 1)).min() > 0.05
+
+
+def test_which_coordinate_a_corner_takes(cube):
+    mesh = seamed(cube)
+    assert mesh.uv_faces is mesh.texture.faces
+    assert mesh.uv_faces.dtype == torch.int64
+    assert repr(mesh.texture) == "Texture(image=[2, 2, 3], uv=[9, 2], faces=[12, 3], device='cpu')"
+    plain = dataclasses.replace(cube, texture=Texture(torch.rand(2, 2, 3), torch.rand(8, 2)))
+    assert plain.uv_faces is plain.faces
+    assert plain.seams is None
+    assert "faces" not in repr(plain.texture)
+    narrow = Texture(torch.rand(2, 2, 3), torch.rand(9, 2), mesh.uv_faces.int())
+    assert narrow.faces.dtype == torch.int64
+    with pytest.raises(MeshError, match="The mesh has no texture, so no texture coordinates"):
+        _ = cube.uv_faces
+
+
+def test_a_texture_that_does_not_fit_is_named(cube):
+    image, uv, corners = torch.rand(2, 2, 3), torch.rand(9, 2), torch.zeros(12, 3, dtype=torch.long)
+    with pytest.raises(MeshError, match=r"texture\.faces must be integers; got torch\.float32"):
+        Texture(image, uv, corners.float())
+    with pytest.raises(ShapeError, match=r"texture\.faces must have shape \[F, 3\]; got \[12, 2\]"):
+        Texture(image, uv, corners[:, :2])
+    with pytest.raises(DeviceError, match="uv on cpu, faces on meta"):
+        Texture(image, uv, corners.to("meta"))
+    with pytest.raises(DeviceError, match=r"texture\.image on meta"):
+        dataclasses.replace(cube, texture=Texture(image, uv, corners).to("meta"))
+    with pytest.raises(ShapeError, match=r"texture\.faces must have one row for each of 12; got shape \[11, 3\]"):
+        dataclasses.replace(cube, texture=Texture(image, uv, corners[1:]))
+    with pytest.raises(ShapeError, match=r"texture\.uv must .* each of 8; got shape \[9, 2\]. If a vertex has several"):
+        dataclasses.replace(cube, texture=Texture(image, uv))
+
+
+def test_a_batch_shares_its_texture_and_seams(cube):
+    mesh = seamed(cube)
+    both = Mesh.stack([mesh, mesh.with_vertices(2 * mesh.vertices)])
+    assert both.texture is mesh.texture
+    assert both[1].texture is mesh.texture
+    assert Mesh.cat([both, both]).batch_shape == (4,)
+    assert torch.equal(collate([mesh, mesh]).uv_faces, mesh.uv_faces)
+    other = dataclasses.replace(mesh.texture, faces=mesh.uv_faces.flip(0))
+    with pytest.raises(ShapeError, match="must agree on 'texture'"):
+        Mesh.stack([mesh, dataclasses.replace(mesh, texture=other)])
+    no_seams = Texture(mesh.texture.image, mesh.texture.uv[:8])
+    with pytest.raises(ShapeError, match="must agree on 'texture'"):
+        Mesh.stack([mesh, dataclasses.replace(mesh, texture=no_seams)])
+
+
+def test_the_coordinates_of_a_texture_are_an_input(cube):
+    uv = torch.rand(9, 2, requires_grad=True)
+    mesh = seamed(cube)
+    mesh = dataclasses.replace(mesh, texture=dataclasses.replace(mesh.texture, uv=uv))
+    assert mesh.inputs()["texture.uv"] == (uv, "colors")
+    split = mesh.split()
+    split.texture.uv.sum().backward()
+    assert torch.equal(uv.grad[:, 0], torch.bincount(mesh.seams.of_uv).float())
+    assert not mesh.detach().texture.uv.requires_grad

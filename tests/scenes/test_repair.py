@@ -161,3 +161,81 @@ def test_merging_keeps_what_differs(cube):
     assert Mesh(torch.tensor([[0.0, 0, 0], [-0.0, 0, 0]]), torch.tensor([[0, 1, 5]])).merged().faces.tolist() == [
         [0, 0, -1]
     ]
+
+
+def seamed(mesh, seed=0):
+    """With a texture whose corners take any of seven coordinates."""
+    generator = torch.Generator().manual_seed(seed)
+    uv, corners = torch.rand(7, 2, generator=generator), torch.randint(7, mesh.faces.shape, generator=generator)
+    return dataclasses.replace(mesh, texture=Texture(torch.rand(2, 2, 3), uv, corners))
+
+
+def corners_of(mesh):
+    """Where the corners of faces are, in space and in the texture, in an order that no turn of a face changes."""
+    rows = torch.cat([mesh.vertices[mesh.faces], mesh.texture.uv[mesh.uv_faces]], -1)
+    return [sorted(face) for face in rows.tolist()]
+
+
+def test_coordinates_stay_with_their_corners_when_faces_are_turned_and_dropped(cube):
+    faces = cube.faces.clone()
+    faces[[3, 7]] = faces[[3, 7]][:, [0, 2, 1]]
+    sound = seamed(with_faces(cube, faces))
+    broken = dataclasses.replace(
+        sound,
+        faces=torch.cat([faces[:5], torch.tensor([[0, 0, 1]]), faces[5:]]),
+        texture=dataclasses.replace(
+            sound.texture, faces=torch.cat([sound.uv_faces[:5], torch.zeros(1, 3, dtype=int), sound.uv_faces[5:]])
+        ),
+    )
+    mended = broken.repair()
+    assert faults(mended) == {}
+    assert not torch.equal(mended.faces, faces)
+    assert corners_of(mended) == corners_of(sound)
+
+
+def test_faces_without_a_coordinate_are_out_of_range(cube):
+    mesh = seamed(cube)
+    corners = mesh.uv_faces.clone()
+    corners[2, 1], corners[4, 0] = 7, -1
+    mesh = dataclasses.replace(mesh, texture=dataclasses.replace(mesh.texture, faces=corners))
+    assert mesh.check().out_of_range_faces == 2
+    assert not mesh.check().renderable
+    with pytest.raises(MeshError, match=r"texture.faces must index 7 rows of texture.uv; got indices from -1 to 7"):
+        mesh.check_values()
+    mended = mesh.repair()
+    mended.check_values()
+    kept = [number for number in range(12) if number not in (2, 4)]
+    assert torch.equal(mended.uv_faces, corners[kept])
+    assert mesh.merged().check().out_of_range_faces == 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31), st.booleans())
+def test_splitting_and_merging_undo_each_other(seed, batched):
+    sphere = Mesh.icosphere(1)
+    if batched:
+        sphere = sphere.with_vertices(torch.stack([sphere.vertices, 2 * sphere.vertices]))
+    mesh = seamed(sphere, seed)
+    split = mesh.split()
+    assert split.texture.faces is None
+    assert split.split() is split
+    assert torch.equal(split.vertices[..., split.faces, :], mesh.vertices[..., mesh.faces, :])
+    assert torch.equal(split.texture.uv[split.faces], mesh.texture.uv[mesh.uv_faces])
+    welded = split.merged()
+    assert torch.equal(welded.vertices, mesh.vertices)
+    assert torch.equal(welded.faces, mesh.faces)
+    assert torch.equal(welded.texture.uv[welded.uv_faces], mesh.texture.uv[mesh.uv_faces])
+    assert len(welded.texture.uv) == 7
+
+
+def test_merging_a_texture_without_seams_leaves_one_coordinate_a_vertex(cube):
+    uv = torch.rand(8, 2)
+    twice = Mesh(
+        torch.cat([cube.vertices, cube.vertices]),
+        torch.cat([cube.faces, cube.faces + 8]),
+        texture=Texture(torch.rand(2, 2, 3), torch.cat([uv, uv]).requires_grad_()),
+    )
+    welded = twice.merged()
+    assert welded.texture.faces is None
+    assert torch.equal(welded.texture.uv, uv)
+    assert welded.texture.uv.requires_grad

@@ -1,9 +1,12 @@
 """What faces say about edges and neighbours, beside plain loops over them."""
 
+import gc
+import weakref
+
 import torch
 
 from render3d import Mesh
-from render3d.scenes.topology import edges_of, face_pairs, is_closed, neighbours
+from render3d.scenes.topology import edges_of, face_pairs, is_closed, neighbours, split_at_seams
 
 
 def test_each_edge_is_counted_once() -> None:
@@ -64,3 +67,29 @@ def test_faces_that_change_are_looked_at_anew_and_no_faces_have_no_edges() -> No
     none = torch.empty(0, 3, dtype=torch.long)
     assert edges_of(none).ends.shape == face_pairs(none).shape == (0, 2)
     assert is_closed(none)
+
+
+def test_vertices_are_split_once_for_each_coordinate_that_they_have() -> None:
+    faces, random = Mesh.icosphere(1).faces, torch.Generator().manual_seed(0)
+    rows = torch.randint(5, faces.shape, generator=random)
+    split = split_at_seams(faces, rows)
+    assert torch.equal(split.of_vertices[split.faces], faces)
+    assert torch.equal(split.of_uv[split.faces], rows)
+    pairs = sorted({(v, row) for v, row in zip(faces.reshape(-1).tolist(), rows.reshape(-1).tolist(), strict=True)})
+    assert list(zip(split.of_vertices.tolist(), split.of_uv.tolist(), strict=True)) == pairs
+    none = torch.empty(0, 3, dtype=torch.long)
+    assert split_at_seams(none, none).faces.shape == (0, 3)
+
+
+def test_split_vertices_are_remembered_until_either_of_the_faces_changes() -> None:
+    faces, rows = torch.tensor([[0, 1, 2], [2, 1, 3]]), torch.zeros(2, 3, dtype=torch.long)
+    assert split_at_seams(faces, rows) is split_at_seams(faces, rows)
+    assert split_at_seams(faces, rows.clone()) is not split_at_seams(faces, rows)
+    rows[1, 0] = 1
+    assert split_at_seams(faces, rows).of_vertices.tolist() == [0, 1, 2, 2, 3]
+    faces[1, 2] = 4
+    assert split_at_seams(faces, rows).of_vertices.tolist() == [0, 1, 2, 2, 4]
+    gone = weakref.ref(faces)
+    del faces
+    gc.collect()
+    assert gone() is None

@@ -64,8 +64,9 @@ def _may_differ(mesh: Mesh, shading: Shading, crossed: CrossedEdges) -> Tensor:
     outline = crossed.across < 0
     if shading.normals == "flat" or mesh.face_colors is not None:
         return torch.ones_like(outline)
-    sides = mesh.faces[:, [[0, 1], [1, 2], [2, 0]]].sort(-1).values.reshape(-1, 2)
-    return outline | (sides[crossed.side] != sides[crossed.across]).any(-1)  # those whose vertices are split
+    faces = mesh.faces if mesh.seams is None else mesh.seams.faces
+    sides = faces[:, [[0, 1], [1, 2], [2, 0]]].sort(-1).values.reshape(-1, 2)
+    return outline | (sides[crossed.side] != sides[crossed.across]).any(-1)  # those whose vertices are split, and seams
 
 
 def _jumps(

@@ -41,12 +41,14 @@ class Edges:
         share: ``[E]``, 1 over the number of edges in the same place: those where vertices are split.
         place: ``[E]`` int64, the same number for edges in the same place.
         side_place: ``[3 F]`` int64, the place of each side of the faces, as in `render3d.scenes.topology.EdgeTable`.
+        parted: ``[E]`` bool: where vertices are split, or a texture has a seam, so that colours of neighbours differ.
     """
 
     ends: Tensor
     share: Tensor
     place: Tensor
     side_place: Tensor
+    parted: Tensor
 
     @classmethod
     def of(cls, mesh: Mesh) -> "Edges":
@@ -56,7 +58,10 @@ class Edges:
         places = edges_of(where[mesh.faces])
         place = torch.empty_like(own.ends[:, 0]).scatter(0, own.of_side, places.of_side)
         share = 1 / torch.bincount(place, minlength=len(places.ends))[place].to(mesh.vertices.dtype)
-        return cls(own.ends, share, place, places.of_side)
+        drawn = own if mesh.seams is None else edges_of(mesh.seams.faces)
+        drawn_place = torch.empty_like(drawn.ends[:, 0]).scatter(0, drawn.of_side, places.of_side)
+        parted = torch.bincount(drawn_place, minlength=len(places.ends))[place] > 1
+        return cls(own.ends, share, place, places.of_side, parted)
 
     def folds(self, mesh: Mesh, camera: Cameras) -> Tensor:
         """Whether the two faces of each place lie on the same side of it in a view; False where there are not two.

@@ -143,7 +143,7 @@ class Mitsuba(TakesShading, RendersOneByOne):
         if "rgb" not in means:
             creases = torch.zeros_like(creases)
         elif self.shading.normals == "smooth" and mesh.face_colors is None:
-            creases &= edges.share < 1  # neighbours look the same where they share their vertices
+            creases &= edges.parted  # elsewhere neighbours look the same
         return edge_term(mesh, view, edges, outlines, creases, show, self.samples)
 
     def _drawn(self, mesh: Mesh, view: Cameras) -> Tensor:

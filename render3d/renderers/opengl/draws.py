@@ -43,6 +43,12 @@ class Segment:
         return len(self.places)
 
     @property
+    def vertices(self) -> int:
+        """How many vertices a tile draws, at most."""
+        seams = self.mesh.seams
+        return self.mesh.vertices.shape[-2] if seams is None else len(seams.of_vertices)
+
+    @property
     def coloring(self) -> str:
         """Where reflectance comes from, as in `ProgramKey`."""
         mesh = self.mesh
@@ -94,7 +100,7 @@ def frames(segments: list[Segment], capacity: int) -> Iterator[list[Segment]]:
     frame: list[Segment] = []
     tiles = vertices = 0
     for segment in segments:
-        count = segment.mesh.vertices.shape[-2]
+        count = segment.vertices
         start = 0
         while start < segment.tiles:
             room = min(capacity - tiles, max(_MOST_VERTICES - vertices, 0) // count)

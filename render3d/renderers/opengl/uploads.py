@@ -54,11 +54,11 @@ def pack(group: list[Segment], matrices: Tensor, key: ProgramKey) -> Upload:
     indices, commands, starts, contained, closed, colors = [], [], [], [], [], []
     first = {"index": 0, "vertex": 0, "tile": 0, "color": 0}
     for segment in group:
-        clip = to_clip_space(segment, matrices)
+        faces, values = _drawn(segment, matrices, key)
+        clip = values["clip"]
         count, vertices = clip.shape[:2]
-        for name, tensor in {"clip": clip, **_other_attributes(segment, key)}.items():
+        for name, tensor in values.items():
             attributes.setdefault(name, []).append(tensor.reshape(-1, tensor.shape[-1]))
-        faces = segment.mesh.faces
         draws = np.zeros((count, 5), np.uint32)
         draws[:, 0], draws[:, 1], draws[:, 2] = faces.numel(), 1, first["index"]
         draws[:, 3] = first["vertex"] + vertices * np.arange(count)
@@ -68,7 +68,7 @@ def pack(group: list[Segment], matrices: Tensor, key: ProgramKey) -> Upload:
         commands.append(draws)
         indices.append(faces.reshape(-1).int())
         contained.append(((clip[..., :3].abs().amax(-1) <= clip[..., 3]).all(-1)).cpu().numpy())
-        closed.append(np.full(count, is_closed(faces)))
+        closed.append(np.full(count, is_closed(segment.mesh.faces)))
         if key.coloring == "face" and segment.mesh.face_colors is not None:
             colors.append(segment.mesh.face_colors.reshape(-1, 3).float())
             first["color"] += len(colors[-1])
@@ -86,6 +86,18 @@ def pack(group: list[Segment], matrices: Tensor, key: ProgramKey) -> Upload:
     )
 
 
+def _drawn(segment: Segment, matrices: Tensor, key: ProgramKey) -> tuple[Tensor, dict[str, Tensor]]:
+    """Faces ``[F, 3]``, and attributes ``[tiles, V', C]`` of their vertices, which are split where seams show."""
+    mesh, values = segment.mesh, {"clip": to_clip_space(segment, matrices), **_other_attributes(segment, key)}
+    if mesh.texture is None or "color" not in key.targets:
+        return mesh.faces, values
+    faces, uv, seams = mesh.faces, mesh.texture.uv, mesh.seams
+    if seams is not None:
+        faces, uv = seams.faces, uv[seams.of_uv]
+        values = {name: tensor[:, seams.of_vertices] for name, tensor in values.items()}
+    return faces, values | {"uv": uv.expand(segment.tiles, *uv.shape).float()}
+
+
 def to_clip_space(segment: Segment, matrices: Tensor) -> Tensor:
     """``[tiles, V, 4]`` float32: every tile's vertices in the clip space of its camera."""
     matrix = matrices[segment.camera_of_tile.to(matrices.device)]
@@ -100,9 +112,6 @@ def _other_attributes(segment: Segment, key: ProgramKey) -> dict[str, Tensor]:
         attributes["surface"] = _per_tile(segment, mesh.vertex_normals() if key.smooth else mesh.vertices)
     if "color" in key.targets and mesh.colors is not None:
         attributes["color"] = _per_tile(segment, mesh.colors)
-    if "color" in key.targets and mesh.texture is not None:
-        uv = mesh.texture.uv
-        attributes["uv"] = uv.expand(segment.tiles, *uv.shape)
     return {name: tensor.float() for name, tensor in attributes.items()}
 
 

@@ -199,7 +199,8 @@ def write_obj(mesh: Mesh, path: Path) -> dict[str, bytes]:
     faces = (mesh.faces + 1).tolist()
     if mesh.texture is not None:
         lines += [f"vt {_numbers(row)}" for row in mesh.texture.uv.tolist()]
-        lines += ["usemtl surface", *(f"f {a}/{a} {b}/{b} {c}/{c}" for a, b, c in faces)]
+        corners = torch.stack([mesh.faces, mesh.uv_faces], -1).flatten(1) + 1
+        lines += ["usemtl surface", *("f {}/{} {}/{} {}/{}".format(*face) for face in corners.tolist())]
     elif mesh.face_colors is not None:
         current = _NOTHING
         for (a, b, c), number in zip(faces, material.tolist(), strict=True):

@@ -194,8 +194,8 @@ def _gltf_problems(header: dict[str, Any], scene: Any) -> list[str]:
 def write_trimesh(mesh: Mesh, path: Path) -> dict[str, bytes]:
     """The content of a ``.ply``, ``.stl`` or ``.glb`` file, by its name."""
     suffix = path.suffix.lower()
-    if suffix == ".glb" and mesh.face_colors is not None:
-        mesh = _unshared(mesh)
+    if suffix == ".glb":
+        mesh = mesh.split() if mesh.face_colors is None else _unshared(mesh)
     geometry = trimesh.Trimesh(_array(mesh.vertices), mesh.faces.cpu().numpy(), process=False)
     if suffix == ".ply" and mesh.colors is not None:
         geometry.visual = ColorVisuals(geometry, vertex_colors=_opaque(srgb_bytes(mesh.colors)))

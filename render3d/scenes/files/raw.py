@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from render3d.color import NEUTRAL_GREY, srgb_to_linear
 from render3d.scenes.files.atlas import build_texture
 from render3d.scenes.mesh import Mesh, Texture
-from render3d.scenes.repair import unique_rows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -135,18 +134,13 @@ def _textured(raw: RawMesh, source: Path, problems: list[str]) -> Mesh:
     assert raw.corner_uv is not None
     assert raw.face_image is not None
     image, corner_uv = build_texture(raw.images, raw.face_image, raw.corner_uv, _colors_of_faces(raw), problems)
-    # A vertex has one texture coordinate, so those on seams are split. -1 keeps an index that was out of range so.
-    inside = _in_range(raw)
-    rows = np.column_stack([raw.faces[inside], corner_uv[inside].astype(np.float32)])
-    first, inverse = unique_rows(rows)
-    order = np.argsort(rows[first, 0], kind="stable")
-    faces = np.full_like(raw.faces, -1)
-    faces[inside] = np.argsort(order)[inverse]
-    corners = rows[first[order]]
+    faces = torch.from_numpy(raw.faces)
+    corners = torch.arange(faces.numel()).reshape(-1, 3)
+    texture = Texture(torch.from_numpy(image), _float32(corner_uv.reshape(-1, 2)), corners)
     return Mesh(
-        vertices=_float32(raw.vertices[corners[:, 0].astype(np.int64)]),
-        faces=torch.from_numpy(faces),
-        texture=Texture(torch.from_numpy(image), _float32(corners[:, 1:])),
+        vertices=_float32(raw.vertices),
+        faces=faces,
+        texture=texture.compact(faces, len(raw.vertices)),
         source=source,
         problems=tuple(problems),
     )

@@ -30,6 +30,9 @@ def with_colors(mesh, kind):
     if kind == "face_colors":
         return dataclasses.replace(mesh, face_colors=torch.rand(len(mesh.faces), 3, generator=generator))
     image = torch.rand(5, 4, 3, generator=generator)
+    if kind == "seams":
+        uv, corners = torch.rand(9, 2, generator=generator), torch.randint(9, mesh.faces.shape, generator=generator)
+        return dataclasses.replace(mesh, texture=Texture(image, uv, corners))
     # Coordinates that differ, so that no two corners fall together.
     return dataclasses.replace(mesh, texture=Texture(image, torch.rand(len(mesh.vertices), 2, generator=generator)))
 
@@ -94,6 +97,31 @@ def test_textures_return(tmp_path, cube, suffix):
     assert_same_up_to_8_bits(loaded.texture.image, mesh.texture.image)
     torch.testing.assert_close(loaded.texture.uv[loaded.faces], mesh.texture.uv[mesh.faces])
     assert torch.equal(loaded.vertices[loaded.faces], mesh.vertices[mesh.faces])
+
+
+@pytest.mark.parametrize("suffix", ["obj", "glb"])
+def test_textures_with_seams_return(tmp_path, cube, suffix):
+    """An OBJ keeps the vertices; a GLB must split them, and they can be merged."""
+    mesh = with_colors(cube, "seams")
+    for name in ("a", "b"):  # what was read is written and read again
+        mesh.save(tmp_path / f"{name}.{suffix}")
+        loaded = Mesh.load(tmp_path / f"{name}.{suffix}")
+        assert loaded.problems == ()
+        assert_same_up_to_8_bits(loaded.texture.image, mesh.texture.image)
+        torch.testing.assert_close(loaded.texture.uv[loaded.uv_faces], mesh.texture.uv[mesh.uv_faces])
+        assert torch.equal(loaded.vertices[loaded.faces], mesh.vertices[mesh.faces])
+        assert len(loaded.vertices) == (8 if suffix == "obj" else len(mesh.split().vertices))
+        mesh = loaded
+    assert (mesh.texture.faces is None) == (suffix == "glb")
+    welded = mesh.merged()
+    assert welded.vertices.shape == (8, 3)
+    assert torch.equal(welded.vertices[welded.faces], cube.vertices[cube.faces])
+
+
+def test_a_glb_of_seams_with_indices_out_of_range_is_refused(tmp_path, cube):
+    mesh = dataclasses.replace(with_colors(cube, "seams"), faces=cube.faces + 1)
+    with pytest.raises(MeshError, match="faces must index 8 vertices; got indices from 1 to 8"):
+        mesh.save(tmp_path / "a.glb")
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("stl", "colors"), ("ply", "texture"), ("off", "texture")])

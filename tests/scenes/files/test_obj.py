@@ -88,17 +88,29 @@ def test_a_texture_keeps_its_orientation(write, write_png, bilinear):
     write("a.mtl", "newmtl skin\nKd 0.2 0.1 0.1\nmap_Kd pixel.png\n")
     uv = "vt 0.25 0.25\nvt 0.75 0.25\nvt 0.25 0.75\n"
     mesh = Mesh.load(write("a.obj", "mtllib a.mtl\nusemtl skin\n" + TRIANGLE + uv + "f 1/1 2/2 3/3\n"))
-    colors = bilinear(mesh.texture.image, mesh.texture.uv[mesh.faces[0]]).float()
+    colors = bilinear(mesh.texture.image, mesh.texture.uv[mesh.uv_faces[0]]).float()
     expected = torch.stack([linear(0, 0, 1), linear(128 / 255, 128 / 255, 128 / 255), linear(1, 0, 0)])
     torch.testing.assert_close(colors, expected)
 
 
-def test_seams_split_vertices_and_nothing_else(write, write_png):
+def test_seams_split_no_vertices(write, write_png):
     write_png("pixel.png", np.zeros((2, 2, 3)))
     write("a.mtl", "newmtl skin\nmap_Kd pixel.png\n")
-    text = TRIANGLE + "v 1 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nvt 1 1\nvt 0.5 0.5\nf 1/1 2/2 3/3\nf 2/2 4/4 3/5\n"
+    text = TRIANGLE + "v 1 1 0\nv 9 9 9\nvt 0 0\nvt 1 0\nvt 0 1\nvt 1 1\nvt 0.5 0.5\nf 1/1 2/2 3/3\nf 2/2 4/4 3/5\n"
     mesh = Mesh.load(write("a.obj", "mtllib a.mtl\nusemtl skin\n" + text))
-    assert mesh.vertices.shape == (5, 3)
+    assert mesh.vertices[:, 0].tolist() == [0, 1, 0, 1, 9]  # those of the file
+    assert mesh.faces.tolist() == [[0, 1, 2], [1, 3, 2]]
+    assert mesh.texture.uv[mesh.uv_faces].tolist() == [[[0, 0], [1, 0], [0, 1]], [[1, 0], [1, 1], [0.5, 0.5]]]
+    assert len(mesh.texture.uv) == 5
+
+
+def test_without_seams_each_vertex_has_its_coordinate(write, write_png):
+    write_png("pixel.png", np.zeros((2, 2, 3)))
+    write("a.mtl", "newmtl skin\nmap_Kd pixel.png\n")
+    text = TRIANGLE + "v 1 1 0\nvt 1 1\nvt 0 0\nvt 0 1\nvt 1 0\nvt 1 0\nf 1/2 2/4 3/3\nf 2/5 4/1 3/3\n"
+    mesh = Mesh.load(write("a.obj", "mtllib a.mtl\nusemtl skin\n" + text))
+    assert mesh.texture.faces is None
+    assert mesh.texture.uv.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
 
 
 @settings(max_examples=25, deadline=None)
@@ -123,7 +135,7 @@ def test_an_atlas_looks_like_its_images_repeated(tmp_path_factory, bilinear, see
     assert mesh.problems == ()
     weights = torch.from_numpy(random.dirichlet((1, 1, 1), 50))
     for face, name in enumerate("abac"):
-        colors = bilinear(mesh.texture.image, weights @ mesh.texture.uv[mesh.faces[face]].double())
+        colors = bilinear(mesh.texture.image, weights @ mesh.texture.uv[mesh.uv_faces[face]].double())
         own = weights @ torch.from_numpy(uv[3 * face : 3 * face + 3])
         expected = bilinear(images.get(name, torch.tensor([[[0.0, 1, 0]]])), own)
         torch.testing.assert_close(colors, expected, atol=2e-4, rtol=0)
@@ -134,7 +146,7 @@ def test_a_texture_repeated_very_often_is_shrunk_and_told(write, write_png, bili
     write("a.mtl", "newmtl skin\nmap_Kd pixel.png\nnewmtl red\nKd 1 0 0\n")
     text = TRIANGLE + "vt 0 0\nvt 9000 0\nvt 0 9000\nusemtl skin\nf 1/1 2/2 3/3\nusemtl red\nf 1 3 2\n"
     mesh = Mesh.load(write("a.obj", "mtllib a.mtl\n" + text))
-    colors = bilinear(mesh.texture.image, mesh.texture.uv[mesh.faces].mean(1)).float()
+    colors = bilinear(mesh.texture.image, mesh.texture.uv[mesh.uv_faces].mean(1)).float()
     torch.testing.assert_close(colors, torch.tensor([[0.5, 0.5, 0.5], [1.0, 0, 0]]))
     assert "1 of its textures are repeated so often that they were shrunk" in mesh.problems[0]
 
