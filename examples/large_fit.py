@@ -46,21 +46,21 @@ _TEXEL_RATE = 0.1
 
 
 class Grid(NamedTuple):
-    """A sphere of latitude and longitude.
+    """A sphere of latitude and longitude, its texture in ``rows + 1`` rows of nodes: the first column comes again last.
 
     Attributes:
-        faces: ``[F, 3]``, of the vertices as they are stored, in ``rows + 1`` rows: the first column comes again last.
-        place: ``[V]``: which point each of them is.
-        of_points: ``[F, 3]``: the faces, of points.
-        uv: ``[V, 2]``.
-        stored: ``[points]``: a stored vertex of each.
+        faces: ``[F, 3]``, of vertices.
+        corners: ``[F, 3]``, of nodes.
+        uv: ``[nodes, 2]``.
+        place: ``[nodes]``: the vertex at each.
+        node: ``[V]``: a node of each vertex.
     """
 
     faces: Tensor
-    place: Tensor
-    of_points: Tensor
+    corners: Tensor
     uv: Tensor
-    stored: Tensor
+    place: Tensor
+    node: Tensor
 
     @classmethod
     def of(cls, rows: int) -> "Grid":
@@ -70,13 +70,12 @@ class Grid(NamedTuple):
         place = torch.where(row == 0, 0, torch.where(row == rows, 1 + (rows - 1) * rows, place)).reshape(-1)
         first = (row * (rows + 1) + column)[:-1, :-1].reshape(-1)
         below, beside, across = first + rows + 1, first + 1, first + rows + 2
-        faces = torch.cat([torch.stack([first, below, across], -1), torch.stack([first, across, beside], -1)])
-        of_points = place[faces]
-        corners = of_points.sort(-1).values
-        kept = (corners[:, 1:] != corners[:, :-1]).all(-1)  # at the poles, half of the squares are triangles
+        corners = torch.cat([torch.stack([first, below, across], -1), torch.stack([first, across, beside], -1)])
+        sides = place[corners].sort(-1).values
+        corners = corners[(sides[:, 1:] != sides[:, :-1]).all(-1)]  # at the poles, half of the squares are triangles
         uv = torch.stack([column, rows - row], -1).reshape(-1, 2) / rows
-        stored = torch.zeros(int(place.max()) + 1, dtype=torch.long).scatter(0, place, torch.arange(len(place)))
-        return cls(faces[kept], place, of_points[kept], uv, stored)
+        node = torch.zeros(int(place.max()) + 1, dtype=torch.long).scatter(0, place, torch.arange(len(place)))
+        return cls(place[corners], corners, uv, place, node)
 
 
 def main(
@@ -109,7 +108,7 @@ def main(
             {
                 "vertices": len(mesh.vertices),
                 "texels": level.texels**2,
-                "unknowns": 3 * len(torch.unique(mesh.vertices, dim=0)) + logits.numel(),
+                "unknowns": mesh.vertices.numel() + logits.numel(),
                 "pixels": level.pixels,
                 "updates": level.updates,
                 "seconds": seconds,
@@ -133,8 +132,8 @@ def _fit(
     cameras = _cameras(views, level.pixels)
     with torch.no_grad():
         wanted = renderer(truth, cameras, ("rgb", "alpha"))
-    coordinates = SmoothCoordinates(grid.of_points, len(grid.stored), level.smoothness)
-    shape = Adam.start(coordinates.from_vertices(surface.reshape(-1, 3)[grid.stored]), uniform=True)
+    coordinates = SmoothCoordinates(grid.faces, len(grid.node), level.smoothness)
+    shape = Adam.start(coordinates.from_vertices(surface.reshape(-1, 3)[grid.node]), uniform=True)
     texels = logits.clone().requires_grad_()
     painter = torch.optim.Adam([texels], lr=_TEXEL_RATE)
     order = torch.Generator().manual_seed(0)
@@ -154,8 +153,8 @@ def _fit(
     return _mesh(grid, vertices, texels.detach()), surface, texels.detach()
 
 
-def _mesh(grid: Grid, points: Tensor, logits: Tensor) -> Mesh:
-    return Mesh(points[grid.place], grid.faces, texture=Texture(logits.sigmoid(), grid.uv))
+def _mesh(grid: Grid, vertices: Tensor, logits: Tensor) -> Mesh:
+    return Mesh(vertices, grid.faces, texture=Texture(logits.sigmoid(), grid.uv, grid.corners))
 
 
 def _cameras(views: int, pixels: int, *, turned: bool = False) -> r3.Cameras:
