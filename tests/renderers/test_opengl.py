@@ -27,6 +27,12 @@ def tetrahedron() -> Mesh:
     return Mesh(vertices, torch.tensor([[0, 1, 2], [0, 3, 1], [1, 3, 2], [2, 3, 0]]))
 
 
+def seamed() -> Mesh:
+    """The same with a texture that tears at every edge."""
+    texture = r3.Texture(torch.rand(4, 4, 3), torch.rand(12, 2), torch.arange(12).reshape(4, 3))
+    return dataclasses.replace(tetrahedron(), texture=texture)
+
+
 def crumpled(batch: tuple[int, ...], seed: int = 0) -> Mesh:
     """A closed octahedron, subdivided once by hand of noise: it intersects itself and is partly inside out."""
     vertices = torch.tensor([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
@@ -80,9 +86,9 @@ def test_each_mesh_by_its_own_camera_and_a_scene_that_differs_per_view(cameras: 
 def test_a_list_of_meshes_is_one_batch_dimension(cameras: r3.Cameras) -> None:
     colored = dataclasses.replace(tetrahedron(), face_colors=torch.rand(4, 3))
     textured = dataclasses.replace(tetrahedron(), texture=r3.Texture(torch.rand(4, 4, 3), torch.rand(4, 2)))
-    scene = [crumpled(()), colored, textured, tetrahedron(), colored]
+    scene = [crumpled(()), colored, textured, tetrahedron(), seamed(), colored]
     together = OpenGL()(scene, cameras, ALL)
-    assert together.leading_shape == (5, 3)
+    assert together.leading_shape == (6, 3)
     for i, mesh in enumerate(scene):
         alone = OpenGL()(mesh, cameras, ALL)
         assert_alike(together[i], alone)
@@ -92,7 +98,7 @@ def test_a_list_of_meshes_is_one_batch_dimension(cameras: r3.Cameras) -> None:
 def test_splitting_over_framebuffers_changes_nothing(
     cameras: r3.Cameras, monkeypatch: pytest.MonkeyPatch, module: object, name: str, limit: int
 ) -> None:
-    scene = [crumpled(()), *(tetrahedron() for _ in range(4))]
+    scene = [crumpled(()), *(tetrahedron() for _ in range(4)), seamed()]
     whole = OpenGL()(scene, cameras, ALL)
     monkeypatch.setattr(module, name, limit)
     assert_alike(OpenGL()(scene, cameras, ALL), whole)
@@ -180,6 +186,25 @@ def test_a_texture_is_the_right_way_up() -> None:
     before = renderer(square, camera, ("rgb",)).rgb
     changed.mul_(0)
     assert renderer(square, camera, ("rgb",)).rgb.max() == 0 < before.max()
+
+
+def test_noisy_meshes_share_their_seams(cameras: r3.Cameras) -> None:
+    """[K] meshes with one texture: each as if alone, and as if its vertices were split."""
+    mesh = seamed()
+    noise = 0.05 * torch.randn(3, *mesh.vertices.shape, generator=torch.Generator().manual_seed(0))
+    noisy = mesh.with_vertices(mesh.vertices + noise)
+    together = OpenGL()(noisy, cameras, ALL)
+    assert_alike(together, OpenGL()(noisy.split(), cameras, ALL))
+    for k in range(3):
+        assert_alike(together[k], OpenGL()(noisy[k], cameras, ALL))
+
+
+def test_texture_coordinates_that_require_a_gradient_are_refused(cameras: r3.Cameras) -> None:
+    texture = r3.Texture(torch.rand(4, 4, 3), torch.rand(4, 2, requires_grad=True))
+    textured = dataclasses.replace(tetrahedron(), texture=texture)
+    with pytest.raises(GradientError, match=r"^texture.uv require a gradient, and OpenGL gives none by itself"):
+        OpenGL()(textured, cameras)
+    assert r3.differentiable(OpenGL())(textured, cameras).rgb.requires_grad
 
 
 def test_the_result_is_on_the_background(cameras: r3.Cameras) -> None:
