@@ -16,9 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from render3d import Mesh, Texture
+from render3d import Mesh, Shading, Texture
 from render3d.color import linear_to_srgb, srgb_to_linear
+from render3d.data import chicken
 from render3d.errors import MeshError
+from render3d.renderers import OpenGL
+from render3d.testing.scenes import uneven_cameras
 
 SUFFIXES = ["obj", "off", "ply", "stl", "glb"]
 
@@ -116,6 +119,21 @@ def test_textures_with_seams_return(tmp_path, cube, suffix):
     welded = mesh.merged()
     assert welded.vertices.shape == (8, 3)
     assert torch.equal(welded.vertices[welded.faces], cube.vertices[cube.faces])
+
+
+@pytest.mark.parametrize("suffix", ["obj", "glb"])
+def test_a_textured_model_looks_the_same_when_it_is_read_back(tmp_path, suffix):
+    model = chicken().normalized()
+    model.save(tmp_path / f"a.{suffix}")
+    loaded = Mesh.load(tmp_path / f"a.{suffix}")
+    assert len(loaded.vertices) == {"obj": len(model.vertices), "glb": len(model.split().vertices)}[suffix]
+    assert torch.equal(loaded.merged().faces, model.faces)
+    assert torch.equal(loaded.merged().vertices, model.vertices)
+    cameras, renderer = uneven_cameras("perspective")[:2], OpenGL(Shading(normals="smooth"))
+    expected, found = (renderer(mesh, cameras) for mesh in (model, loaded.merged()))
+    torch.testing.assert_close(found.rgb, expected.rgb, atol=2e-3, rtol=0)
+    flat = OpenGL()
+    torch.testing.assert_close(flat(loaded, cameras).rgb, flat(model, cameras).rgb, atol=2e-3, rtol=0)
 
 
 def test_a_glb_of_seams_with_indices_out_of_range_is_refused(tmp_path, cube):
