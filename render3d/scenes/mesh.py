@@ -63,7 +63,7 @@ class Texture(Batched):
         rows, _, distinct = (numbers.to(self.device) for numbers in merged(own, self.uv))
         uv, inside = self.uv[distinct], (faces >= 0) & (faces < vertices)
         of_vertices = rows.new_zeros(vertices).index_put((faces[inside],), rows[inside])
-        if bool((rows[inside] >= 0).all()) and torch.equal(of_vertices[faces[inside]], rows[inside]):
+        if len(uv) and bool((rows[inside] >= 0).all()) and torch.equal(of_vertices[faces[inside]], rows[inside]):
             return dataclasses.replace(self, uv=uv[of_vertices], faces=None)
         return dataclasses.replace(self, uv=uv, faces=rows)
 
@@ -312,7 +312,8 @@ class Mesh(SceneKind):
     def split(self) -> Self:
         """This mesh with one texture coordinate a vertex: those on seams come once for each; `merged` undoes it.
 
-        For what knows no other. Deforming such a mesh may tear it, and smooth normals end at seams.
+        For what knows no other. Deforming such a mesh may tear it, and smooth normals end at seams. A mesh without
+        ``texture.faces`` is returned as it is; of others, vertices of no face are left out.
 
         Raises:
             MeshError: Indices out of range.

@@ -239,3 +239,10 @@ def test_merging_a_texture_without_seams_leaves_one_coordinate_a_vertex(cube):
     assert welded.texture.faces is None
     assert torch.equal(welded.texture.uv, uv)
     assert welded.texture.uv.requires_grad
+
+
+def test_a_texture_without_coordinates_is_merged_like_any_other(cube):
+    none = torch.zeros(0, 3, dtype=torch.long)
+    mesh = dataclasses.replace(with_faces(cube, none), texture=Texture(torch.rand(2, 2, 3), torch.zeros(0, 2), none))
+    assert mesh.merged().texture.uv.shape == (0, 2)
+    assert mesh.split().vertices.shape == (0, 3)
