@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from render3d.scenes.kind import SceneKind
-from render3d.scenes.mesh import Mesh, Texture
+from render3d.scenes.mesh import Mesh
+from render3d.scenes.texture import Texture
 from render3d.scenes.volume import Volume
 
 __all__ = ["Mesh", "Scene", "SceneKind", "Texture", "Volume"]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from render3d.color import NEUTRAL_GREY, srgb_to_linear
 from render3d.scenes.files.atlas import build_texture
-from render3d.scenes.mesh import Mesh, Texture
+from render3d.scenes.mesh import Mesh
+from render3d.scenes.texture import Texture
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
