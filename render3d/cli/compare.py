@@ -15,6 +15,7 @@ from render3d.cli.calls import Json, Out, Quiet, Result, Resume, Size, default, 
 from render3d.cli.fit import (
     SETTINGS,
     Fits,
+    FollowLinks,
     Format,
     HoldOut,
     Settings,
@@ -106,6 +107,7 @@ def fits(
     template: Template = None,
     format: Format = None,
     hold_out: HoldOut = None,
+    follow_links: FollowLinks = False,
     truth: Annotated[Path | None, default("none")] = None,
     resume: Resume = False,
     quiet: Quiet = False,
@@ -123,7 +125,7 @@ def fits(
         settings: Settings of the fit.
     """
     check_scene(scene, settings, template)
-    task = task_of(read_views(views, format), hold_out, template, settings, truth)
+    task = task_of(read_views(views, format, follow_links=follow_links), hold_out, template, settings, truth)
     with Bar("updates", quiet=quiet) as bar:
         courses: dict[str, Callable[[FitRecord], None]] = {}
 

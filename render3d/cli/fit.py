@@ -25,12 +25,17 @@ Fits = Annotated[Scene, tyro.conf.arg(help="What is fitted. Each has its own fla
 Template = Annotated[
     Path | None, tyro.conf.arg(metavar="MESH", help="Mesh file to deform."), default("a sphere, for meshes")
 ]
-HoldOut = Annotated[int | None, tyro.conf.arg(help="Views kept for measuring only."), default("one in five")]
+HoldOut = Annotated[
+    int | None,
+    tyro.conf.arg(help="Views kept for measuring only, spread evenly."),
+    default("the split of VIEWS, or one in five"),
+]
 Format = Annotated[
     str | None,
-    tyro.conf.arg(help="Format of VIEWS: nerfstudio or r2n2; or module:Class for one of your own."),
+    tyro.conf.arg(help="Format of VIEWS: nerfstudio, blender, colmap or r2n2; or module:Class for one of your own."),
     default("recognised by its files"),
 ]
+FollowLinks = Annotated[bool, tyro.conf.arg(help="Follow links in VIEWS that lead out of its folder.")]
 Settings = Annotated[FitSettings | VolumeFitSettings, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands]
 
 SETTINGS: dict[Scene, FitSettings | VolumeFitSettings] = {"mesh": FitSettings(), "volume": VolumeFitSettings()}
@@ -54,6 +59,7 @@ def fit(
     template: Template = None,
     format: Format = None,
     hold_out: HoldOut = None,
+    follow_links: FollowLinks = False,
     device: Annotated[str, tyro.conf.arg(metavar="DEVICE", help="Where to compute: cpu, cuda or cuda:1.")] = "cpu",
     resume: Resume = False,
     quiet: Quiet = False,
@@ -70,7 +76,8 @@ def fit(
     """
     check_scene(scene, settings, template)
     through = make_renderer(renderer)
-    task = task_of(read_views(views, format).to(usable_device(device)), hold_out, template, settings)
+    found = read_views(views, format, follow_links=follow_links).to(usable_device(device))
+    task = task_of(found, hold_out, template, settings)
     with Bar("updates", quiet=quiet) as bar:
         count = f"{len(task.views)} views, {0 if task.held_out is None else len(task.held_out)} held out"
         bar.begin(f"{through.capabilities.name}, {count}", settings.updates)
@@ -120,11 +127,13 @@ def task_of(
     settings: FitSettings | VolumeFitSettings,
     truth: Path | None = None,
 ) -> FitTask:
-    """What the flags ask for: ``--hold-out`` keeps views for measuring, by default one in five."""
+    """What the flags ask for: ``--hold-out`` keeps views for measuring, by default as their split, or one in five."""
     count = len(views) // 5 if hold_out is None else hold_out
     if count and not 0 < count < len(views):
         raise FitError(f"--hold-out must leave views to fit: 0 to {len(views) - 1} of these {len(views)}; got {count}.")
-    training, held_out = views.split(count) if count else (views, None)
+    training, held_out = (views, None) if not count else views.split(count)
+    if hold_out is None and views.knows_split:
+        training, held_out = views.split()
     start = Mesh.load(template).merged().to(views.alpha.device) if template else None
     return FitTask(training, held_out, start, settings, Mesh.load(truth) if truth else None)
 

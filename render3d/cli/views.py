@@ -77,7 +77,7 @@ def views(
         near: Distance at which visible depths begin, scene units.
         far: Distance at which they end, scene units.
         outputs: Images stored of each view, of rgb, alpha, depth, normal and face_index.
-        format: How files lie on disk: nerfstudio, r2n2 or shards; or module:Class for one of your own.
+        format: How files lie on disk: nerfstudio, colmap, r2n2 or shards; or module:Class for one of your own.
         radius: Radius, scene units, to which objects are scaled after they are moved to the middle.
         keep_size: Leave objects where they are in their files, and as large.
         up: Axis of the files that points up: z in ModelNet.

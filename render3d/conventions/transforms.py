@@ -180,5 +180,5 @@ def _check_undistorted(fields: Mapping[str, Any], *, where: str) -> None:
     if model not in _UNDISTORTED_MODELS or distorted:
         raise CameraError(
             f"{where} must be a pinhole camera without distortion; got camera_model {model!r}"
-            f"{', ' if distorted else ''}{', '.join(distorted)}. Undistort the images first."
+            f"{', ' if distorted else ''}{', '.join(distorted)}. Undistort the images first, as read_views does."
         )

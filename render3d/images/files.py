@@ -1,16 +1,18 @@
 """Images in files: the only place where sRGB is decoded and encoded."""
 
+import contextlib
 import functools
 import io
 import itertools
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps, features
 from torch import Tensor
 
 from render3d.atomic import atomic_write
@@ -20,6 +22,8 @@ from render3d.images import png
 from render3d.images.rendering import Rendering
 
 _AS_ARRAYS = ("depth", "face_index", "barycentric")
+_KINDS = ("PNG", "JPEG", *(["WEBP"] if features.check("webp") else []))  # nothing else is opened, whatever is in a file
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF: how a photograph is turned, and when its sides change places
 
 
 def encode_png(rgb: Tensor | None, alpha: Tensor | None) -> bytes:
@@ -87,7 +91,7 @@ def _srgb_of_halves() -> NDArray[np.uint8]:
 
 
 def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None, Tensor | None]:
-    """The colours and the coverage in an image file.
+    """The colours and the coverage in a PNG, a JPEG or a WebP, turned as its EXIF orientation says.
 
     Args:
         path: The file.
@@ -139,29 +143,43 @@ def read_size(path: Path, content: bytes) -> tuple[int, int]:
     Raises:
         ViewSetError: No image.
     """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return image.height, image.width
-    except Exception as error:  # broken files fail in any way
-        raise ViewSetError(f"{path}: cannot be read as an image ({error}).") from error
+    with _opened(path, content) as image:
+        turned = _orientation(image) in _ON_ITS_SIDE
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
-    """Pillow's mode, and the values as they are stored, ``[channels, H, W]``: bytes, or float32 for more than those."""
+def _orientation(image: Image.Image) -> int:
+    # Without this question, Pillow would read all of a PNG to look for it.
+    return int(image.getexif().get(_ORIENTATION, 1)) if "exif" in image.info else 1
+
+
+@contextlib.contextmanager
+def _opened(path: Path, content: bytes | None) -> Iterator[Image.Image]:
+    """An image whose pixels are not read yet; whatever goes wrong with it is a `ViewSetError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path if content is None else io.BytesIO(content)) as image:
-                image.load()
-                wide = image.mode.startswith(("I", "F"))
-                mode = image.mode if wide else _plain_mode(image)
-                pixels = np.array(image if wide else image.convert(mode), np.float32 if wide else np.uint8)
+            with Image.open(path if content is None else io.BytesIO(content), formats=_KINDS) as image:
+                yield image
     except FileNotFoundError:
         raise ViewSetError(f"{path}: no such image.") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ViewSetError(f"{path}: too large to be opened safely ({error}). Resize it.") from error
     except Exception as error:  # broken files fail in any way
-        raise ViewSetError(f"{path}: cannot be read as an image, broken or truncated ({error}).") from error
+        known = ", ".join(_KINDS)
+        raise ViewSetError(
+            f"{path}: cannot be read as an image, broken or truncated ({error}). Known types: {known}."
+        ) from error
+
+
+def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
+    """Pillow's mode, and the values as they are stored, ``[channels, H, W]``: bytes, or float32 for more than those."""
+    with _opened(path, content) as stored:
+        stored.load()
+        image = ImageOps.exif_transpose(stored) if _orientation(stored) != 1 else stored
+        wide = image.mode.startswith(("I", "F"))
+        mode = image.mode if wide else _plain_mode(image)
+        pixels = np.array(image if wide else image.convert(mode), np.float32 if wide else np.uint8)
     values = torch.from_numpy(pixels)
     return mode, values[None] if values.dim() == 2 else values.movedim(-1, 0)
 

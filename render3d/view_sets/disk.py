@@ -46,45 +46,53 @@ def write_views(
     return path
 
 
-def read_views(path: str | Path, format: str | None = None) -> ViewSet:
+def read_views(path: str | Path, format: str | None = None, *, follow_links: bool = False) -> ViewSet:
     """Read the views of one scene.
 
     Args:
-        path: The folder, such as one that holds a ``transforms.json`` (nerfstudio, instant-ngp, NeRF-synthetic) or that
-            of a model of ShapeNetRendering; or a file like ``transforms.json``, whatever its name.
+        path: The folder, such as one that holds a ``transforms.json`` (nerfstudio, instant-ngp), the three files of
+            NeRF-synthetic, or a model of COLMAP; or that of a model of ShapeNetRendering; or a file like
+            ``transforms.json``, whatever its name.
         format: Of the folder, as in `write_views`; None to recognise it.
+        follow_links: Follow links of the folder that lead out of it, for instance to another disk. Leave it False for
+            folders of people you do not trust: a link may name any file of yours.
 
     Returns:
         Its images and cameras. Colours are kept as they are stored, decoded to linear light, where every view has them.
+        Images are turned as their EXIF orientation says. Lens distortion is undone: the camera is the pinhole with the
+        same focal lengths and principal point, and pixels that the photograph does not show are not of the object.
 
     Raises:
         ViewSetError: Whatever is wrong, with the file, the view and the field: nothing there, broken JSON, a field
-            missing, a pose that is not rigid, distortion, ``near >= far``, a path that leaves the folder, an image that
-            is missing, unreadable or of another size than its camera, no silhouette.
+            missing, a pose that is not rigid, an unknown camera model, ``near >= far``, a path or a link that leaves
+            the folder, an image that is missing, unreadable or of another size than its camera, no silhouette; or
+            distortion without OpenCV, the extra ``fit``.
     """
-    stored = _open(path, format)
+    stored = _open(path, format, follow_links)
     numbers = range(stored.cameras.views)
     images = stored.read(numbers, ("alpha",), optional=("rgb",))
-    return ViewSet(stored.cameras, images["alpha"], images.get("rgb"), tuple(map(stored.name, numbers)))
+    names = tuple(map(stored.name, numbers))
+    return ViewSet(stored.cameras, images["alpha"], images.get("rgb"), names, stored.splits)
 
 
-def read_cameras(path: str | Path, format: str | None = None) -> Cameras:
+def read_cameras(path: str | Path, format: str | None = None, *, follow_links: bool = False) -> Cameras:
     """Read the cameras ``[views]`` of a view set, without its images.
 
     Args:
         path: As in `read_views`. A ``transforms.json`` may lack the images if it tells their size.
         format: As in `read_views`.
+        follow_links: As in `read_views`.
 
     Raises:
         ViewSetError: As `read_views`, or no size.
     """
-    return _open(path, format).cameras
+    return _open(path, format, follow_links).cameras
 
 
-def _open(path: str | Path, format: str | None) -> StoredViews:
+def _open(path: str | Path, format: str | None, follow_links: bool) -> StoredViews:
     path = Path(path)
     if not path.exists():
         raise ViewSetError(f"{path}: no such file or folder. Give a transforms.json, or the folder of an object.")
     if path.is_file():
-        return Nerfstudio(path.name).open(FolderFiles(path.parent))
-    return (format_at(path) if format is None else format_by_name(format)).open(FolderFiles(path))
+        return Nerfstudio(path.name).open(FolderFiles(path.parent, follow_links))
+    return (format_at(path) if format is None else format_by_name(format)).open(FolderFiles(path, follow_links))

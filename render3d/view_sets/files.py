@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, final
@@ -67,13 +68,15 @@ class Files(abc.ABC):
 @final
 @dataclasses.dataclass(frozen=True)
 class FolderFiles(Files):
-    """Those of a folder, and nothing outside it, links followed.
+    """Those of a folder, and nothing outside it.
 
     Attributes:
         folder: Of the object.
+        follow_links: Whether links may lead out of it. Names that do so themselves are refused in any case.
     """
 
     folder: Path
+    follow_links: bool = False
 
     def where(self, name: str) -> Path:
         """Return its path."""
@@ -86,15 +89,26 @@ class FolderFiles(Files):
     def _content(self, name: str) -> bytes:
         folder = self.folder.resolve()
         for suffix in _SUFFIXES:
-            path = (folder / (name + suffix)).resolve()
+            named = Path(os.path.normpath(folder / (name + suffix)))
+            path = named.resolve()
             if not path.is_relative_to(folder):
-                raise ViewSetError(f"{self.where(name)}: leads out of its folder. Move the file into it.")
+                self._check_link(name, named.is_relative_to(folder), path)
             if path.is_file():
                 try:
                     return path.read_bytes()
                 except OSError as error:
                     raise ViewSetError(f"{path}: cannot be read ({error}).") from error
         raise ViewSetError(f"{self.where(name)}: no such file.")
+
+    def _check_link(self, name: str, is_link: bool, path: Path) -> None:
+        """Raise `ViewSetError` for a file outside the folder, unless a link leads there and links are followed."""
+        if not is_link:
+            raise ViewSetError(f"{self.where(name)}: leads out of its folder. Move the file into it.")
+        if not self.follow_links:
+            raise ViewSetError(
+                f"{self.where(name)}: is a link that leads out of its folder, to {path}. Move the file into it; or, if "
+                "you trust the links of this folder, give follow_links=True."
+            )
 
 
 @final

@@ -1,8 +1,9 @@
 """Image files of views, written and read: what formats that store an image a file have in common."""
 
 import dataclasses
+import functools
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, final
 
@@ -24,11 +25,14 @@ from render3d.images.files import (
     read_normal,
     read_size,
 )
-from render3d.view_sets.files import Files
-from render3d.view_sets.formats.format import StoredViews
+from render3d.view_sets.files import OBJECT, Files, read_json
+from render3d.view_sets.formats.format import StoredViews, check_size
+from render3d.view_sets.lenses import Lens, resized
 
 BESIDE = ("depth", "normal", "face_index")
 """The outputs that have files of their own, in the order in which they are written."""
+
+_LARGEST = 1600  # pixels: from there on nerfstudio takes smaller copies of images, where there are any
 
 
 def frame_names(folder: str, digits: int) -> dict[str, str]:
@@ -44,7 +48,8 @@ def frame_files(cameras: Cameras, rendering: Rendering, names: Mapping[str, str]
     Args:
         cameras: ``[views]``.
         rendering: ``[views]``, with ``alpha``.
-        names: Of the files, with a field for the number of the view: of ``"image"`` and of each of `BESIDE`.
+        names: Of the files, with a field for the number of the view: of ``"image"`` and of each of `BESIDE`; and of
+            ``"mask"`` where alpha is to have a file of its own, beside an RGB image.
 
     Raises:
         ViewSetError: More than one leading dimension, or no alpha.
@@ -55,9 +60,11 @@ def frame_files(cameras: Cameras, rendering: Rendering, names: Mapping[str, str]
             "A view set is the views of one scene: cameras and a rendering with alpha, both of shape [views]; got "
             f"{list(cameras.leading_shape)} and {rendering}."
         )
-    stored: dict[str, Any] = {
-        "image": color_pixels(rendering.stored("rgb") if "rgb" in outputs else None, rendering.stored("alpha"))
-    }
+    rgb, alpha = rendering.stored("rgb") if "rgb" in outputs else None, rendering.stored("alpha")
+    apart = "mask" in names
+    stored: dict[str, Any] = {"image": color_pixels(rgb, None if apart and rgb is not None else alpha)}
+    if apart:
+        stored["mask"] = color_pixels(None, alpha)
     if "depth" in outputs:
         stored["depth"] = depth_pixels(rendering.depth, depth_unit(cameras.far))
     if "normal" in outputs:
@@ -82,6 +89,9 @@ class Frames(StoredViews):
             ``normal`` and ``face_index``.
         depth_unit: Scene units that 1 stands for in depth images.
         normals_in_world: Whether normals are said to be in world axes.
+        lenses: What took each image, where images are not as the cameras see them: they are undistorted and resized
+            when they are read. Empty where they are.
+        splits: As `StoredViews` has it.
     """
 
     files: Files
@@ -90,10 +100,18 @@ class Frames(StoredViews):
     frames: tuple[Mapping[str, str], ...]
     depth_unit: float
     normals_in_world: bool
+    lenses: tuple[Lens, ...] = ()
+    splits: tuple[str, ...] = ()
 
     def name(self, number: int) -> str:
-        """Return the name of its image, without folder and suffix."""
-        return PurePosixPath(self.frames[number]["image"]).stem
+        """Return the name of its image, without suffix; and without folder, unless two views would share one."""
+        path = PurePosixPath(self.frames[number]["image"])
+        return path.stem if self._stems_differ else str(path.with_suffix(""))
+
+    @functools.cached_property
+    def _stems_differ(self) -> bool:
+        stems = [PurePosixPath(frame["image"]).stem for frame in self.frames if "image" in frame]
+        return len(set(stems)) == len(stems)
 
     def where(self, number: int, output: str) -> Path:
         """Return the file that holds an image."""
@@ -114,9 +132,22 @@ class Frames(StoredViews):
         try:
             view = self._colors(frame) if {"rgb", "alpha"}.intersection(outputs) else {}
             view |= {kind: self._beside(kind, frame[kind]) for kind in BESIDE if kind in outputs and kind in frame}
+            view = {name: self._seen(number, name, image) for name, image in view.items() if name in outputs}
         except ViewSetError as error:
             raise ViewSetError(f"{self.source}: view {number}: {error}") from error
-        return {name: image for name, image in view.items() if name in outputs}
+        return view
+
+    def _seen(self, number: int, output: str, image: Tensor) -> Tensor:
+        """An image of the file as the camera sees it."""
+        if not self.lenses:
+            return image
+        lens, nearest = self.lenses[number], output in BESIDE
+        check_size(self.where(number, output), image, lens.image_size)
+        try:
+            image = lens.undistorted(image, nearest=nearest, outside=-1 if output == "face_index" else 0)
+        except ViewSetError as error:
+            raise ViewSetError(f"{self.where(number, output)}: {error}") from error
+        return resized(image, self.cameras.image_size, nearest=nearest)
 
     def _colors(self, frame: Mapping[str, str]) -> dict[str, Tensor]:
         rgb, alpha = self._image(frame["image"])
@@ -133,6 +164,71 @@ class Frames(StoredViews):
         if kind == "depth":
             return read_depth(where, self.depth_unit, content)
         return read_normal(where, content) if kind == "normal" else _face_index(where, content)
+
+
+def mask_of(files: Files, folder: str, name: str) -> str | None:
+    """Find the mask of an image in a folder of masks: ``NAME.png``, as COLMAP has it, or with the suffix ``.png``.
+
+    Args:
+        files: Of the object.
+        folder: Of the masks.
+        name: Of the image, by its path in the folder of images.
+
+    Returns:
+        The name of its file, or None.
+    """
+    names = (f"{name}.png", str(PurePosixPath(name).with_suffix(".png")))
+    return next((path for each in names if files.has(path := str(PurePosixPath(folder, each)))), None)
+
+
+def reduction_of(files: Files, copy_of: Callable[[int], str], image_size: tuple[int, int] | None) -> int:
+    """Find by how much images are read smaller, as nerfstudio does: a power of two, 1 for the images themselves.
+
+    The first image decides. Smaller copies are taken where it has more than 1600 pixels a side, or is not there.
+
+    Args:
+        files: Of the object.
+        copy_of: The name of the first image, by the factor.
+        image_size: ``(height, width)`` of the first image; None where it is not known.
+
+    Source: nerfstudio, data/dataparsers/nerfstudio_dataparser.py, ``_get_fname``
+    (https://github.com/nerfstudio-project/nerfstudio).
+    """
+    largest = max(image_size) if image_size else 0
+    factor = 1 if files.has(copy_of(1)) else next((2**n for n in (1, 2, 3) if files.has(copy_of(2**n))), 1)
+    while largest / factor > _LARGEST and files.has(copy_of(2 * factor)):
+        factor *= 2
+    return factor
+
+
+def with_facts(found: Frames, names: Mapping[str, str]) -> Frames:
+    """Return the same with what ``object.json`` knows and a format has no place for: near, far, depth, normals.
+
+    Args:
+        found: Views of an object that ``render3d views`` wrote.
+        names: As `frame_files` took them.
+
+    Raises:
+        ViewSetError: ``object.json`` is damaged.
+    """
+    facts = read_json(found.files, OBJECT)
+    try:
+        near, far = float(facts["cameras"]["near"]), float(facts["cameras"]["far"])
+        kinds = [kind for kind in BESIDE if kind in facts["outputs"]]
+        unit = float(facts["depth"]["unit"])
+        cameras = dataclasses.replace(found.cameras, near=near, far=far)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ViewSetError(f"{found.files.where(OBJECT)}: damaged, or of another version ({error!r}).") from error
+    frames = tuple(
+        {**frame, **{kind: _beside(names[kind], found.name(number)) for kind in kinds}}
+        for number, frame in enumerate(found.frames)
+    )
+    return dataclasses.replace(found, cameras=cameras, frames=frames, depth_unit=unit)
+
+
+def _beside(pattern: str, name: str) -> str:
+    path = PurePosixPath(pattern)
+    return str(path.with_name(name + path.suffix))
 
 
 def size_of(files: Files, name: str) -> tuple[int, int]:

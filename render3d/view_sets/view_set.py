@@ -10,6 +10,9 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.errors import ShapeError, ViewSetError
 
+SPLITS = ("train", "val", "test")
+"""What views are for: the first is learned from, the others are held out."""
+
 
 @final
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,6 +24,7 @@ class ViewSet:
         alpha: ``[views, 1, H, W]`` float32, coverage 0-1: the silhouettes.
         rgb: ``[views, 3, H, W]`` float32, linear light, or None.
         names: One name a view, that of its file.
+        splits: One of `SPLITS` a view; empty where its files do not tell.
 
     Raises:
         ShapeError: Images whose number or size is not that of the cameras.
@@ -30,6 +34,7 @@ class ViewSet:
     alpha: Tensor
     rgb: Tensor | None
     names: tuple[str, ...]
+    splits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         size = (self.cameras.views, *self.cameras.image_size)
@@ -39,8 +44,9 @@ class ViewSet:
                     f"{name} must be one image a camera, {size[0]} of {size[1]} x {size[2]} pixels; got shape "
                     f"{list(image.shape)}."
                 )
-        if len(self.names) != self.cameras.views:
-            raise ShapeError(f"names must be one a camera, {self.cameras.views}; got {len(self.names)}.")
+        for name, words in (("names", self.names), ("splits", self.splits)):
+            if len(words) != self.cameras.views and (words or name == "names"):
+                raise ShapeError(f"{name} must be one a camera, {self.cameras.views}; got {len(words)}.")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,19 +59,39 @@ class ViewSet:
     def select(self, indices: list[int]) -> Self:
         """Some of the views, by number."""
         rgb = None if self.rgb is None else self.rgb[indices]
-        names = tuple(self.names[index] for index in indices)
-        return dataclasses.replace(self, cameras=self.cameras[indices], alpha=self.alpha[indices], rgb=rgb, names=names)
+        words = (tuple(each[index] for index in indices) if each else () for each in (self.names, self.splits))
+        names, splits = words
+        return dataclasses.replace(
+            self, cameras=self.cameras[indices], alpha=self.alpha[indices], rgb=rgb, names=names, splits=splits
+        )
 
-    def split(self, held_out: int) -> tuple[Self, Self]:
-        """Views to learn from and ``held_out`` others, spread evenly over the order they are in.
+    @property
+    def knows_split(self) -> bool:
+        """Whether its files say which views are held out, and which not."""
+        return len({split == SPLITS[0] for split in self.splits}) == 2
+
+    def split(self, held_out: int | None = None) -> tuple[Self, Self]:
+        """Views to learn from, and those that are held out.
+
+        Args:
+            held_out: How many are held out, spread evenly over the order they are in, whatever their files say. None:
+                those that their files do not count to ``"train"``.
 
         Raises:
             ViewSetError: Nothing would be left on one of the sides.
         """
+        if held_out is None:
+            if not self.knows_split:
+                raise ViewSetError("held_out must be a number: the files of these views do not say which are held out.")
+            chosen = {number for number, split in enumerate(self.splits) if split != SPLITS[0]}
+        else:
+            chosen = self._spread(held_out)
+        return self.select([i for i in range(len(self)) if i not in chosen]), self.select(sorted(chosen))
+
+    def _spread(self, held_out: int) -> set[int]:
         if not 0 < held_out < len(self):
             raise ViewSetError(
                 f"held_out must leave views on both sides; got {held_out} of {len(self)}. Hold out at least one and "
                 "keep at least one."
             )
-        chosen = {math.floor((number + 0.5) * len(self) / held_out) for number in range(held_out)}
-        return self.select([i for i in range(len(self)) if i not in chosen]), self.select(sorted(chosen))
+        return {math.floor((number + 0.5) * len(self) / held_out) for number in range(held_out)}

@@ -78,7 +78,9 @@ def test_what_is_read_is_what_was_rendered_to_the_bit(made: Path) -> None:
 def test_a_folder_without_a_list_is_read_where_the_format_is_named(made: Path) -> None:
     found = PosedObjects(made / "objects", format=NPZ)
     assert (found.ids, found.classes) == (("balls/long", "balls/round"), ("balls",))
-    with pytest.raises(DatasetError, match="holds no views, read as nerfstudio or as r2n2 or as shards"):
+    with pytest.raises(
+        DatasetError, match="holds no views, read as nerfstudio or as blender or as colmap or as r2n2 or as"
+    ):
         PosedObjects(made / "objects")
 
 

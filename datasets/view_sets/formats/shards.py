@@ -30,7 +30,7 @@ from render3d.view_sets.formats.nerfstudio import Nerfstudio
 
 SHARDS = "shards"
 INDEX = "index.json"
-_STAGED = Nerfstudio()
+_STAGED = Nerfstudio(points=0)
 
 
 def key_of(id_: str) -> str:

@@ -12,6 +12,8 @@ FORMATS: Registry[type[Format]] = Registry(
     "format of view sets",
     {
         "nerfstudio": "render3d.view_sets.formats.nerfstudio:Nerfstudio",
+        "blender": "render3d.view_sets.formats.blender:Blender",
+        "colmap": "render3d.view_sets.formats.colmap:Colmap",
         "r2n2": "render3d.view_sets.formats.r2n2:R2N2",
         "shards": "render3d.datasets.view_sets.formats.shards:Shards",
     },

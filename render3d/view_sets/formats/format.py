@@ -38,9 +38,11 @@ class StoredViews(abc.ABC):
 
     Attributes:
         cameras: ``[views]``.
+        splits: The split of each view, such as ``"train"`` or ``"test"``; empty where the files do not tell.
     """
 
     cameras: Cameras
+    splits: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def view(self, number: int, outputs: Sequence[str]) -> dict[str, Tensor]:
@@ -82,18 +84,38 @@ class StoredViews(abc.ABC):
     def _check(self, number: int, view: dict[str, Tensor], outputs: Sequence[str]) -> None:
         for name in outputs:
             if name not in view:
-                way_out = "store RGBA images, or masks (white is object)" if name == "alpha" else "render it"
-                raise ViewSetError(
-                    f"{self.where(number, 'rgb')}: there is no {name} of this view; leave it out of outputs, or "
-                    f"{way_out}."
-                )
-        height, width = self.cameras.image_size
+                lacks = _NO_SILHOUETTE if name == "alpha" else f"there is no {name} of this view; {_LEAVE_OUT}"
+                raise ViewSetError(f"{self.where(number, 'rgb')}: {lacks}")
         for name, image in view.items():
-            if image.shape[-2:] != (height, width):
-                raise ViewSetError(
-                    f"{self.where(number, name)}: is {image.shape[-2]} x {image.shape[-1]} (height x width) and its "
-                    f"camera {height} x {width}. Resize the image, or correct the size of the camera."
-                )
+            check_size(self.where(number, name), image, self.cameras.image_size)
+
+
+_LEAVE_OUT = "leave it out of outputs, or render it."
+_NO_SILHOUETTE = (
+    "there is no alpha of this view: no mask, and no alpha channel. Store masks (white is object) in the folder masks, "
+    "or RGBA images, or have masks made: --masks grabcut."
+)
+
+
+def check_size(where: Path | str, image: Tensor, image_size: tuple[int, int]) -> None:
+    """Raise `ViewSetError` unless an image ``[C, H, W]`` has the size of its camera, ``(height, width)``.
+
+    Args:
+        where: What the message calls the image.
+        image: The image.
+        image_size: Of its camera.
+    """
+    found, (height, width) = tuple(image.shape[-2:]), image_size
+    if found != image_size:
+        way_out = "Resize the image, or correct the size of the camera."
+        if found == (width, height):
+            way_out = (
+                "If the EXIF orientation of the file turns it, and the camera is that of the image as it is stored, "
+                "remove the orientation."
+            )
+        raise ViewSetError(
+            f"{where}: is {found[0]} x {found[1]} (height x width) and its camera {height} x {width}. {way_out}"
+        )
 
 
 class Format(abc.ABC):

@@ -1,25 +1,31 @@
-"""The format of nerfstudio, and of instant-ngp and NeRF-synthetic: ``transforms.json`` and the files it names."""
+"""The format of nerfstudio and of instant-ngp: ``transforms.json`` and the files it names."""
 
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, final
+
+import torch
 
 from render3d._version import __version__
 from render3d.atomic import json_by_lines
-from render3d.cameras import Cameras
+from render3d.cameras import Cameras, check_rigid, rigid
 from render3d.conventions import from_nerf, from_nerfstudio, to_nerfstudio
 from render3d.errors import CameraError, ShapeError, ViewSetError
 from render3d.images import Rendering
 from render3d.images.files import depth_unit
 from render3d.view_sets.files import Files, read_json
 from render3d.view_sets.formats.format import Format
-from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, size_of
+from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, mask_of, reduction_of, size_of
+from render3d.view_sets.lenses import Lens
+from render3d.view_sets.points import MOST_POINTS, encode_ply, surface_points
+from render3d.view_sets.view_set import SPLITS
 
 TRANSFORMS = "transforms.json"
 
 _NAMES = frame_names("images", digits=4)
+_POINTS = "sparse_pc.ply"  # as ns-process-data calls it
 _FIELDS = {
     "image": "file_path",
     "mask": "mask_path",
@@ -27,7 +33,15 @@ _FIELDS = {
     "normal": "normal_file_path",
     "face_index": "face_index_file_path",
 }
+_COPIES = {"image": "images", "mask": "masks", "depth": "depths"}  # folders of smaller copies: images_2 and so on
 _MILLIMETRES = 1e-3  # nerfstudio's default
+
+_FISHEYE = "OPENCV_FISHEYE"
+_BROWN = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
+_ORTHOGRAPHIC = "ORTHOGRAPHIC"
+_MODELS = (*_BROWN, _FISHEYE, _ORTHOGRAPHIC)
+_DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4")  # in OpenCV's order
+_OF_LENSES = (*_DISTORTION, "is_fisheye")
 
 
 @final
@@ -37,41 +51,71 @@ class Nerfstudio(Format):
 
     Each frame is an RGBA PNG (``rgb`` and ``alpha``), or a grey mask where the rendering has alpha alone. Where the
     rendering has them, there are also ``depth`` (camera z, a PNG of 16 bits in units of ``depth_unit_scale_factor``),
-    ``normal`` (world, a PNG of ``(n + 1) / 2``) and ``face_index`` (an int32 array in an ``.npy`` file).
-    ``transforms.json`` comes last: where it is, all that it names is there. Beside nerfstudio's keys it holds
-    ``near``, ``far``, ``projection``, ``color_space``, ``renderer`` and ``written_by``. Orthographic cameras, for which
-    nerfstudio has no model, get ``camera_model`` ``"ORTHOGRAPHIC"`` and focal lengths in pixels per scene unit.
+    ``normal`` (world, a PNG of ``(n + 1) / 2``) and ``face_index`` (an int32 array in an ``.npy`` file). With depth,
+    ``sparse_pc.ply`` (``ply_file_path``) has points on the surface, from which splatting begins. ``transforms.json``
+    comes last: where it is, all that it names is there. Beside nerfstudio's keys it holds ``near``, ``far``,
+    ``projection``, ``color_space``, ``renderer`` and ``written_by``. Orthographic cameras, for which nerfstudio has no
+    model, get ``camera_model`` ``"ORTHOGRAPHIC"`` and focal lengths in pixels per scene unit.
 
-    What is read may be by nerfstudio, instant-ngp or NeRF-synthetic as well. The silhouette is the frame's
-    ``mask_path``, or the image's alpha channel, or the image itself where it is grey.
+    What is read may be by nerfstudio or instant-ngp as well, or one file of NeRF-synthetic:
+
+    - The silhouette is the frame's ``mask_path``, or the file of its name in the folder ``masks``, or the image's alpha
+      channel, or the image itself where it is grey.
+    - ``train_filenames``, ``val_filenames`` and ``test_filenames`` are the splits. Frames that none of them names are
+      left out, as nerfstudio does.
+    - Images of more than 1600 pixels a side are read from ``images_2`` and so on, where these are, with ``masks_2`` and
+      ``depths_2``; and so are images that are not there themselves.
+    - ``applied_transform`` and ``applied_scale`` are undone: cameras are in the world that the data had before.
+    - Distortion is undone: k1, k2, p1, p2 and k3, or k1 to k4 of ``OPENCV_FISHEYE``.
+
+    Source: nerfstudio documentation, "Data conventions"
+    (https://docs.nerf.studio/quickstart/data_conventions.html), and its ``nerfstudio_dataparser.py``.
 
     Attributes:
         transforms: What the file is called.
+        points: How many points on the surface are written at most; 0 for none.
     """
 
     marker: ClassVar[str] = TRANSFORMS
     transforms: str = TRANSFORMS
+    points: int = MOST_POINTS
 
     def files(self, cameras: Cameras, rendering: Rendering, renderer: str | None) -> Iterator[tuple[str, bytes]]:
-        """Yield images, depth, normals and face indices of each view, and ``transforms.json``."""
+        """Yield images, depth, normals and face indices of each view, points, and ``transforms.json``."""
         yield from frame_files(cameras, rendering, _NAMES)
-        yield self.transforms, json_by_lines(_transforms(cameras, rendering, renderer))
+        transforms = _transforms(cameras, rendering, renderer)
+        if points := surface_points(cameras, rendering, self.points):
+            yield _POINTS, encode_ply(points)
+            transforms = {"ply_file_path": _POINTS, **transforms}
+        yield self.transforms, json_by_lines(transforms)
 
     def open(self, files: Files) -> Frames:
         """Read ``transforms.json``.
 
         Raises:
             ViewSetError: Whatever is wrong with it, by its name, the frame and the field: broken JSON, a field that is
-                missing, a pose that is not rigid, distortion, ``near >= far``, no size of images.
+                missing, a pose that is not rigid, an unknown camera model, ``near >= far``, no size of images, a split
+                of images that are not there.
         """
         source, transforms = files.where(self.transforms), read_json(files, self.transforms)
-        frames = tuple(_named(frame) for frame in _frames(source, transforms))
+        splits = _splits(source, transforms)
+        if splits:
+            kept = [frame for frame, split in zip(transforms["frames"], splits, strict=True) if split]
+            transforms, splits = {**transforms, "frames": kept}, tuple(filter(None, splits))
+        frames = [_named(files, frame) for frame in frames_of(source, transforms)]
         unit = transforms.get("depth_unit_scale_factor", _MILLIMETRES)
         if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0 < unit < math.inf:
             raise ViewSetError(f"{source}: depth_unit_scale_factor must be a positive number; got {unit!r}.")
+        factor = _reduction(files, transforms, frames[0])
+        copies = [_copies(files, frame, factor) for frame in frames]
         cameras = cameras_of(source, {**_size(files, transforms, frames[0]), **transforms})
+        lenses = _lenses(source, transforms, cameras)
+        if factor > 1:
+            size = size_of(files, copies[0]["image"])
+            cameras, lenses = cameras.resize(*size), [lens.scaled(size) for lens in lenses]
         in_world = str(transforms.get("normal_space", "")).startswith("world")
-        return Frames(files, source, cameras, frames, float(unit), in_world)
+        changed = tuple(lenses) if any(lens.is_distorted for lens in lenses) else ()
+        return Frames(files, source, cameras, tuple(copies), float(unit), in_world, changed, splits)
 
 
 def camera_transforms(cameras: Cameras) -> dict[str, Any]:
@@ -100,32 +144,87 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
     Raises:
         ViewSetError: As `Nerfstudio.open`, or no size.
     """
-    frame = _frames(source, transforms)[0]
-    height, width = (transforms.get(side, frame.get(side)) for side in ("h", "w"))
+    frames = frames_of(source, transforms)
+    height, width = (transforms.get(side, frames[0].get(side)) for side in ("h", "w"))
     if not isinstance(height, int) or not isinstance(width, int):
         raise ViewSetError(f"{source}: 'h' and 'w', the size of its images in pixels, must be there; add them.")
-    sized = {"w": width, "h": height, **transforms}
-    orthographic = transforms.get("camera_model") == "ORTHOGRAPHIC"
-    if orthographic:
-        sized["camera_model"] = "PINHOLE"
-    has_focal = "fl_x" in transforms or any("fl_x" in frame for frame in transforms["frames"])
+    for number, frame in enumerate(frames):
+        model = {**transforms, **frame}.get("camera_model", "PINHOLE")
+        if model not in _MODELS:
+            raise ViewSetError(
+                f"{source}: frames[{number}] has camera_model {model!r}, which is not known here; known: "
+                f"{', '.join(_MODELS)}. Undistort the images first."
+            )
+    pinhole = {"w": width, "h": height, **_without_lens(transforms), "frames": [*map(_without_lens, frames)]}
+    has_focal = "fl_x" in transforms or any("fl_x" in frame for frame in frames)
     try:
         if has_focal or "camera_angle_x" not in transforms:
             if "fl_x" in transforms:
-                sized.setdefault("fl_y", transforms["fl_x"])
-                sized.setdefault("cx", sized["w"] / 2)
-                sized.setdefault("cy", sized["h"] / 2)
-            cameras = from_nerfstudio(sized)
+                pinhole = {"fl_y": transforms["fl_x"], "cx": width / 2, "cy": height / 2, **pinhole}
+            cameras = from_nerfstudio(pinhole)
         else:
-            cameras = from_nerf(transforms, (height, width))
+            cameras = from_nerf(pinhole, (height, width))
         return dataclasses.replace(
-            cameras,
+            _in_world_of_data(transforms, cameras),
             near=float(transforms.get("near", cameras.near)),
             far=float(transforms.get("far", cameras.far)),
-            projection="orthographic" if orthographic else "perspective",
+            projection="orthographic" if transforms.get("camera_model") == _ORTHOGRAPHIC else "perspective",
         )
-    except (CameraError, ShapeError, TypeError, ValueError) as error:
+    except (CameraError, ShapeError, TypeError, ValueError, OverflowError) as error:
         raise ViewSetError(f"{source}: {error}") from error
+
+
+def _in_world_of_data(transforms: Mapping[str, Any], cameras: Cameras) -> Cameras:
+    """The cameras before ``applied_transform`` A and ``applied_scale`` s, which made x of the world s A x."""
+    if "applied_transform" not in transforms and "applied_scale" not in transforms:
+        return cameras
+    scale = float(transforms.get("applied_scale", 1.0))
+    if not 0 < scale < math.inf:
+        raise CameraError(f"applied_scale must be a positive number; got {scale}.")
+    try:
+        rows = torch.tensor(transforms.get("applied_transform", torch.eye(4)[:3].tolist()), dtype=torch.float64)
+        applied = torch.cat([rows.reshape(-1, 4)[:3], torch.tensor([[0.0, 0, 0, 1]])])[None]
+        check_rigid(applied, name="applied_transform")
+    except CameraError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CameraError(f"applied_transform must be three or four rows of four numbers: {error}") from error
+    pose = cameras.world_to_camera.double()
+    pose = rigid(pose[:, :3, :3], pose[:, :3, 3] / scale) @ applied
+    return dataclasses.replace(cameras, world_to_camera=pose.to(cameras.dtype))
+
+
+def _without_lens(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in (*_OF_LENSES, "camera_model")}
+
+
+def _lenses(source: Path, transforms: Mapping[str, Any], cameras: Cameras) -> list[Lens]:
+    """What took each frame; coefficients of the frame go before those for all."""
+    lenses = []
+    for number, (frame, matrix) in enumerate(zip(transforms["frames"], cameras.intrinsics.tolist(), strict=True)):
+        fields, where = {**transforms, **frame}, f"{source}: frames[{number}]"
+        model = fields.get("camera_model", "PINHOLE")
+        fisheye = model == _FISHEYE or bool(fields.get("is_fisheye"))
+        k1, k2, p1, p2, k3, k4 = (_coefficient(where, fields, name) for name in _DISTORTION)
+        if (p1 or p2) if fisheye else k4:
+            raise ViewSetError(
+                f"{where}: {'p1 and p2 are' if fisheye else 'k4 is'} of no lens with camera_model {model!r}; got "
+                f"{(p1, p2) if fisheye else k4}. Correct camera_model, or undistort the images first."
+            )
+        (fx, _, cx), (_, fy, cy), _ = matrix
+        distortion = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
+        try:
+            lenses.append(Lens(cameras.image_size, (fx, fy, cx, cy), distortion, fisheye))
+        except ViewSetError as error:
+            raise ViewSetError(f"{where}: {error}") from error
+    return lenses
+
+
+def _coefficient(where: str, fields: Mapping[str, Any], name: str) -> float:
+    value = fields.get(name) or 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ViewSetError(f"{where}: {name} must be a finite number; got {value!r}.")
+    return float(value)
 
 
 def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) -> dict[str, Any]:
@@ -145,17 +244,78 @@ def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) ->
     return {**transforms, **facts, "written_by": f"render3d {__version__}", "frames": frames}
 
 
-def _frames(source: Path, transforms: Mapping[str, Any]) -> list[dict[str, Any]]:
+def frames_of(source: Path, transforms: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the frames of a ``transforms.json``.
+
+    Args:
+        source: Where it is from, for messages.
+        transforms: Its content.
+
+    Raises:
+        ViewSetError: There are none.
+    """
     frames = transforms.get("frames")
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
         raise ViewSetError(f"{source}: 'frames' must be a list of at least one frame; got {repr(frames)[:60]}.")
     return frames
 
 
-def _named(frame: Mapping[str, Any]) -> dict[str, str]:
+def _splits(source: Path, transforms: Mapping[str, Any]) -> tuple[str, ...]:
+    """The split of each frame, empty for a frame of none; empty where the file has no splits."""
+    lists = {split: transforms[f"{split}_filenames"] for split in SPLITS if f"{split}_filenames" in transforms}
+    if not lists:
+        return ()
+    there = [str(PurePosixPath(str(frame.get("file_path")))) for frame in frames_of(source, transforms)]
+    found: dict[str, str] = {}
+    for split, names in reversed(lists.items()):  # what is trained on is no measure, whatever else names it
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ViewSetError(f"{source}: {split}_filenames must be a list of names; got {repr(names)[:60]}.")
+        paths = [str(PurePosixPath(name)) for name in names]
+        if unknown := set(paths).difference(there):
+            raise ViewSetError(
+                f"{source}: {split}_filenames has {min(unknown)!r}, which is the file_path of no frame. Correct one of "
+                "them."
+            )
+        found.update(dict.fromkeys(paths, split))
+    if not found:
+        raise ViewSetError(f"{source}: its splits ({', '.join(lists)}) name no frame. Name some, or remove them.")
+    return tuple(found.get(path, "") for path in there)
+
+
+def _named(files: Files, frame: Mapping[str, Any]) -> dict[str, str]:
     """The files of a frame, by what they show."""
-    named = {kind: frame.get(field) for kind, field in _FIELDS.items()}
-    return {kind: name for kind, name in named.items() if isinstance(name, str) and name}
+    fields = {kind: frame.get(field) for kind, field in _FIELDS.items()}
+    named = {kind: name for kind, name in fields.items() if isinstance(name, str) and name}
+    if "image" in named and "mask" not in named and (mask := mask_of(files, "masks", _below(named["image"]))):
+        named["mask"] = mask
+    return named
+
+
+def _below(name: str) -> str:
+    """The path of an image in the folder of images."""
+    parts = PurePosixPath(name).parts
+    return str(PurePosixPath(*parts[1:])) if len(parts) > 1 else name
+
+
+def _copy_of(kind: str, name: str, factor: int) -> str:
+    return name if factor == 1 else f"{_COPIES[kind]}_{factor}/{PurePosixPath(name).name}"
+
+
+def _reduction(files: Files, transforms: Mapping[str, Any], frame: Mapping[str, str]) -> int:
+    if "image" not in frame:
+        return 1
+    sides = [transforms.get(side, transforms["frames"][0].get(side)) for side in ("h", "w")]
+    size = (sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None
+    return reduction_of(files, lambda factor: _copy_of("image", frame["image"], factor), size)
+
+
+def _copies(files: Files, frame: Mapping[str, str], factor: int) -> Mapping[str, str]:
+    """The files of a frame in the size that is read."""
+    if factor == 1 or "image" not in frame:
+        return frame
+    copies = {kind: _copy_of(kind, name, factor) for kind, name in frame.items() if kind in _COPIES}
+    mask = mask_of(files, f"masks_{factor}", PurePosixPath(frame["image"]).name)
+    return copies | ({"mask": mask} if "mask" not in copies and mask else {})
 
 
 def _size(files: Files, transforms: Mapping[str, Any], frame: Mapping[str, str]) -> dict[str, int]:

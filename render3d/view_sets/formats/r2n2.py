@@ -1,6 +1,5 @@
 """The format of ShapeNetRendering: the images of Choy et al., "3D-R2N2", ECCV 2016."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, final
@@ -11,9 +10,9 @@ from render3d.cameras import Cameras
 from render3d.conventions import from_r2n2, to_r2n2
 from render3d.errors import CameraError, ShapeError, ViewSetError
 from render3d.images import Rendering
-from render3d.view_sets.files import OBJECT, Files, read_json
+from render3d.view_sets.files import OBJECT, Files
 from render3d.view_sets.formats.format import Format, StoredObject
-from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, size_of
+from render3d.view_sets.frames import Frames, frame_files, frame_names, size_of, with_facts
 
 _RENDERING = "rendering"
 _METADATA, _LIST = f"{_RENDERING}/rendering_metadata.txt", f"{_RENDERING}/renderings.txt"
@@ -90,29 +89,7 @@ class R2N2(Format):
         if cameras.image_size != size:
             cameras = cameras.resize(*size)
         found = Frames(files, files.where(_LIST), cameras, frames, depth_unit=1.0, normals_in_world=True)
-        return _with_facts(found) if files.has(OBJECT) else found
-
-
-def _with_facts(found: Frames) -> Frames:
-    """The same, with what ``object.json`` knows and ShapeNetRendering has no place for."""
-    facts = read_json(found.files, OBJECT)
-    try:
-        near, far = float(facts["cameras"]["near"]), float(facts["cameras"]["far"])
-        kinds = [kind for kind in BESIDE if kind in facts["outputs"]]
-        unit = float(facts["depth"]["unit"])
-        cameras = dataclasses.replace(found.cameras, near=near, far=far)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ViewSetError(f"{found.files.where(OBJECT)}: damaged, or of another version ({error!r}).") from error
-    frames = tuple(
-        {**frame, **{kind: _beside(kind, found.name(number)) for kind in kinds}}
-        for number, frame in enumerate(found.frames)
-    )
-    return dataclasses.replace(found, cameras=cameras, frames=frames, depth_unit=unit)
-
-
-def _beside(kind: str, name: str) -> str:
-    path = PurePosixPath(_NAMES[kind])
-    return str(path.with_name(name + path.suffix))
+        return with_facts(found, _NAMES) if files.has(OBJECT) else found
 
 
 def _class_of(item: StoredObject) -> str:
