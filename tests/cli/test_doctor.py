@@ -47,9 +47,9 @@ def test_every_extra_is_listed_with_what_it_installs(monkeypatch: pytest.MonkeyP
     assert extras.keys() == EXTRAS.keys()
     for extra in EXTRAS:
         brought = {words.split(">")[0] for words in extras[extra]}
-        assert {each.module for each in LIBRARIES if each.extra == extra} == brought - {"pebble"} | (
-            {"pebble"} if extra == "views" else set()
-        )
+        assert {each.distribution or each.module for each in LIBRARIES if each.extra == extra} == brought - {
+            "pebble"
+        } | ({"pebble"} if extra == "views" else set())
     monkeypatch.setattr(Library, "is_installed", False)
     for finding, extra in zip(module._extras(), EXTRAS, strict=True):
         assert (finding.name, finding.advice) == (f"extra {extra}", f"pip install 'render3d[{extra}]'")

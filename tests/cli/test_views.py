@@ -111,7 +111,10 @@ def test_cameras_may_come_from_a_file(models: Path, asked: dict) -> None:
         ("--protocol spiral.json --views 3", "--protocol spiral.json takes no --views"),
         ("--keep-size --radius 2", "exclude each other"),
         ("--address here:1", "--engine local takes no --address"),
-        ("--format heap", "There is no format of view sets 'heap'. Known: nerfstudio, r2n2, shards; or module:Name"),
+        (
+            "--format heap",
+            "There is no format of view sets 'heap'. Known: nerfstudio, blender, colmap, r2n2, shards; or module:Name",
+        ),
         ("--layout modelnt", "There is no layout of collections 'modelnt'. Did you mean 'modelnet'?"),
         ("--outputs rgb", "--outputs must hold 'alpha'"),
         ("--classes square", "--classes must be of other, round; got square"),

@@ -39,6 +39,7 @@ class PosedSettings:
             count. None: all objects.
         seed: Of the choice of views and of the order, from 0 to 2**63 - 1.
         verify: Compare the SHA-256 of all that is read with what was noted when it was written.
+        follow_links: Follow links in the folder of an object that lead out of it.
 
     Raises:
         DatasetError: A value outside its range.
@@ -50,6 +51,7 @@ class PosedSettings:
     split: Split | None = None
     seed: int = 0
     verify: bool = False
+    follow_links: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.outputs, str) or not self.outputs:

@@ -47,7 +47,8 @@ class PosedObjects(Epochs, Dataset[PosedObject]):
     def __getitem__(self, index: int) -> PosedObject:
         """Example ``index``; negative ones count from the end. An IndexError beyond, as of a list."""
         place = self._places[resolve_index(index, len(self))]
-        return read_object(FolderFiles(place.folder), place, label_of(place, self.classes), self.settings, self.epoch)
+        files = FolderFiles(place.folder, self.settings.follow_links)
+        return read_object(files, place, label_of(place, self.classes), self.settings, self.epoch)
 
 
 def read_object(files: Files, place: Place, label: int, settings: PosedSettings, epoch: int) -> PosedObject:
