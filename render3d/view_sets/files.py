@@ -84,21 +84,29 @@ class FolderFiles(Files):
 
     def has(self, name: str) -> bool:
         """Whether it is there."""
-        return self.where(name).is_file()
+        try:
+            return self.where(name).is_file()
+        except OSError:  # a name that is too long, or a folder that may not be looked into
+            return False
 
     def _content(self, name: str) -> bytes:
-        folder = self.folder.resolve()
-        for suffix in _SUFFIXES:
-            named = Path(os.path.normpath(folder / (name + suffix)))
-            path = named.resolve()
-            if not path.is_relative_to(folder):
-                self._check_link(name, named.is_relative_to(folder), path)
-            if path.is_file():
-                try:
+        try:
+            for suffix in _SUFFIXES:
+                if (path := self._path(name + suffix)).is_file():
                     return path.read_bytes()
-                except OSError as error:
-                    raise ViewSetError(f"{path}: cannot be read ({error}).") from error
+        except ViewSetError:
+            raise
+        except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, or links that lead round in a circle
+            raise ViewSetError(f"{self.where(name)}: cannot be read ({error}).") from error
         raise ViewSetError(f"{self.where(name)}: no such file.")
+
+    def _path(self, name: str) -> Path:
+        folder = self.folder.resolve()
+        named = Path(os.path.normpath(folder / name))
+        path = named.resolve()
+        if not path.is_relative_to(folder):
+            self._check_link(name, named.is_relative_to(folder), path)
+        return path
 
     def _check_link(self, name: str, is_link: bool, path: Path) -> None:
         """Raise `ViewSetError` for a file outside the folder, unless a link leads there and links are followed."""

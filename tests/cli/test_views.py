@@ -12,7 +12,7 @@ from render3d.cli import views
 from render3d.datasets.view_sets.write.engine import Limits
 from render3d.datasets.view_sets.write.local import LocalEngine
 from render3d.datasets.view_sets.write.settings import ViewsSettings
-from render3d.view_sets.formats.nerfstudio import camera_transforms
+from render3d.view_sets.transforms import camera_transforms
 
 QUICK = ("--views", "2", "--size", "16", "--workers", "1")
 

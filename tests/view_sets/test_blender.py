@@ -1,5 +1,6 @@
 """The three files of NeRF-synthetic are one view set, and say themselves what is held out."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,11 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (folder / "val/r_0.png").unlink()
     with pytest.raises(ViewSetError, match=r"view 3: .*val/r_0: no such file"):
         read_views(folder)
+    frame = {"file_path": "a\0b", "transform_matrix": [[0.0]]}
+    (folder / "transforms_train.json").write_text(json.dumps({"camera_angle_x": 1, "frames": [frame]}))
+    with pytest.raises(ViewSetError, match="a\0b: cannot be read .embedded null byte."):
+        read_views(folder)
+    trees.blender(tmp_path, SEEN)
     (folder / "transforms_test.json").write_text('{"camera_angle_x": 1, "frames": [{"transform_matrix": []}]}')
     with pytest.raises(ViewSetError, match=r"transforms_test.json: frames\[0\] must have a file_path"):
         read_views(folder)

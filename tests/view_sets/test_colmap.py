@@ -272,6 +272,13 @@ def test_text_files_that_are_broken(tmp_path: Path, file: str, old: str, new: st
         read_cameras(tmp_path)
 
 
+def test_a_number_that_is_too_large_for_float32_is_named(tmp_path: Path) -> None:
+    path = trees.colmap(tmp_path, SEEN, images=False) / "sparse/0/images.bin"
+    path.write_bytes(put(IMAGE + 36, "<d", 1e300)(path.read_bytes()))
+    with pytest.raises(ViewSetError, match="sparse/0: world_to_camera and intrinsics must be finite"):
+        read_cameras(tmp_path)
+
+
 def test_a_name_that_leads_out_of_the_folder_is_refused_even_where_links_are_followed(tmp_path: Path) -> None:
     folder = trees.colmap(tmp_path / "views", SEEN)
     path = folder / "sparse/0/images.bin"

@@ -15,7 +15,7 @@ from render3d.conventions import from_r2n2
 from render3d.datasets.checks import check_at_least, check_range
 from render3d.datasets.pictures.with_views import RandomCameras
 from render3d.view_sets import read_cameras
-from render3d.view_sets.formats.nerfstudio import camera_transforms, cameras_of
+from render3d.view_sets.transforms import camera_transforms, cameras_of
 
 
 class CameraProtocol(abc.ABC):
@@ -156,7 +156,7 @@ class Given(CameraProtocol):
     """The same cameras for every object.
 
     Attributes:
-        transforms: The content of a ``transforms.json``, see `render3d.view_sets.formats.nerfstudio.camera_transforms`.
+        transforms: The content of a ``transforms.json``, see `render3d.view_sets.transforms.camera_transforms`.
 
     Raises:
         ViewSetError: They are no cameras.

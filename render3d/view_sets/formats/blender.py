@@ -8,8 +8,8 @@ from render3d.errors import ViewSetError
 from render3d.images import Rendering
 from render3d.view_sets.files import Files, read_json
 from render3d.view_sets.formats.format import Format
-from render3d.view_sets.formats.nerfstudio import cameras_of, frames_of
 from render3d.view_sets.frames import Frames, size_of
+from render3d.view_sets.transforms import cameras_of, frames_of
 from render3d.view_sets.view_set import SPLITS
 
 

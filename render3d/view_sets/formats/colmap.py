@@ -1,6 +1,5 @@
 """The format of COLMAP: a sparse model, and folders of images and masks."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, final
@@ -95,11 +94,11 @@ class Colmap(Format):
         if factor > 1:
             lenses = [lens.scaled(size_of(files, frame["image"])) for lens, frame in zip(lenses, frames, strict=True)]
         try:
-            height, width = common_size(lenses)
-        except ViewSetError as error:
+            size = common_size(lenses)
+            cameras = _cameras(images, [lens.scaled(size).pinhole for lens in lenses], size)
+        except (ViewSetError, CameraError) as error:
             raise ViewSetError(f"{source}: {error}") from error
-        cameras = _cameras(images, [lens.scaled((height, width)).pinhole for lens in lenses], (height, width))
-        changed = any(lens.is_distorted or lens.image_size != (height, width) for lens in lenses)
+        changed = any(lens.is_distorted or lens.image_size != size for lens in lenses)
         found = Frames(files, source, cameras, frames, 1.0, True, lenses=tuple(lenses) if changed else ())
         return with_facts(found, _NAMES) if files.has(OBJECT) else found
 
@@ -117,6 +116,4 @@ def _cameras(images: Sequence[SparseImage], pinholes: Sequence[tuple[float, ...]
     rows = [image.qvec for image in images], [image.tvec for image in images], pinholes
     qvec, tvec, params = (torch.tensor(each, dtype=torch.float64) for each in rows)
     found = from_colmap(ColmapCameras(qvec, tvec, params, size))
-    return dataclasses.replace(
-        found, world_to_camera=found.world_to_camera.float(), intrinsics=found.intrinsics.float()
-    )
+    return Cameras(found.world_to_camera.float(), found.intrinsics.float(), size)

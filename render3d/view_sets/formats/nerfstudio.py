@@ -3,24 +3,20 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, ClassVar, final
-
-import torch
 
 from render3d._version import __version__
 from render3d.atomic import json_by_lines
-from render3d.cameras import Cameras, check_rigid, rigid
-from render3d.conventions import from_nerf, from_nerfstudio, to_nerfstudio
-from render3d.errors import CameraError, ShapeError, ViewSetError
+from render3d.cameras import Cameras
+from render3d.errors import ViewSetError
 from render3d.images import Rendering
 from render3d.images.files import depth_unit
 from render3d.view_sets.files import Files, read_json
 from render3d.view_sets.formats.format import Format
 from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, mask_of, reduction_of, size_of
-from render3d.view_sets.lenses import Lens
 from render3d.view_sets.points import MOST_POINTS, encode_ply, surface_points
-from render3d.view_sets.view_set import SPLITS
+from render3d.view_sets.transforms import camera_transforms, cameras_of, frames_of, lenses_of, splits_of
 
 TRANSFORMS = "transforms.json"
 
@@ -35,13 +31,6 @@ _FIELDS = {
 }
 _COPIES = {"image": "images", "mask": "masks", "depth": "depths"}  # folders of smaller copies: images_2 and so on
 _MILLIMETRES = 1e-3  # nerfstudio's default
-
-_FISHEYE = "OPENCV_FISHEYE"
-_BROWN = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
-_ORTHOGRAPHIC = "ORTHOGRAPHIC"
-_MODELS = (*_BROWN, _FISHEYE, _ORTHOGRAPHIC)
-_DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4")  # in OpenCV's order
-_OF_LENSES = (*_DISTORTION, "is_fisheye")
 
 
 @final
@@ -98,7 +87,7 @@ class Nerfstudio(Format):
                 of images that are not there.
         """
         source, transforms = files.where(self.transforms), read_json(files, self.transforms)
-        splits = _splits(source, transforms)
+        splits = splits_of(source, transforms)
         if splits:
             kept = [frame for frame, split in zip(transforms["frames"], splits, strict=True) if split]
             transforms, splits = {**transforms, "frames": kept}, tuple(filter(None, splits))
@@ -109,122 +98,13 @@ class Nerfstudio(Format):
         factor = _reduction(files, transforms, frames[0])
         copies = [_copies(files, frame, factor) for frame in frames]
         cameras = cameras_of(source, {**_size(files, transforms, frames[0]), **transforms})
-        lenses = _lenses(source, transforms, cameras)
+        lenses = lenses_of(source, transforms, cameras)
         if factor > 1:
             size = size_of(files, copies[0]["image"])
             cameras, lenses = cameras.resize(*size), [lens.scaled(size) for lens in lenses]
         in_world = str(transforms.get("normal_space", "")).startswith("world")
         changed = tuple(lenses) if any(lens.is_distorted for lens in lenses) else ()
         return Frames(files, source, cameras, tuple(copies), float(unit), in_world, changed, splits)
-
-
-def camera_transforms(cameras: Cameras) -> dict[str, Any]:
-    """Describe cameras ``[views]`` as ``transforms.json`` does, orthographic ones included; frames lack their files.
-
-    Beside nerfstudio's keys it holds ``near``, ``far`` and ``projection``.
-    """
-    orthographic = cameras.projection == "orthographic"
-    transforms = to_nerfstudio(dataclasses.replace(cameras, projection="perspective", near=1.0, far=2.0))
-    return {
-        "camera_model": "ORTHOGRAPHIC" if orthographic else "PINHOLE",
-        "projection": cameras.projection,
-        "near": cameras.near,
-        "far": cameras.far,
-        "frames": transforms["frames"],
-    }
-
-
-def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
-    """Return the cameras ``[views]`` that a ``transforms.json`` describes.
-
-    Args:
-        source: Where it is from, for messages.
-        transforms: Its content, with the size of images.
-
-    Raises:
-        ViewSetError: As `Nerfstudio.open`, or no size.
-    """
-    frames = frames_of(source, transforms)
-    height, width = (transforms.get(side, frames[0].get(side)) for side in ("h", "w"))
-    if not isinstance(height, int) or not isinstance(width, int):
-        raise ViewSetError(f"{source}: 'h' and 'w', the size of its images in pixels, must be there; add them.")
-    for number, frame in enumerate(frames):
-        model = {**transforms, **frame}.get("camera_model", "PINHOLE")
-        if model not in _MODELS:
-            raise ViewSetError(
-                f"{source}: frames[{number}] has camera_model {model!r}, which is not known here; known: "
-                f"{', '.join(_MODELS)}. Undistort the images first."
-            )
-    pinhole = {"w": width, "h": height, **_without_lens(transforms), "frames": [*map(_without_lens, frames)]}
-    has_focal = "fl_x" in transforms or any("fl_x" in frame for frame in frames)
-    try:
-        if has_focal or "camera_angle_x" not in transforms:
-            if "fl_x" in transforms:
-                pinhole = {"fl_y": transforms["fl_x"], "cx": width / 2, "cy": height / 2, **pinhole}
-            cameras = from_nerfstudio(pinhole)
-        else:
-            cameras = from_nerf(pinhole, (height, width))
-        return dataclasses.replace(
-            _in_world_of_data(transforms, cameras),
-            near=float(transforms.get("near", cameras.near)),
-            far=float(transforms.get("far", cameras.far)),
-            projection="orthographic" if transforms.get("camera_model") == _ORTHOGRAPHIC else "perspective",
-        )
-    except (CameraError, ShapeError, TypeError, ValueError, OverflowError) as error:
-        raise ViewSetError(f"{source}: {error}") from error
-
-
-def _in_world_of_data(transforms: Mapping[str, Any], cameras: Cameras) -> Cameras:
-    """The cameras before ``applied_transform`` A and ``applied_scale`` s, which made x of the world s A x."""
-    if "applied_transform" not in transforms and "applied_scale" not in transforms:
-        return cameras
-    scale = float(transforms.get("applied_scale", 1.0))
-    if not 0 < scale < math.inf:
-        raise CameraError(f"applied_scale must be a positive number; got {scale}.")
-    try:
-        rows = torch.tensor(transforms.get("applied_transform", torch.eye(4)[:3].tolist()), dtype=torch.float64)
-        applied = torch.cat([rows.reshape(-1, 4)[:3], torch.tensor([[0.0, 0, 0, 1]])])[None]
-        check_rigid(applied, name="applied_transform")
-    except CameraError:
-        raise
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise CameraError(f"applied_transform must be three or four rows of four numbers: {error}") from error
-    pose = cameras.world_to_camera.double()
-    pose = rigid(pose[:, :3, :3], pose[:, :3, 3] / scale) @ applied
-    return dataclasses.replace(cameras, world_to_camera=pose.to(cameras.dtype))
-
-
-def _without_lens(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in (*_OF_LENSES, "camera_model")}
-
-
-def _lenses(source: Path, transforms: Mapping[str, Any], cameras: Cameras) -> list[Lens]:
-    """What took each frame; coefficients of the frame go before those for all."""
-    lenses = []
-    for number, (frame, matrix) in enumerate(zip(transforms["frames"], cameras.intrinsics.tolist(), strict=True)):
-        fields, where = {**transforms, **frame}, f"{source}: frames[{number}]"
-        model = fields.get("camera_model", "PINHOLE")
-        fisheye = model == _FISHEYE or bool(fields.get("is_fisheye"))
-        k1, k2, p1, p2, k3, k4 = (_coefficient(where, fields, name) for name in _DISTORTION)
-        if (p1 or p2) if fisheye else k4:
-            raise ViewSetError(
-                f"{where}: {'p1 and p2 are' if fisheye else 'k4 is'} of no lens with camera_model {model!r}; got "
-                f"{(p1, p2) if fisheye else k4}. Correct camera_model, or undistort the images first."
-            )
-        (fx, _, cx), (_, fy, cy), _ = matrix
-        distortion = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
-        try:
-            lenses.append(Lens(cameras.image_size, (fx, fy, cx, cy), distortion, fisheye))
-        except ViewSetError as error:
-            raise ViewSetError(f"{where}: {error}") from error
-    return lenses
-
-
-def _coefficient(where: str, fields: Mapping[str, Any], name: str) -> float:
-    value = fields.get(name) or 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ViewSetError(f"{where}: {name} must be a finite number; got {value!r}.")
-    return float(value)
 
 
 def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) -> dict[str, Any]:
@@ -242,44 +122,6 @@ def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) ->
     if "normal" in kinds:
         facts["normal_space"] = "world, stored as (n + 1) / 2"
     return {**transforms, **facts, "written_by": f"render3d {__version__}", "frames": frames}
-
-
-def frames_of(source: Path, transforms: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the frames of a ``transforms.json``.
-
-    Args:
-        source: Where it is from, for messages.
-        transforms: Its content.
-
-    Raises:
-        ViewSetError: There are none.
-    """
-    frames = transforms.get("frames")
-    if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
-        raise ViewSetError(f"{source}: 'frames' must be a list of at least one frame; got {repr(frames)[:60]}.")
-    return frames
-
-
-def _splits(source: Path, transforms: Mapping[str, Any]) -> tuple[str, ...]:
-    """The split of each frame, empty for a frame of none; empty where the file has no splits."""
-    lists = {split: transforms[f"{split}_filenames"] for split in SPLITS if f"{split}_filenames" in transforms}
-    if not lists:
-        return ()
-    there = [str(PurePosixPath(str(frame.get("file_path")))) for frame in frames_of(source, transforms)]
-    found: dict[str, str] = {}
-    for split, names in reversed(lists.items()):  # what is trained on is no measure, whatever else names it
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ViewSetError(f"{source}: {split}_filenames must be a list of names; got {repr(names)[:60]}.")
-        paths = [str(PurePosixPath(name)) for name in names]
-        if unknown := set(paths).difference(there):
-            raise ViewSetError(
-                f"{source}: {split}_filenames has {min(unknown)!r}, which is the file_path of no frame. Correct one of "
-                "them."
-            )
-        found.update(dict.fromkeys(paths, split))
-    if not found:
-        raise ViewSetError(f"{source}: its splits ({', '.join(lists)}) name no frame. Name some, or remove them.")
-    return tuple(found.get(path, "") for path in there)
 
 
 def _named(files: Files, frame: Mapping[str, Any]) -> dict[str, str]:

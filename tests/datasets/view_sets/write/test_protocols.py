@@ -14,7 +14,7 @@ from render3d import Cameras
 from render3d.conventions import to_nerf, to_r2n2
 from render3d.datasets.view_sets.write.protocols import PROTOCOLS, Given, Orbit, R2N2Cameras, Random, Sphere
 from render3d.errors import CameraError, DatasetError, ViewSetError
-from render3d.view_sets.formats.nerfstudio import camera_transforms
+from render3d.view_sets.transforms import camera_transforms
 
 
 def generator() -> np.random.Generator:
