@@ -10,7 +10,7 @@ from render3d.cameras import Cameras
 from render3d.images import Rendering
 from render3d.images.files import color_pixels
 
-MOST_POINTS = 10_000
+MOST_POINTS = 5_000
 """How many points formats store, at most."""
 
 _GREY = 128
@@ -45,8 +45,8 @@ def surface_points(cameras: Cameras, rendering: Rendering, most: int = MOST_POIN
     """
     if "depth" not in rendering.outputs or most < 1:
         return None
-    depth, alpha = rendering.depth[:, 0].cpu(), rendering.alpha[:, 0].cpu()
-    where = ((alpha == 1) & (depth > 0)).flatten().nonzero()[:, 0]
+    depth, alpha = (rendering.stored(name).cpu() for name in ("depth", "alpha"))
+    where = ((alpha == (255 if alpha.dtype == torch.uint8 else 1)) & (depth > 0)).flatten().nonzero()[:, 0]
     if not len(where):
         return None
     chosen = where[torch.linspace(0, len(where) - 1, min(most, len(where)), dtype=torch.float64).round().long()]
@@ -61,7 +61,7 @@ def surface_points(cameras: Cameras, rendering: Rendering, most: int = MOST_POIN
     seen = torch.cat([plane, z], -1) - pose[:, :3, 3]
     positions = (pose[:, :3, :3].mT @ seen[..., None])[..., 0]  # the inverse of x -> R x + t
     if "rgb" in rendering.outputs:
-        each = rendering.stored("rgb").movedim(1, -1).flatten(0, 2)[chosen.to(rendering.device)]
+        each = rendering.stored("rgb").cpu()[view, :, row, column]
         colors = color_pixels(each[..., None, None], None)[:, 0, 0]
     else:
         colors = np.full((len(chosen), 3), _GREY, np.uint8)
