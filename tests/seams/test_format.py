@@ -15,6 +15,7 @@ from render3d.datasets.collections import open_collection
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import DatasetError, ViewSetError
 from render3d.view_sets import read_cameras, read_views, write_views
+from render3d.view_sets.files import Files
 
 pytestmark = pytest.mark.usefixtures("small_turntables")
 
@@ -105,6 +106,23 @@ def test_a_rendering_is_written_and_read_to_the_bit(tmp_path: Path) -> None:
     assert found.rgb is not None
     assert torch.equal(found.rgb, rendering.rgb)
     assert found.names == ("0000", "0001", "0002")
+
+
+class Divided(format_parts.Npz):
+    """The same, of which the last two views are held out."""
+
+    def open(self, files: Files) -> format_parts.Arrays:
+        found = super().open(files)
+        found.splits = (*("train",) * (found.cameras.views - 2), "val", "test")
+        return found
+
+
+def test_a_format_may_say_what_is_held_out(tmp_path: Path) -> None:
+    cameras = r3.Cameras.orbit(5, 3.0, image_size=(12, 16))
+    write_views(tmp_path, cameras, r3.renderers.OpenGL()(r3.Mesh.icosphere(1), cameras), format=NPZ)
+    training, held_out = read_views(tmp_path, f"{__name__}:Divided").split()
+    assert (training.names, held_out.names) == (("0000", "0001", "0002"), ("0003", "0004"))
+    assert held_out.splits == ("val", "test")
 
 
 @pytest.mark.parametrize("missing", ["alpha", "rgb"])

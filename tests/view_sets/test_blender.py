@@ -9,6 +9,7 @@ import trees
 
 from render3d import cli
 from render3d.cli.fit import task_of
+from render3d.datasets import PosedObjects
 from render3d.errors import ViewSetError
 from render3d.fitting import FitSettings
 from render3d.view_sets import read_views, write_views
@@ -53,6 +54,14 @@ def test_the_command_fits_what_is_for_training(tmp_path: Path, capsys: pytest.Ca
     flags = ("--updates", "1", "--samples", "2", "--subdivisions", "1")
     assert cli.main(["fit", str(folder), "--out", str(tmp_path / "fit"), *flags]) == 0
     assert "3 views, 2 held out" in capsys.readouterr().err
+
+
+def test_a_folder_of_such_scenes_is_a_dataset(tmp_path: Path) -> None:
+    for name in ("lego", "ship"):
+        trees.blender(tmp_path / name, SEEN)
+    dataset = PosedObjects(tmp_path)
+    assert dataset.ids == ("lego", "ship")
+    assert torch.equal(dataset[1].images["alpha"], trees.rendered(SEEN).alpha)
 
 
 def test_it_is_read_only(tmp_path: Path) -> None:
