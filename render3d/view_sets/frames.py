@@ -181,7 +181,7 @@ def mask_of(files: Files, folder: str, name: str) -> str | None:
     return next((path for each in names if files.has(path := str(PurePosixPath(folder, each)))), None)
 
 
-def reduction_of(files: Files, copy_of: Callable[[int], str], image_size: tuple[int, int] | None) -> int:
+def reduction_of(files: Files, copy_of: Callable[[int], str], largest: int) -> int:
     """Find by how much images are read smaller, as nerfstudio does: a power of two, 1 for the images themselves.
 
     The first image decides. Smaller copies are taken where it has more than 1600 pixels a side, or is not there.
@@ -189,12 +189,11 @@ def reduction_of(files: Files, copy_of: Callable[[int], str], image_size: tuple[
     Args:
         files: Of the object.
         copy_of: The name of the first image, by the factor.
-        image_size: ``(height, width)`` of the first image; None where it is not known.
+        largest: The longer side of the first image, pixels; 0 where it is not known.
 
     Source: nerfstudio, data/dataparsers/nerfstudio_dataparser.py, ``_get_fname``
     (https://github.com/nerfstudio-project/nerfstudio).
     """
-    largest = max(image_size) if image_size else 0
     factor = 1 if files.has(copy_of(1)) else next((2**n for n in (1, 2, 3) if files.has(copy_of(2**n))), 1)
     while largest / factor > _LARGEST and files.has(copy_of(2 * factor)):
         factor *= 2

@@ -53,8 +53,8 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
         ViewSetError: Whatever is wrong with it, by the frame and the field; or no size.
     """
     frames = frames_of(source, transforms)
-    height, width = (transforms.get(side, frames[0].get(side)) for side in ("h", "w"))
-    if not isinstance(height, int) or not isinstance(width, int):
+    height, width = sides_of(transforms)
+    if height is None or width is None:
         raise ViewSetError(f"{source}: 'h' and 'w', the size of its images in pixels, must be there; add them.")
     for number, frame in enumerate(frames):
         model = {**transforms, **frame}.get("camera_model", "PINHOLE")
@@ -80,6 +80,15 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
         )
     except (CameraError, ShapeError, TypeError, ValueError, OverflowError) as error:
         raise ViewSetError(f"{source}: {error}") from error
+
+
+def sides_of(transforms: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return height and width of the images, each None where a ``transforms.json`` with frames does not tell it."""
+    found = (transforms.get(side, transforms["frames"][0].get(side)) for side in ("h", "w"))
+    # instant-ngp writes 1920.0
+    whole = (int(side) if isinstance(side, float) and side.is_integer() else side for side in found)
+    height, width = (side if isinstance(side, int) else None for side in whole)
+    return height, width
 
 
 def _in_world_of_data(transforms: Mapping[str, Any], cameras: Cameras) -> Cameras:

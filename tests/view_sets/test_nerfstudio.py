@@ -14,6 +14,7 @@ import trimesh
 from PIL import Image
 
 from render3d import Cameras
+from render3d.datasets import PosedObjects
 from render3d.errors import ViewSetError
 from render3d.view_sets import ViewSet, read_cameras, read_views, write_views
 from render3d.view_sets.formats.nerfstudio import Nerfstudio
@@ -127,6 +128,20 @@ def test_intrinsics_are_those_of_the_frame_where_it_has_its_own(tmp_path: Path) 
     expected = SEEN.intrinsics.clone()
     expected[3, 0, 0], expected[3, 1, 2] = 30.0, 7.0
     torch.testing.assert_close(views.cameras.intrinsics, expected)
+
+
+def test_sides_may_be_numbers_with_a_point(tmp_path: Path) -> None:
+    def point(content: dict[str, Any]) -> None:
+        content |= {name: float(content["frames"][0][name]) for name in ("w", "h")}
+        for frame in content["frames"]:
+            del frame["w"], frame["h"]
+
+    assert_sees(read_views(trees.nerfstudio(tmp_path, SEEN, point)))
+
+
+def test_the_model_that_a_scene_was_made_of_is_no_scene_of_its_own(tmp_path: Path) -> None:
+    trees.colmap(trees.nerfstudio(tmp_path / "scene", SEEN) / "colmap", SEEN, images=False)
+    assert PosedObjects(tmp_path).ids == ("scene",)
 
 
 def test_points_on_the_surface_are_written_for_splatting(tmp_path: Path) -> None:

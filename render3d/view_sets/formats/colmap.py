@@ -71,8 +71,8 @@ class Colmap(Format):
         return any((folder / place / f"cameras.{kind}").is_file() for place in _MODELS for kind in ("bin", "txt"))
 
     def find(self, folder: Path) -> Iterable[Path]:
-        """Yield the folders with a ``sparse/0``."""
-        return (path for path in super().find(folder) if self.fits(path))
+        """Yield the folders with a ``sparse/0`` and images: beside a scene, nerfstudio keeps a model without any."""
+        return (path for path in super().find(folder) if self.fits(path) and any(path.glob(f"{_IMAGES}*")))
 
     def open(self, files: Files) -> Frames:
         """Read the model.
@@ -88,7 +88,8 @@ class Colmap(Format):
         )
         images = read_images(files, model)
         source = files.where(model)
-        factor = reduction_of(files, lambda factor: _path(_IMAGES, factor, images[0].name), images[0].lens.image_size)
+        first = images[0]
+        factor = reduction_of(files, lambda factor: _path(_IMAGES, factor, first.name), max(first.lens.image_size))
         frames = tuple(_frame(files, image.name, factor) for image in images)
         lenses = [image.lens for image in images]
         if factor > 1:

@@ -16,7 +16,7 @@ from render3d.view_sets.files import Files, read_json
 from render3d.view_sets.formats.format import Format
 from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, mask_of, reduction_of, size_of
 from render3d.view_sets.points import MOST_POINTS, encode_ply, surface_points
-from render3d.view_sets.transforms import camera_transforms, cameras_of, frames_of, lenses_of, splits_of
+from render3d.view_sets.transforms import camera_transforms, cameras_of, frames_of, lenses_of, sides_of, splits_of
 
 TRANSFORMS = "transforms.json"
 
@@ -146,9 +146,8 @@ def _copy_of(kind: str, name: str, factor: int) -> str:
 def _reduction(files: Files, transforms: Mapping[str, Any], frame: Mapping[str, str]) -> int:
     if "image" not in frame:
         return 1
-    sides = [transforms.get(side, transforms["frames"][0].get(side)) for side in ("h", "w")]
-    size = (sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None
-    return reduction_of(files, lambda factor: _copy_of("image", frame["image"], factor), size)
+    largest = max((side or 0 for side in sides_of(transforms)), default=0)
+    return reduction_of(files, lambda factor: _copy_of("image", frame["image"], factor), largest)
 
 
 def _copies(files: Files, frame: Mapping[str, str], factor: int) -> Mapping[str, str]:
