@@ -16,6 +16,7 @@ from render3d.cameras import Cameras, check_rigid, rigid
 from render3d.conventions import from_nerf, from_nerfstudio, to_nerfstudio
 from render3d.errors import CameraError, ShapeError, ViewSetError
 from render3d.view_sets.lenses import Lens
+from render3d.view_sets.ranges import in_range
 from render3d.view_sets.view_set import SPLITS
 
 _FISHEYE = "OPENCV_FISHEYE"
@@ -72,8 +73,9 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
             cameras = from_nerfstudio(pinhole)
         else:
             cameras = from_nerf(pinhole, (height, width))
+        cameras = in_range(_in_world_of_data(transforms, cameras))
         return dataclasses.replace(
-            _in_world_of_data(transforms, cameras),
+            cameras,
             near=float(transforms.get("near", cameras.near)),
             far=float(transforms.get("far", cameras.far)),
             projection="orthographic" if transforms.get("camera_model") == _ORTHOGRAPHIC else "perspective",

@@ -12,6 +12,7 @@ import trees
 from PIL import Image
 
 from render3d import Cameras, cli
+from render3d.conventions import to_nerfstudio
 from render3d.datasets import PosedObjects, PosedSettings, RenderedObjects
 from render3d.datasets.collections import open_collection
 from render3d.datasets.view_sets.write.settings import ViewsSettings
@@ -287,6 +288,18 @@ def test_a_name_that_leads_out_of_the_folder_is_refused_even_where_links_are_fol
     for follow_links in (False, True):
         with pytest.raises(ViewSetError, match=r"images/../../other.png: leads out of its folder"):
             read_views(folder, follow_links=follow_links)
+
+
+@pytest.mark.parametrize(("distance", "near", "far"), [(3.0, 0.01, 100), (3000.0, 3, 30000), (0.03, 0.003, 100)])
+def test_near_and_far_suit_the_size_of_the_scene(tmp_path: Path, distance: float, near: float, far: float) -> None:
+    seen = Cameras.sphere(8, distance, image_size=(16, 22))
+    path = tmp_path / "transforms.json"
+    path.write_text(json.dumps(to_nerfstudio(seen)))
+    for place in (trees.colmap(tmp_path / "colmap", seen, images=False), path):
+        found = read_cameras(place)
+        assert (found.near, found.far) == pytest.approx((near, far), rel=0.1)
+    path.write_text(json.dumps(to_nerfstudio(seen) | {"near": 0.2, "far": 7}))
+    assert (read_cameras(path).near, read_cameras(path).far) == (0.2, 7)
 
 
 def test_a_missing_image_and_a_missing_model_are_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from render3d.view_sets.formats.format import Format
 from render3d.view_sets.frames import Frames, frame_files, frame_names, mask_of, reduction_of, size_of, with_facts
 from render3d.view_sets.lenses import common_size
 from render3d.view_sets.points import surface_points
+from render3d.view_sets.ranges import in_range
 from render3d.view_sets.sparse_model import SparseImage, model_files, read_images
 
 _IMAGES, _MASKS = "images", "masks"
@@ -77,7 +78,7 @@ class Colmap(Format):
     def open(self, files: Files) -> Frames:
         """Read the model.
 
-        Near and far are those of ``object.json``, where there is one, or the defaults of `Cameras`.
+        Near and far are those of ``object.json``, where there is one, or suit the size of the scene.
 
         Raises:
             ViewSetError: Whatever is wrong with the model, by its file; or images of different aspects.
@@ -117,4 +118,4 @@ def _cameras(images: Sequence[SparseImage], pinholes: Sequence[tuple[float, ...]
     rows = [image.qvec for image in images], [image.tvec for image in images], pinholes
     qvec, tvec, params = (torch.tensor(each, dtype=torch.float64) for each in rows)
     found = from_colmap(ColmapCameras(qvec, tvec, params, size))
-    return Cameras(found.world_to_camera.float(), found.intrinsics.float(), size)
+    return in_range(Cameras(found.world_to_camera.float(), found.intrinsics.float(), size))
