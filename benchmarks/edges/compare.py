@@ -51,8 +51,8 @@ _PIXEL = 0.04  # scene units, at the centre of images of 64 x 64
 _STEPS: tuple[tuple[Image, int, int, float], ...] = (
     ("alpha", 64, 3, 0.75),
     ("alpha", 128, 4, 0.55),
-    ("rgb", 64, 3, 1.1),
-    ("rgb", 128, 4, 1.1),
+    ("rgb", 64, 3, 1.0),
+    ("rgb", 128, 4, 1.0),
 )
 
 
