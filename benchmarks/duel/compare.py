@@ -103,7 +103,7 @@ def contenders(sigma: float) -> Mapping[str, Contender]:
     found = {"per-pixel credit (rebuilt)": Contender(_credited(sigma), 2)}
     found |= {name: Contender(_estimated(each), each.samples) for name, each in estimated.items()}
     found["edges of 4 noisy meshes"] = Contender(_edges_of_noisy_meshes(4, sigma), 4)
-    return found | {"edges": Contender(_edges, 1)}
+    return found | {"edges": Contender(_estimated(None), 1)}
 
 
 def _credited(step: float) -> Gradient:
@@ -113,14 +113,8 @@ def _credited(step: float) -> Gradient:
     return gradient
 
 
-def _estimated(estimator: Estimator) -> Gradient:
+def _estimated(estimator: Estimator | None) -> Gradient:
     return lambda scene, mesh, key: scene.gradient(mesh, estimator, key)
-
-
-def _edges(scene: Scene, mesh: Mesh, key: Key) -> Tensor:
-    moving = mesh.with_vertices(mesh.vertices.clone().requires_grad_())
-    loss = scene.pixel_loss(differentiable(scene.renderer, "edges")(moving, scene.views.cameras, ("alpha",))).sum()
-    return torch.autograd.grad(loss, moving.vertices)[0]
 
 
 def _with_edges_taken_off(samples: int, sigma: float) -> Estimator:

@@ -46,6 +46,10 @@ def antithetic_normals(samples: int, scale: float) -> Estimator:
     return Estimator(samples=samples, noise=noise, support=Rings(), signal=Paired())
 
 
+def no_estimator(samples: int, scale: float) -> None:
+    """The gradient of edges takes no noise."""
+
+
 SWEPT: Mapping[str, Make] = {
     "leave_one_out": leave_one_out,
     "local, noise shared by views": shared_rings,
@@ -54,8 +58,9 @@ SWEPT: Mapping[str, Make] = {
     "local_credit, normals": functools.partial(local_credit, along="normals"),
     "local_regression, normals": local_regression,
 }
-ALL: Mapping[str, Make] = {
+ALL: Mapping[str, Callable[[int, float], Estimator | None]] = {
     "reinforce": reinforce,
+    "edges": no_estimator,
     **SWEPT,
     "antithetic": antithetic,
     "spsa": spsa,
@@ -149,7 +154,8 @@ class Comparer:
     def row(self, case: Case, name: str, calls: int) -> dict[str, Cell]:
         """One estimator's figures, from so many calls."""
         mesh, scale = ball(case.subdivisions), case.sigma * self.scene.pixel
-        estimates, seconds = self._calls(mesh, ALL[name](case.samples, scale), calls, Key(1))
+        estimator = ALL[name](case.samples, scale)
+        estimates, seconds = self._calls(mesh, estimator, calls, Key(1))
         found, errors = (
             measure(estimates, self._reference(case.subdivisions, case.sigma)) for measure in (quality, jackknife)
         )
@@ -157,7 +163,7 @@ class Comparer:
         return {
             "estimator": name,
             "vertices": float(mesh.vertices.shape[0]),
-            "K": float(case.samples),
+            "K": 1.0 if estimator is None else float(case.samples),
             "sigma, px": case.sigma,
             "error": found.error,
             "error +-": errors.error,
@@ -178,7 +184,7 @@ class Comparer:
             self._references[key], _ = self._calls(ball(subdivisions), estimator, max(6, 3 * self.rounds), Key(2))
         return self._references[key]
 
-    def _calls(self, mesh: Mesh, estimator: Estimator, calls: int, key: Key) -> tuple[Moments, float]:
+    def _calls(self, mesh: Mesh, estimator: Estimator | None, calls: int, key: Key) -> tuple[Moments, float]:
         """Independent calls, and the seconds of the quickest."""
         gradients, seconds = [], []
         for call in range(calls):

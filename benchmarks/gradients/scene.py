@@ -8,7 +8,7 @@ from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.data import bunny
-from render3d.estimators import Estimator, expected_loss
+from render3d.estimators import Estimator, differentiable, expected_loss
 from render3d.fitting.targets import pixel_size
 from render3d.images import Rendering
 from render3d.randomness import Key
@@ -50,14 +50,17 @@ class Scene:
         """``[..., views, H, W]``."""
         return (rendering.alpha - self.views.alpha).square().squeeze(-3)
 
-    def gradient(self, mesh: Mesh, estimator: Estimator, key: Key) -> Tensor:
-        """One call of an estimator: ``[V, 3]``, world."""
+    def gradient(self, mesh: Mesh, estimator: Estimator | None, key: Key) -> Tensor:
+        """One call of an estimator, or the gradient of edges, which takes none: ``[V, 3]``, world."""
         moving = mesh.with_vertices(mesh.vertices.clone().requires_grad_())
         cameras = self.views.cameras
         with torch.enable_grad():
-            loss = expected_loss(
-                self.renderer, moving, cameras, self.pixel_loss, estimator, outputs=("alpha",), generator=key
-            )
+            if estimator is None:
+                loss = self.pixel_loss(differentiable(self.renderer, "edges")(moving, cameras, ("alpha",))).sum()
+            else:
+                loss = expected_loss(
+                    self.renderer, moving, cameras, self.pixel_loss, estimator, outputs=("alpha",), generator=key
+                )
         (gradient,) = torch.autograd.grad(loss, moving.vertices)
         return gradient
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.findings import Cell
-from benchmarks.gradients.errors import ALL
+from benchmarks.gradients.errors import SWEPT
 from benchmarks.gradients.scene import Scene, ball
 from render3d.comparison.costs import peak_memory
 from render3d.estimators.noisy import Noisy
@@ -57,7 +57,7 @@ def _collect(scene: Scene, mesh: Mesh, task: StepTask, rounds: int) -> dict[str,
 @torch.no_grad()
 def _step(scene: Scene, mesh: Mesh, task: StepTask) -> dict[str, float]:
     """One step in its parts."""
-    estimator = ALL[task.estimator](task.samples, task.sigma * scene.pixel)
+    estimator = SWEPT[task.estimator](task.samples, task.sigma * scene.pixel)
     cameras, reach = scene.views.cameras, scene.renderer.capabilities.reach_of(("alpha",))
 
     def noisy_mesh() -> Noisy:
@@ -111,6 +111,6 @@ def _rendering(task: StepTask) -> Tensor:
 @torch.no_grad()
 def _perturbed(task: StepTask) -> tuple[Scene, Perturbation]:
     scene = Scene.make(task.views, task.size)
-    estimator = ALL[task.estimator](task.samples, task.sigma * scene.pixel)
+    estimator = SWEPT[task.estimator](task.samples, task.sigma * scene.pixel)
     mesh = ball(task.subdivisions)
     return scene, perturb(scene.renderer, mesh, scene.views.cameras, ("alpha",), estimator, Key(0))

@@ -63,8 +63,10 @@ class FitSettings:
 
     def estimator_at(self, update: int) -> Estimator | None:
         """The estimator of this update, whose noise is annealed; None if the gradient needs none, or is not chosen."""
-        first = self.gradient and estimator_of(self.gradient, self.samples, Pixels(self.noise[0]))
-        return first.scaled(_decay(self.noise, update / self.updates)) if isinstance(first, Estimator) else None
+        if self.gradient is None:
+            return None
+        first = estimator_of(self.gradient, self.samples, Pixels(self.noise[0]))
+        return first and first.scaled(_decay(self.noise, update / self.updates))
 
     def learning_rate_at(self, update: int) -> float:
         """Share of the template's radius, at this update of a fit whose rates are chosen."""
