@@ -114,7 +114,8 @@ def test_the_core_imports_renders_and_fits_without_any_extra(tmp_path: Path) -> 
         "cameras = r3.Cameras.sphere(4, 3.0, image_size=(16, 16))\n"
         "alpha = r3.renderers.OpenGL()(r3.Mesh.icosphere(2), cameras).alpha\n"
         "views = ViewSet(cameras, alpha, None, tuple('abcd'))\n"
-        "found = fitting.fit(views, None, r3.renderers.OpenGL(), fitting.FitSettings(updates=2, subdivisions=1))\n"
+        "settings = fitting.TemplateFitSettings(updates=2, subdivisions=1)\n"
+        "found = fitting.fit_template(views, None, r3.renderers.OpenGL(), settings)\n"
         "print(bool(alpha.any()), len(found.mesh.vertices))"
     )
     done = run_without(MODULES, code, tmp_path)

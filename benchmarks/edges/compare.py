@@ -20,7 +20,7 @@ from benchmarks.timing import Comparison
 from render3d.cameras import Cameras
 from render3d.data import bunny, teapot
 from render3d.estimators import Pixels, Smoothed, differentiable, expected_loss, local_credit
-from render3d.fitting import FitSettings
+from render3d.fitting import TemplateFitSettings
 from render3d.images import Rendering
 from render3d.optional import MITSUBA
 from render3d.randomness import Key
@@ -64,7 +64,7 @@ def compare(rounds: int) -> Results:
         Measurements(title="What breaks: relative error along smooth motions", rows=list(_breaks()), note=_BREAKS_NOTE),
     ]
     meshes = {name: make().normalized() for name, make in MESHES.items()}
-    fits = list(fit_rows(meshes, FitSettings(), range(max(1, rounds // 2))))
+    fits = list(fit_rows(meshes, TemplateFitSettings(), range(max(1, rounds // 2))))
     tables.append(Measurements(title="Fits, as render3d fit makes them", rows=fits, note=_FITS_NOTE))
     return Results(comparisons=[_step(*step, rounds=rounds) for step in _STEPS], tables=tables)
 

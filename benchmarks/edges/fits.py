@@ -8,7 +8,7 @@ import torch
 from benchmarks.findings import Cell
 from render3d.cameras import Cameras
 from render3d.data import bunny, chicken, teapot
-from render3d.fitting import FitSettings, fit
+from render3d.fitting import TemplateFitSettings, fit_template
 from render3d.fitting.checkpoint import FitRecord
 from render3d.renderers import OpenGL
 from render3d.scenes import Mesh
@@ -19,7 +19,7 @@ _LEVEL = 0.965  # of the held-out IoU
 
 
 def fit_rows(
-    meshes: Mapping[str, Mesh], settings: FitSettings, seeds: Sequence[int], size: int = 64, views: int = 52
+    meshes: Mapping[str, Mesh], settings: TemplateFitSettings, seeds: Sequence[int], size: int = 64, views: int = 52
 ) -> Iterator[dict[str, Cell]]:
     """Each mesh by each gradient: medians over seeds; the gradient of edges has no noise, and one seed is enough."""
     for name, mesh in meshes.items():
@@ -50,9 +50,11 @@ def _views(mesh: Mesh, size: int, views: int) -> ViewSet:
     return ViewSet(cameras, alpha.float(), None, tuple(f"view {number}" for number in range(views)))
 
 
-def _fit(fitted: ViewSet, held_out: ViewSet, settings: FitSettings, gradient: str, seed: int) -> Sequence[FitRecord]:
-    chosen = FitSettings(**{**vars(settings), "gradient": gradient, "seed": seed})
-    return fit(fitted, None, OpenGL(), chosen, held_out=held_out).records
+def _fit(
+    fitted: ViewSet, held_out: ViewSet, settings: TemplateFitSettings, gradient: str, seed: int
+) -> Sequence[FitRecord]:
+    chosen = TemplateFitSettings(**{**vars(settings), "gradient": gradient, "seed": seed})
+    return fit_template(fitted, None, OpenGL(), chosen, held_out=held_out).records
 
 
 def _iou(records: Sequence[FitRecord], updates: int) -> float:

@@ -7,7 +7,7 @@ from benchmarks.gpu.results import Recorder
 from benchmarks.gpu.scenes import VIEWS, bunny_views
 from benchmarks.gpu.timing import elapsed, wait_for
 from render3d import Mesh
-from render3d.fitting import FitRecord, FitSettings, fit
+from render3d.fitting import FitRecord, TemplateFitSettings, fit_template
 from render3d.fitting.spheres import enclosing_sphere
 from render3d.renderers import Renderer
 
@@ -44,7 +44,7 @@ def _fit(renderer: Renderer, recorder: Recorder, seconds: float) -> dict[str, ob
     views = bunny_views(_SIZE, recorder.device)
     updates = _QUICK_UPDATES if recorder.quick else _UPDATES
     template = Mesh.icosphere(3).to(recorder.device)
-    fit(views, template, renderer, FitSettings(updates=2, pixels=_SIZE))
+    fit_template(views, template, renderer, TemplateFitSettings(updates=2, pixels=_SIZE))
     records: list[FitRecord] = []
     began = time.perf_counter()
 
@@ -55,7 +55,7 @@ def _fit(renderer: Renderer, recorder: Recorder, seconds: float) -> dict[str, ob
 
     finished = True
     try:
-        fit(views, template, renderer, FitSettings(updates=updates, pixels=_SIZE), progress=note)
+        fit_template(views, template, renderer, TemplateFitSettings(updates=updates, pixels=_SIZE), progress=note)
     except _OutOfTimeError:
         finished = False
     wait_for(recorder.device)

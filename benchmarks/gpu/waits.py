@@ -5,7 +5,7 @@ from benchmarks.gpu.results import Recorder
 from benchmarks.gpu.scenes import VIEWS, bunny_views, sphere_vertices
 from benchmarks.gpu.updates import UPDATES, Watched
 from render3d import Mesh
-from render3d.fitting import FitSettings, fit
+from render3d.fitting import TemplateFitSettings, fit_template
 from render3d.renderers import Renderer
 
 _LARGEST_OF_PYTORCH3D = 128  # pixels a side
@@ -38,8 +38,8 @@ def _measure_case(recorder: Recorder, renderer: Renderer, line: dict[str, object
         return
     size, samples = line["pixels"], line["samples"] or 4
     assert isinstance(size, int) and isinstance(samples, int)
-    settings = FitSettings(updates=UPDATES, pixels=size, samples=samples, evaluate_every=10 * UPDATES)
+    settings = TemplateFitSettings(updates=UPDATES, pixels=size, samples=samples, evaluate_every=10 * UPDATES)
     views = bunny_views(size, recorder.device)
     with recorder.case(**line), Watched(recorder.device) as watched:
-        fit(views, template.to(recorder.device), renderer, settings, progress=watched)
+        fit_template(views, template.to(recorder.device), renderer, settings, progress=watched)
         recorder.write(**line, **watched.line)

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.findings import Cell
 from benchmarks.gradients.errors import ALL
 from benchmarks.gradients.scene import RADIUS, Scene, ball
-from render3d.fitting import Adam, FitSettings, SmoothCoordinates, mean_iou
+from render3d.fitting import Adam, SmoothCoordinates, TemplateFitSettings, mean_iou
 from render3d.randomness import Key
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet
@@ -24,7 +24,7 @@ class FitCase(NamedTuple):
     estimator: str
     samples: int
     sigma: float  # pixels
-    rate: float  # share of the template's radius, as `FitSettings.learning_rate`
+    rate: float  # share of the template's radius, as `TemplateFitSettings.learning_rate`
 
 
 class Reached(NamedTuple):
@@ -86,7 +86,7 @@ def descend(
         clock: Tells the seconds.
     """
     template = ball(where.subdivisions)
-    coordinates = SmoothCoordinates(template.faces, len(template.vertices), FitSettings().smoothness)
+    coordinates = SmoothCoordinates(template.faces, len(template.vertices), TemplateFitSettings().smoothness)
     state = Adam.start(coordinates.from_vertices(template.vertices), uniform=True)
     reached: list[Reached] = []
     rendered, seconds = 0.0, 0.0

@@ -14,7 +14,7 @@ from render3d.batches import usable_device
 from render3d.cli.calls import Json, Out, Quiet, Result, Resume, default
 from render3d.cli.progress import Bar
 from render3d.errors import FitError, UsageError
-from render3d.fitting import FitRecord, FitSettings, FitTask, VolumeFitSettings, fit_to_folder
+from render3d.fitting import FitRecord, FitTask, TemplateFitSettings, VolumeFitSettings, fit_to_folder
 from render3d.renderers import make_renderer
 from render3d.renderers.table import RENDERER_HELP
 from render3d.scenes import Mesh
@@ -36,11 +36,14 @@ Format = Annotated[
     default("recognised by its files"),
 ]
 FollowLinks = Annotated[bool, tyro.conf.arg(help="Follow links in VIEWS that lead out of its folder.")]
-Settings = Annotated[FitSettings | VolumeFitSettings, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands]
+Settings = Annotated[TemplateFitSettings | VolumeFitSettings, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands]
 
-SETTINGS: dict[Scene, FitSettings | VolumeFitSettings] = {"mesh": FitSettings(), "volume": VolumeFitSettings()}
+SETTINGS: dict[Scene, TemplateFitSettings | VolumeFitSettings] = {
+    "mesh": TemplateFitSettings(),
+    "volume": VolumeFitSettings(),
+}
 _RENDERERS: dict[Scene, str] = {"mesh": "opengl", "volume": "emissionabsorption"}
-_DEFAULTS = FitSettings()
+_DEFAULTS = TemplateFitSettings()
 
 
 def fit_of(words: Sequence[str]) -> Callable[..., Result]:
@@ -110,7 +113,7 @@ def kinds_in(words: Sequence[str]) -> list[str]:
     return given + [value for word, value in itertools.pairwise(words) if word == "--scene"]
 
 
-def check_scene(scene: Scene, settings: FitSettings | VolumeFitSettings, template: Path | None) -> None:
+def check_scene(scene: Scene, settings: TemplateFitSettings | VolumeFitSettings, template: Path | None) -> None:
     """Raise `FitError` for settings, or a template, of another kind of scene."""
     if type(settings) is not type(SETTINGS[scene]):
         raise FitError(
@@ -124,7 +127,7 @@ def task_of(
     views: ViewSet,
     hold_out: int | None,
     template: Path | None,
-    settings: FitSettings | VolumeFitSettings,
+    settings: TemplateFitSettings | VolumeFitSettings,
     truth: Path | None = None,
 ) -> FitTask:
     """What the flags ask for: ``--hold-out`` keeps views for measuring, by default as their split, or one in five."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import torch
 
 from render3d import renderers, report
-from render3d.fitting.fit import FitResult
 from render3d.fitting.measures import Measure
-from render3d.fitting.settings import FitSettings, Settings
+from render3d.fitting.settings import Settings, TemplateFitSettings
 from render3d.fitting.targets import shrunk
+from render3d.fitting.template_fit import TemplateFitResult
 from render3d.fitting.volume_fit import VolumeFitResult
 from render3d.metrics import silhouette_iou
 from render3d.renderers.base import Renderer
@@ -23,7 +23,7 @@ _SLICES = 11  # a row of the page
 
 
 def fit_report(
-    result: FitResult | VolumeFitResult,
+    result: TemplateFitResult | VolumeFitResult,
     views: ViewSet,
     held_out: ViewSet | None,
     measures: Mapping[str, Measure],
@@ -33,7 +33,7 @@ def fit_report(
     """The page, self-contained.
 
     Args:
-        result: What `fit` or `fit_volume` returned.
+        result: What `fit_template` or `fit_volume` returned.
         views: The views that were fitted, as they stand to the scene of the result.
         held_out: Those that were not, likewise.
         measures: The fit first, then what it is compared with, by name.
@@ -48,7 +48,7 @@ def fit_report(
         f"{_size(scene)}, fitted through {name} to {views.cameras.views} silhouettes in "
         f"{result.records[-1].seconds:.0f} s: mean IoU {best:.4f} on {kind} views."
     )
-    chosen = settings.chosen_for(renderer) if isinstance(settings, FitSettings) else settings
+    chosen = settings.chosen_for(renderer) if isinstance(settings, TemplateFitSettings) else settings
     rows = [[label, m.held_out_iou, m.training_iou, m.held_out_disagreement] for label, m in measures.items()]
     heads = ["", "IoU, held-out views", "IoU, training views", "pixels that differ, held-out"]
     return report.page(
@@ -111,7 +111,7 @@ def _comparison(title: str, scene: Mesh | Volume, views: ViewSet, renderer: Rend
     return report.section(title, report.paragraph(note), report.difference_key(), report.gallery(images, captions))
 
 
-def _curves(result: FitResult | VolumeFitResult, measures: Mapping[str, Measure]) -> report.Html:
+def _curves(result: TemplateFitResult | VolumeFitResult, measures: Mapping[str, Measure]) -> report.Html:
     records = result.records
     measured = [record for record in records if record.training_iou is not None]
     levels = {

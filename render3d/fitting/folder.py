@@ -9,12 +9,12 @@ from render3d import renderers
 from render3d.atomic import write_json, write_text
 from render3d.errors import FitError, VolumeError
 from render3d.fitting.checkpoint import run_folder
-from render3d.fitting.fit import FitResult
 from render3d.fitting.fit_report import fit_report
 from render3d.fitting.loop import Progress, check_renderer
 from render3d.fitting.measures import Measure, baselines, measure
 from render3d.fitting.settings import Settings
 from render3d.fitting.task import FitTask
+from render3d.fitting.template_fit import TemplateFitResult
 from render3d.fitting.volume_fit import VolumeFitResult, in_volume_frame
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
@@ -48,14 +48,14 @@ def fit_to_folder(
         renderer: What is fitted through.
         resume: Go on with the fit that was stopped there. Without it, a folder that holds one is an error.
         compare_with: Further meshes to measure beside the `baselines`, by name.
-        progress: As in `fit`.
+        progress: As in `fit_template`.
 
     Returns:
         The measures of the fit, under ``"fit"``, of the surface of a volume, under ``"fit, as a mesh"``, then of the
         baselines.
 
     Raises:
-        CapabilityError: As in `fit` and `fit_volume`.
+        CapabilityError: As in `fit_template` and `fit_volume`.
         FitError: As there; a fit in ``out`` without ``resume``, or none with it; a name in ``compare_with`` that
             ``metrics.json`` needs for something else.
     """
@@ -107,7 +107,7 @@ def _save_mesh(out: Path, mesh: Mesh) -> None:
 
 
 def _write_metrics(
-    out: Path, measures: Mapping[str, Measure], result: FitResult | VolumeFitResult, settings: Settings
+    out: Path, measures: Mapping[str, Measure], result: TemplateFitResult | VolumeFitResult, settings: Settings
 ) -> None:
     figures = {name: dataclasses.asdict(value) for name, value in measures.items()}
     history = [dataclasses.asdict(record) for record in result.records if record.training_iou is not None]

@@ -11,8 +11,8 @@ from render3d.settings import check_at_least
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """Settings of `fit`. The defaults recover the bunny from 20 silhouettes of 64 x 64 pixels.
+class TemplateFitSettings:
+    """Settings of `fit_template`. The defaults recover the bunny from 20 silhouettes of 64 x 64 pixels.
 
     Quantities that decay do so geometrically over the updates, from coarse to fine.
 
@@ -193,7 +193,7 @@ class PoseSettings:
         return geometric(self.noise, update / max(1, self.levels * self.updates - 1))
 
 
-Settings = FitSettings | VolumeFitSettings
+Settings = TemplateFitSettings | VolumeFitSettings
 
 
 def _check_positive(settings: object, *names: str) -> None:

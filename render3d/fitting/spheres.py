@@ -53,7 +53,7 @@ def best_sphere(views: ViewSet) -> Ball:
 
 
 def enclosing_sphere(views: ViewSet) -> Ball:
-    """The smallest sphere whose silhouettes cover those of the views: what `fit` starts from.
+    """The smallest sphere whose silhouettes cover those of the views: what `fit_template` starts from.
 
     Thin parts are found more surely by shrinking onto them than by growing along them.
     """

@@ -4,15 +4,15 @@ import dataclasses
 from pathlib import Path
 from typing import final
 
-from render3d.fitting.fit import FitResult, fit
 from render3d.fitting.loop import Progress
-from render3d.fitting.settings import FitSettings, Settings
+from render3d.fitting.settings import Settings, TemplateFitSettings
+from render3d.fitting.template_fit import TemplateFitResult, fit_template
 from render3d.fitting.volume_fit import VolumeFitResult, fit_volume
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
-_DEFAULTS = FitSettings()
+_DEFAULTS = TemplateFitSettings()
 
 
 @final
@@ -37,7 +37,7 @@ class FitTask:
     @property
     def scene(self) -> type[Mesh] | type[Volume]:
         """The class of what is fitted."""
-        return Mesh if isinstance(self.settings, FitSettings) else Volume
+        return Mesh if isinstance(self.settings, TemplateFitSettings) else Volume
 
     @property
     def kind(self) -> str:
@@ -46,9 +46,9 @@ class FitTask:
 
     def fit(
         self, renderer: Renderer, *, folder: Path | None = None, progress: Progress | None = None
-    ) -> FitResult | VolumeFitResult:
-        """Run `fit` or `fit_volume`, which see for the arguments and what is raised."""
-        if isinstance(self.settings, FitSettings):
+    ) -> TemplateFitResult | VolumeFitResult:
+        """Run `fit_template` or `fit_volume`, which see for the arguments and what is raised."""
+        if isinstance(self.settings, TemplateFitSettings):
             start = self.views, self.template, renderer, self.settings
-            return fit(*start, held_out=self.held_out, folder=folder, progress=progress)
+            return fit_template(*start, held_out=self.held_out, folder=folder, progress=progress)
         return fit_volume(self.views, renderer, self.settings, held_out=self.held_out, folder=folder, progress=progress)

@@ -49,7 +49,7 @@ class VolumeFitResult(Measured):
 
     @property
     def scene(self) -> Volume:
-        """The volume: what was fitted, as `FitResult.scene`."""
+        """The volume: what was fitted, as `TemplateFitResult.scene`."""
         return self.volume
 
 
@@ -87,7 +87,7 @@ def fit_volume(
             `LearnedProjection` stay as they are.
         settings: Everything else.
         held_out: Views that are measured along the way and never fitted.
-        folder: As in `fit`.
+        folder: As in `fit_template`.
         progress: Called with the `FitRecord` of every update.
 
     Returns:
@@ -95,7 +95,7 @@ def fit_volume(
 
     Raises:
         CapabilityError: A renderer of meshes, or one without gradients.
-        FitError: Views that nothing can be learned from, or a folder as in `fit`.
+        FitError: Views that nothing can be learned from, or a folder as in `fit_template`.
         KeyboardInterrupt: Passed on, after saving.
     """
     renderer = renderer or renderers.EmissionAbsorption()

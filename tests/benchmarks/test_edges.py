@@ -4,7 +4,7 @@ import math
 
 from benchmarks.edges.compare import _broken, _cameras, _errors, _step
 from benchmarks.edges.fits import fit_rows
-from render3d.fitting import FitSettings
+from render3d.fitting import TemplateFitSettings
 from render3d.testing.deformations import partly_flipped, pebble
 
 
@@ -29,7 +29,7 @@ def test_a_step_is_compared() -> None:
 
 
 def test_fits_are_rows_of_medians() -> None:
-    settings = FitSettings(updates=5, subdivisions=1, evaluate_every=1)
+    settings = TemplateFitSettings(updates=5, subdivisions=1, evaluate_every=1)
     edges, noisy = fit_rows({"pebble": pebble()}, settings, range(2), size=16, views=13)
     assert (edges["gradient"], edges["fits"], noisy["fits"]) == ("edges", 1.0, 2.0)
     assert 0 < edges["IoU after 2 updates"] <= 1 and noisy["the least"] <= noisy["after 5"] <= noisy["the most"]

@@ -178,7 +178,7 @@ def test_flags_of_the_other_kind_of_scene_are_wrong_usage(
 def test_settings_of_the_other_kind_are_refused_from_python(views: Path) -> None:
     from render3d.cli.fit import fit
 
-    with pytest.raises(FitError, match="settings of a volume must be VolumeFitSettings; got FitSettings"):
+    with pytest.raises(FitError, match="settings of a volume must be VolumeFitSettings; got TemplateFitSettings"):
         fit(views, out=views.parent / "out", scene="volume")
 
 

@@ -11,12 +11,12 @@ import render3d
 from render3d import cli
 from render3d.cli.calls import Json, Result
 from render3d.errors import UsageError, ViewSetError
-from render3d.fitting import FitSettings
+from render3d.fitting import TemplateFitSettings
 
-SETTINGS = FitSettings()
+SETTINGS = TemplateFitSettings()
 
 
-def fails(*, kind: str = "views", as_json: Json = False, settings: FitSettings = SETTINGS) -> Result | None:
+def fails(*, kind: str = "views", as_json: Json = False, settings: TemplateFitSettings = SETTINGS) -> Result | None:
     """Fail on purpose."""
     if kind == "views":
         raise ViewSetError("transforms.json: lacks\n  'frames'.")

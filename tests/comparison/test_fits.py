@@ -12,12 +12,12 @@ from render3d.comparison import compare_fits
 from render3d.comparison.fits import images_of
 from render3d.comparison.fits_report import LEVELS
 from render3d.errors import ComparisonError, FitError
-from render3d.fitting import FitRecord, FitSettings, FitTask, VolumeFitSettings, fit, fit_volume
+from render3d.fitting import FitRecord, FitTask, TemplateFitSettings, VolumeFitSettings, fit_template, fit_volume
 from render3d.renderers import EmissionAbsorption, OpenGL
 from render3d.view_sets import ViewSet
 
 REPORT = importlib.import_module("render3d.fitting.fit_report")  # the module has a function of that name
-QUICK = FitSettings(updates=6, samples=4, subdivisions=1, evaluate_every=2)
+QUICK = TemplateFitSettings(updates=6, samples=4, subdivisions=1, evaluate_every=2)
 
 pytestmark = pytest.mark.usefixtures("in_this_process", "small_animation")
 
@@ -55,7 +55,7 @@ def files(folder: Path) -> dict[Path, int]:
 def test_each_fit_is_the_one_that_would_have_been_made_alone(task, tmp_path, read_metrics):
     found = compare_fits(tmp_path / "out", task, ["opengl", "pyrender"])["renderers"]
     for name, renderer in (("opengl", OpenGL()), ("pyrender", r3.renderers.Pyrender())):
-        alone = fit(task.views, None, renderer, QUICK, held_out=task.held_out)
+        alone = fit_template(task.views, None, renderer, QUICK, held_out=task.held_out)
         assert torch.equal(r3.Mesh.load(tmp_path / "out" / name / "mesh.obj").vertices, alone.mesh.vertices)
         assert found[name]["held_out_iou"] == pytest.approx(alone.held_out_iou, abs=1e-6)
     assert found["pyrender"]["judged_held_out_iou"] == pytest.approx(found["pyrender"]["held_out_iou"], abs=0.02)
@@ -91,7 +91,7 @@ def test_seconds_are_those_at_which_a_level_was_first_reached(task, tmp_path, re
 def test_the_images_of_a_fit_are_counted(task, differentiable, gradient):
     counting = Counting(r3.differentiable(OpenGL(), gradient) if differentiable else OpenGL())
     blind = dataclasses.replace(QUICK, evaluate_every=100, gradient="own" if differentiable else gradient)
-    fit(task.views, None, counting, blind)
+    fit_template(task.views, None, counting, blind)
     assert images_of(dataclasses.replace(task, settings=blind), counting) == counting.images - len(task.views)
 
 

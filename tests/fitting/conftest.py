@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from render3d import Cameras, Mesh
-from render3d.fitting import FitSettings
+from render3d.fitting import TemplateFitSettings
 from render3d.renderers import OpenGL, Renderer
 from render3d.view_sets import ViewSet
 
@@ -41,6 +41,6 @@ def views(make_views: MakeViews, ellipsoid: Mesh) -> ViewSet:
 
 
 @pytest.fixture
-def quick() -> FitSettings:
+def quick() -> TemplateFitSettings:
     """A fit of a second."""
-    return FitSettings(updates=12, samples=4, subdivisions=1, evaluate_every=5)
+    return TemplateFitSettings(updates=12, samples=4, subdivisions=1, evaluate_every=5)

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from render3d import Mesh, Shading
 from render3d.errors import FitError
-from render3d.fitting import FitResult, FitSettings, fit, loop
+from render3d.fitting import TemplateFitResult, TemplateFitSettings, fit_template, loop
 from render3d.fitting.checkpoint import FitRecord
 from render3d.renderers import OpenGL, Pyrender
 from render3d.runs.checkpoint import Checkpoint
@@ -53,11 +53,11 @@ def stop_after(step: int):
     return progress
 
 
-def timeless(result: FitResult) -> list[FitRecord]:
+def timeless(result: TemplateFitResult) -> list[FitRecord]:
     return [dataclasses.replace(record, seconds=0.0) for record in result.records]
 
 
-def assert_same(result: FitResult, expected: FitResult) -> None:
+def assert_same(result: TemplateFitResult, expected: TemplateFitResult) -> None:
     assert torch.equal(result.mesh.vertices, expected.mesh.vertices)
     assert timeless(result) == timeless(expected)
 
@@ -85,11 +85,13 @@ def held_out(make_views, ellipsoid) -> ViewSet:
 
 @pytest.mark.parametrize("step", [1, 5, 11, 12])
 def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, held_out, renderer, quick, out, step):
-    expected = fit(views, None, renderer, quick, held_out=held_out)
+    expected = fit_template(views, None, renderer, quick, held_out=held_out)
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, held_out=held_out, folder=out, progress=stop_after(step))
+        fit_template(views, None, renderer, quick, held_out=held_out, folder=out, progress=stop_after(step))
     steps = []
-    result = fit(views, None, renderer, quick, held_out=held_out, folder=out, progress=lambda r: steps.append(r.update))
+    result = fit_template(
+        views, None, renderer, quick, held_out=held_out, folder=out, progress=lambda r: steps.append(r.update)
+    )
     assert_same(result, expected)
     assert steps == list(range(step + 1, 13))
 
@@ -98,16 +100,16 @@ def test_a_fit_stopped_after_any_step_ends_where_it_would_have_ended(views, held
 @pytest.mark.parametrize("call", [1, 2, 3, 7, 8, 13, 16])
 def test_a_fit_stopped_inside_the_renderer_ends_where_it_would_have_ended(views, renderer, quick, out, call):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, Breaking(renderer, call, KeyboardInterrupt()), quick, folder=out)
-    result = fit(views, None, renderer, quick, folder=out)
-    assert_same(result, fit(views, None, renderer, quick))
+        fit_template(views, None, Breaking(renderer, call, KeyboardInterrupt()), quick, folder=out)
+    result = fit_template(views, None, renderer, quick, folder=out)
+    assert_same(result, fit_template(views, None, renderer, quick))
 
 
 def test_a_fit_stopped_at_every_step_gets_there_all_the_same(views, renderer, quick, out):
     for step in range(1, quick.updates + 1):
         with pytest.raises(KeyboardInterrupt):
-            fit(views, None, renderer, quick, folder=out, progress=stop_after(step))
-    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
+            fit_template(views, None, renderer, quick, folder=out, progress=stop_after(step))
+    assert_same(fit_template(views, None, renderer, quick, folder=out), fit_template(views, None, renderer, quick))
 
 
 def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, renderer, quick, out, monkeypatch):
@@ -119,7 +121,7 @@ def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, render
 
     load = Checkpoint.load
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, folder=out, progress=stop_after(2))
+        fit_template(views, None, renderer, quick, folder=out, progress=stop_after(2))
     with monkeypatch.context() as patch:
 
         def load_interrupted(self, expected):
@@ -128,14 +130,14 @@ def test_an_interrupt_between_a_record_and_its_state_loses_no_step(views, render
 
         patch.setattr(Checkpoint, "load", load_interrupted)
         with pytest.raises(KeyboardInterrupt):
-            fit(views, None, renderer, quick, folder=out)
-    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
+            fit_template(views, None, renderer, quick, folder=out)
+    assert_same(fit_template(views, None, renderer, quick, folder=out), fit_template(views, None, renderer, quick))
 
 
 def test_a_finished_fit_is_not_repeated(views, renderer, quick, out):
-    first = fit(views, None, renderer, quick, folder=out)
+    first = fit_template(views, None, renderer, quick, folder=out)
     never = Breaking(renderer, 1, AssertionError("rendered again"))
-    again = fit(views, None, never, quick, folder=out)
+    again = fit_template(views, None, never, quick, folder=out)
     assert torch.equal(again.mesh.vertices, first.mesh.vertices)
     assert again.records == first.records
 
@@ -143,10 +145,10 @@ def test_a_finished_fit_is_not_repeated(views, renderer, quick, out):
 def test_what_was_saved_on_the_way_survives_a_crash(views, renderer, quick, out, monkeypatch):
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_SAVES", -1.0)
     with pytest.raises(RuntimeError, match="out of memory"):
-        fit(views, None, Breaking(renderer, 10, RuntimeError("out of memory")), quick, folder=out)
-    result = fit(views, None, renderer, quick, folder=out, progress=(resumed := []).append)
+        fit_template(views, None, Breaking(renderer, 10, RuntimeError("out of memory")), quick, folder=out)
+    result = fit_template(views, None, renderer, quick, folder=out, progress=(resumed := []).append)
     assert resumed[0].update == 8  # call 7 measured step 5, so that call 10 was step 8
-    assert_same(result, fit(views, None, renderer, quick))
+    assert_same(result, fit_template(views, None, renderer, quick))
 
 
 def test_saves_are_some_seconds_apart(views, renderer, quick, out, monkeypatch):
@@ -154,7 +156,7 @@ def test_saves_are_some_seconds_apart(views, renderer, quick, out, monkeypatch):
     monkeypatch.setattr(Checkpoint, "save", lambda self, tensors, updates, records: saves.append(updates))
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: float(next(clock))))
-    fit(views, None, renderer, quick, folder=out)
+    fit_template(views, None, renderer, quick, folder=out)
     # The clock is read twice a step, so a step takes four seconds; the last save is the one at the end.
     assert saves == [2, 4, 6, 8, 10, 12, 12]
 
@@ -168,9 +170,9 @@ def test_time_in_which_a_fit_was_stopped_does_not_count(views, renderer, quick, 
 
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=monotonic))
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, folder=out, progress=stop_after(6))
+        fit_template(views, None, renderer, quick, folder=out, progress=stop_after(6))
     clock.now += 1e6
-    seconds = [record.seconds for record in fit(views, None, renderer, quick, folder=out).records]
+    seconds = [record.seconds for record in fit_template(views, None, renderer, quick, folder=out).records]
     assert seconds == sorted(seconds)
     assert 0 < seconds[5] < seconds[6] < seconds[-1] < 100
 
@@ -180,7 +182,7 @@ import signal, sys, time
 from pathlib import Path
 import torch
 from render3d import Cameras
-from render3d.fitting import FitSettings, fit
+from render3d.fitting import TemplateFitSettings, fit_template
 from render3d.renderers import OpenGL
 from render3d.view_sets import ViewSet
 
@@ -193,8 +195,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a sh
 saved = torch.load(sys.argv[1], weights_only=True)
 cameras = Cameras(saved["world_to_camera"], saved["intrinsics"], (32, 32))
 views = ViewSet(cameras, saved["alpha"], None, tuple(f"view {number}" for number in range(6)))
-settings = FitSettings(updates=150, samples=2, subdivisions=1, evaluate_every=40)
-fit(views, None, OpenGL(), settings, folder=Path(sys.argv[2]), progress=progress)
+settings = TemplateFitSettings(updates=150, samples=2, subdivisions=1, evaluate_every=40)
+fit_template(views, None, OpenGL(), settings, folder=Path(sys.argv[2]), progress=progress)
 """
 
 
@@ -212,29 +214,29 @@ def test_a_process_that_gets_ctrl_c_leaves_a_fit_to_resume(views, renderer, out,
             child.kill()
     assert child.returncode == -signal.SIGINT, trace
     assert "KeyboardInterrupt" in trace
-    settings = FitSettings(updates=150, samples=2, subdivisions=1, evaluate_every=40)
-    result = fit(views, None, renderer, settings, folder=out, progress=(resumed := []).append)
+    settings = TemplateFitSettings(updates=150, samples=2, subdivisions=1, evaluate_every=40)
+    result = fit_template(views, None, renderer, settings, folder=out, progress=(resumed := []).append)
     last = int(printed.split()[-1]) if printed else 1
     # The step in which the signal came may be recorded without having been printed.
     assert resumed[0].update in (last + 1, last + 2)
-    assert_same(result, fit(views, None, renderer, settings))
+    assert_same(result, fit_template(views, None, renderer, settings))
 
 
 def test_a_full_disk_is_told_and_leaves_the_fit_of_before(views, renderer, quick, out):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, folder=out, progress=stop_after(4))
+        fit_template(views, None, renderer, quick, folder=out, progress=stop_after(4))
     path, before = out / CHECKPOINT, (out / CHECKPOINT).read_bytes()
     told = f"Could not save the run to {path}: File too large. What was saved there before is intact: make room"
     with largest_file(len(before) // 2), pytest.raises(FitError, match=re.escape(told)):
-        fit(views, None, renderer, quick, folder=out)
+        fit_template(views, None, renderer, quick, folder=out)
     assert path.read_bytes() == before
     assert {each.name for each in out.iterdir()} == {CONFIG, CHECKPOINT}
-    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
+    assert_same(fit_template(views, None, renderer, quick, folder=out), fit_template(views, None, renderer, quick))
 
 
 def test_a_disk_that_is_full_only_when_the_file_is_flushed_is_told(views, renderer, quick, out, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, folder=out, progress=stop_after(4))
+        fit_template(views, None, renderer, quick, folder=out, progress=stop_after(4))
     before = (out / CHECKPOINT).read_bytes()
 
     def full(number: int) -> None:
@@ -243,20 +245,20 @@ def test_a_disk_that_is_full_only_when_the_file_is_flushed_is_told(views, render
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(FitError, match="No space left on device. What was saved there before is intact"):
-            fit(views, None, renderer, quick, folder=out)
+            fit_template(views, None, renderer, quick, folder=out)
     assert (out / CHECKPOINT).read_bytes() == before
     assert {each.name for each in out.iterdir()} == {CONFIG, CHECKPOINT}
 
 
 def test_a_fit_that_was_stopped_before_it_was_saved_begins_again(views, renderer, quick, out):
     with pytest.raises(RuntimeError, match="out of memory"):
-        fit(views, None, Breaking(renderer, 3, RuntimeError("out of memory")), quick, folder=out)
+        fit_template(views, None, Breaking(renderer, 3, RuntimeError("out of memory")), quick, folder=out)
     assert [each.name for each in out.iterdir()] == [CONFIG]
-    assert_same(fit(views, None, renderer, quick, folder=out), fit(views, None, renderer, quick))
+    assert_same(fit_template(views, None, renderer, quick, folder=out), fit_template(views, None, renderer, quick))
 
 
 def test_the_file_is_plain_safetensors(views, renderer, quick, out):
-    fit(views, None, renderer, quick, folder=out)
+    fit_template(views, None, renderer, quick, folder=out)
     assert set(load_file(out / CHECKPOINT)) == {"parameters", "first_moment", "second_moment"}
 
 
@@ -297,12 +299,12 @@ DAMAGES = {
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_checkpoint_is_an_error_that_names_it_before_anything_is_rendered(views, renderer, quick, out, name):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, folder=out, progress=stop_after(4))
+        fit_template(views, None, renderer, quick, folder=out, progress=stop_after(4))
     damage(name, out / CHECKPOINT)
     never = Breaking(renderer, 1, AssertionError("rendered"))
     told = rf"{re.escape(str(out / CHECKPOINT))} is not a checkpoint of this run, or is damaged \(.*{DAMAGES[name]}"
     with pytest.raises(FitError, match=told):
-        fit(views, None, never, quick, folder=out)
+        fit_template(views, None, never, quick, folder=out)
 
 
 def with_cameras(views: ViewSet, **changes) -> ViewSet:
@@ -346,12 +348,12 @@ CHANGES = {
 def test_a_folder_of_another_fit_is_an_error_that_names_the_change(views, renderer, quick, out, name):
     change, message = CHANGES[name]
     with pytest.raises(KeyboardInterrupt):
-        fit(views, TEMPLATE, renderer, quick, folder=out, progress=stop_after(1))
+        fit_template(views, TEMPLATE, renderer, quick, folder=out, progress=stop_after(1))
     before = (out / CHECKPOINT).read_bytes()
     settings = dataclasses.replace(quick, **change.get("settings", {}))
     new_views, held_out = change.get("views", lambda views: views)(views), change.get("held_out", lambda views: None)
     with pytest.raises(FitError, match=message):
-        fit(
+        fit_template(
             new_views,
             change.get("template", TEMPLATE),
             change.get("renderer", renderer),
@@ -364,7 +366,7 @@ def test_a_folder_of_another_fit_is_an_error_that_names_the_change(views, render
 
 def test_lights_and_names_may_change_because_silhouettes_do_not(views, renderer, quick, out):
     with pytest.raises(KeyboardInterrupt):
-        fit(views, None, renderer, quick, folder=out, progress=stop_after(3))
+        fit_template(views, None, renderer, quick, folder=out, progress=stop_after(3))
     renamed = dataclasses.replace(views, names=tuple("abcdef"))
-    result = fit(renamed, None, OpenGL(Shading.unlit()), quick, folder=out)
-    assert_same(result, fit(views, None, renderer, quick))
+    result = fit_template(renamed, None, OpenGL(Shading.unlit()), quick, folder=out)
+    assert_same(result, fit_template(views, None, renderer, quick))

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from render3d import Mesh
-from render3d.fitting import FitRecord, FitResult, Measure
+from render3d.fitting import FitRecord, Measure, TemplateFitResult
 from render3d.renderers import OpenGL, Renderer
 from render3d.view_sets import ViewSet
 
@@ -86,8 +86,8 @@ def split(make_views, ellipsoid) -> tuple[ViewSet, ViewSet]:
 
 
 @pytest.fixture
-def result() -> FitResult:
-    return FitResult(Mesh.icosphere(1, 0.6), Mesh.icosphere(1), RECORDS)
+def result() -> TemplateFitResult:
+    return TemplateFitResult(Mesh.icosphere(1, 0.6), Mesh.icosphere(1), RECORDS)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 
 from render3d import Mesh
 from render3d.errors import FitError, RendererError
-from render3d.fitting import FitRecord, FitSettings, FitTask, Measure, fit, fit_to_folder, measure
+from render3d.fitting import FitRecord, FitTask, Measure, TemplateFitSettings, fit_template, fit_to_folder, measure
 from render3d.optional import Library
 from render3d.renderers import Kaolin, Nvdiffrast, OpenGL
 from render3d.view_sets import ViewSet
@@ -56,7 +56,7 @@ def test_the_folder_holds_the_mesh_the_settings_the_figures_and_a_page(split, re
     assert files == WRITTEN - {"mesh.mtl"}
     config = json.loads((out / "config.json").read_text())
     settings = {name: tuple(v) if isinstance(v, list) else v for name, v in config["settings"].items()}
-    assert FitSettings(**settings) == quick.chosen_for(renderer)  # with what was left to it
+    assert TemplateFitSettings(**settings) == quick.chosen_for(renderer)  # with what was left to it
     assert config["made_with"]["renderer"] == "OpenGL"
     assert (out / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert list(measures) == ["fit", "best sphere", "convex hull of the visual hull", "visual hull"]
@@ -66,7 +66,7 @@ def test_the_figures_are_those_of_the_fit_and_of_the_baselines(split, renderer, 
     measures = fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
     content = metrics(tmp_path)
     assert {name: Measure(**content[name]) for name in measures} == measures
-    result = fit(split[0], None, renderer, quick, held_out=split[1])
+    result = fit_template(split[0], None, renderer, quick, held_out=split[1])
     assert measures["fit"] == measure(result.mesh, *split, renderer)
     assert measures["visual hull"].training_iou > measures["best sphere"].training_iou
     assert content["updates"] == 12
@@ -84,7 +84,7 @@ def test_without_held_out_views_their_figures_are_null(views, renderer, quick, t
 
 def test_the_meshes_read_back_are_the_fitted_one(split, renderer, quick, tmp_path):
     fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
-    expected = fit(split[0], None, renderer, quick).mesh
+    expected = fit_template(split[0], None, renderer, quick).mesh
     for name in ("mesh.glb", "mesh.obj"):
         mesh = Mesh.load(tmp_path / name)
         assert torch.equal(mesh.faces, expected.faces)

@@ -5,7 +5,7 @@ import torch
 
 from render3d import Cameras
 from render3d.errors import FitError
-from render3d.fitting import FitSettings, fit
+from render3d.fitting import TemplateFitSettings, fit_template
 from render3d.fitting.targets import check_targets, pixel_size, shrunk
 from render3d.view_sets import ViewSet
 
@@ -23,28 +23,28 @@ def test_good_views_pass(views):
 def test_nan_in_a_mask_is_an_error_that_names_the_view(views):
     broken = with_alpha(views, lambda alpha: alpha[2, 0, 3, 3].fill_(float("nan")))
     with pytest.raises(FitError, match="alpha of views must be finite; got NaN or infinite values in view 2"):
-        fit(broken)
+        fit_template(broken)
 
 
 def test_empty_masks_are_an_error_that_names_the_views(views):
     empty = with_alpha(views, lambda alpha: [alpha[index].fill_(0) for index in (1, 4)])
     with pytest.raises(FitError, match="nothing is covered in view 1, view 4. Leave those views out"):
-        fit(empty)
+        fit_template(empty)
 
 
 def test_many_empty_masks_are_named_in_short(views):
     with pytest.raises(FitError, match="view 0, view 1, view 2, view 3, view 4 and 1 more"):
-        fit(with_alpha(views, lambda alpha: alpha.fill_(0)))
+        fit_template(with_alpha(views, lambda alpha: alpha.fill_(0)))
 
 
 def test_masks_that_cover_everything_are_an_error(views):
     with pytest.raises(FitError, match="cover every pixel of every view: there is no silhouette"):
-        fit(with_alpha(views, lambda alpha: alpha.fill_(1)))
+        fit_template(with_alpha(views, lambda alpha: alpha.fill_(1)))
 
 
 def test_held_out_views_are_checked_as_well(views):
     with pytest.raises(FitError, match="The masks of held_out must show the object"):
-        fit(views, held_out=with_alpha(views, lambda alpha: alpha.fill_(0)))
+        fit_template(views, held_out=with_alpha(views, lambda alpha: alpha.fill_(0)))
 
 
 def test_shrinking_averages_coverage_and_keeps_the_rays(views):
@@ -86,4 +86,4 @@ def test_a_point_behind_all_cameras_is_an_error():
 )
 def test_settings_out_of_range_are_errors(change, message):
     with pytest.raises(ValueError, match=message):
-        FitSettings(**change)
+        TemplateFitSettings(**change)

@@ -17,7 +17,7 @@ from render3d.fitting import (
     FitRecord,
     VolumeFitResult,
     VolumeFitSettings,
-    fit,
+    fit_template,
     fit_volume,
     in_volume_frame,
     mean_iou,
@@ -338,7 +338,7 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it_before_anything_is_rende
 
 
 def test_a_folder_of_a_mesh_is_not_one_of_a_volume_nor_the_other_way_round(views, quick, out, tmp_path):
-    fit(views, None, OpenGL(), quick, folder=out)
+    fit_template(views, None, OpenGL(), quick, folder=out)
     before = (out / CHECKPOINT).read_bytes()
     with pytest.raises(FitError, match=r"another run: scene was mesh and is volume; .*; and \d+ more\. Resume"):
         fit_volume(views, None, QUICK, folder=out)
@@ -346,7 +346,7 @@ def test_a_folder_of_a_mesh_is_not_one_of_a_volume_nor_the_other_way_round(views
     other = tmp_path / "volume"
     fit_volume(views, None, QUICK, folder=other)
     with pytest.raises(FitError, match="another run: scene was volume and is mesh; "):
-        fit(views, None, OpenGL(), quick, folder=other)
+        fit_template(views, None, OpenGL(), quick, folder=other)
 
 
 def network(**choices) -> LearnedProjection:
@@ -401,7 +401,7 @@ def test_a_renderer_of_meshes_is_an_error_and_one_of_volumes_for_a_mesh(views, q
         "A mesh is to be fitted, and MaxProjection renders Volume. Fit through OpenGL or Pyrender .*, or fit a volume"
     )
     with pytest.raises(CapabilityError, match=told):
-        fit(views, None, MaxProjection(), quick)
+        fit_template(views, None, MaxProjection(), quick)
 
 
 def test_a_renderer_without_gradients_is_an_error(views):

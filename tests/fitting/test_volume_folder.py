@@ -12,9 +12,9 @@ from render3d import Mesh, Volume
 from render3d.errors import CapabilityError, FitError
 from render3d.fitting import (
     FitRecord,
-    FitSettings,
     FitTask,
     Measure,
+    TemplateFitSettings,
     VolumeFitSettings,
     fit_to_folder,
     fit_volume,
@@ -160,7 +160,7 @@ def test_a_renderer_of_the_other_kind_leaves_no_folder(split, tmp_path):
     with pytest.raises(CapabilityError, match="A volume is to be fitted, and OpenGL renders Mesh"):
         fit_to_folder(tmp_path / "out", FitTask(*split, settings=QUICK), OpenGL())
     with pytest.raises(CapabilityError, match="A mesh is to be fitted, and EmissionAbsorption renders Volume"):
-        fit_to_folder(tmp_path / "out", FitTask(*split, settings=FitSettings()), EmissionAbsorption())
+        fit_to_folder(tmp_path / "out", FitTask(*split, settings=TemplateFitSettings()), EmissionAbsorption())
     assert not (tmp_path / "out").exists()
 
 

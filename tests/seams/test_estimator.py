@@ -19,7 +19,7 @@ from render3d.cli import main
 from render3d.datasets import ColoredSolids, ColoredSolidsSettings
 from render3d.errors import CapabilityError, ModelError
 from render3d.estimators import Antithetic, Estimator, Everywhere, Paired, Pixels, expected_loss, multi_sample_bound
-from render3d.fitting import FitSettings
+from render3d.fitting import TemplateFitSettings
 from render3d.models.experiments import SingleImages
 from render3d.renderers import OpenGL
 from render3d.testing.estimators import EstimatorContract
@@ -95,7 +95,7 @@ def test_a_black_box_is_made_differentiable_and_tells_its_statistics() -> None:
 
 
 def test_a_fit_anneals_the_noise_of_an_estimator_by_name() -> None:
-    settings = FitSettings(gradient=NAME, samples=6, noise=(2.0, 0.5), updates=10)
+    settings = TemplateFitSettings(gradient=NAME, samples=6, noise=(2.0, 0.5), updates=10)
     assert settings.estimator_at(0) == logistic(6, Pixels(2.0))
     assert settings.estimator_at(5) == logistic(6, Pixels(1.0))
     assert settings.estimator_at(10) == logistic(6, Pixels(0.5))
@@ -144,7 +144,7 @@ def test_the_command_line_fits_by_it(views: Path, tmp_path: Path, capsys: pytest
     ],
 )
 def test_what_is_no_estimator_is_refused_before_anything_is_called(name: str, message: str) -> None:
-    for error, settings in ((CapabilityError, FitSettings(samples=4)), (ModelError, SingleImages())):
+    for error, settings in ((CapabilityError, TemplateFitSettings(samples=4)), (ModelError, SingleImages())):
         with pytest.raises(error, match=f"gradient must be .* or an estimator.*{message}"):
             dataclasses.replace(settings, gradient=name)
 

@@ -11,7 +11,7 @@ from render3d import cli
 from render3d.cli.fit import task_of
 from render3d.datasets import PosedObjects
 from render3d.errors import ViewSetError
-from render3d.fitting import FitSettings
+from render3d.fitting import TemplateFitSettings
 from render3d.view_sets import read_views, write_views
 
 SEEN = trees.cameras()
@@ -29,19 +29,19 @@ def test_views_of_all_splits_are_read_in_their_order(tmp_path: Path) -> None:
 
 def test_what_is_held_out_is_what_the_files_say_unless_a_number_is_given(tmp_path: Path) -> None:
     views = read_views(trees.blender(tmp_path, SEEN))
-    task = task_of(views, None, None, FitSettings())
+    task = task_of(views, None, None, TemplateFitSettings())
     assert task.held_out is not None
     assert (len(task.views), task.held_out.names) == (3, ("val/r_0", "test/r_0"))
-    given = task_of(views, 1, None, FitSettings())
+    given = task_of(views, 1, None, TemplateFitSettings())
     assert given.held_out is not None
     assert (len(given.views), given.held_out.names) == (4, ("train/r_2",))
-    assert task_of(views, 0, None, FitSettings()).held_out is None
+    assert task_of(views, 0, None, TemplateFitSettings()).held_out is None
 
 
 def test_files_of_one_split_leave_the_choice_open(tmp_path: Path) -> None:
     views = read_views(trees.blender(tmp_path, SEEN, (5, 0, 0)))
     assert not views.knows_split
-    task = task_of(views, None, None, FitSettings())
+    task = task_of(views, None, None, TemplateFitSettings())
     assert task.held_out is not None
     assert (len(task.views), len(task.held_out)) == (4, 1)
     with pytest.raises(ViewSetError, match="held_out must be a number: the files of these views do not say"):

@@ -18,7 +18,7 @@ from render3d.datasets.view_sets.write.job import RenderObject
 from render3d.datasets.view_sets.write.protocols import Given, Random, Sphere
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.errors import GraphicsError, RendererError
-from render3d.fitting import FitSettings, fit
+from render3d.fitting import TemplateFitSettings, fit_template
 from render3d.renderers import OpenGL
 from render3d.view_sets import read_views
 
@@ -101,8 +101,8 @@ def test_read_views_and_fit_take_the_folder_of_an_object(
     assert torch.equal(views.alpha, expected.alpha)
     torch.testing.assert_close(views.cameras.world_to_camera, cameras.world_to_camera, atol=1e-5, rtol=0)
     assert (views.cameras.near, views.cameras.far) == (0.1, 10.0)
-    quick = FitSettings(updates=1, samples=2, subdivisions=1)
-    assert fit(views, None, OpenGL(), quick).mesh.vertices.isfinite().all()
+    quick = TemplateFitSettings(updates=1, samples=2, subdivisions=1)
+    assert fit_template(views, None, OpenGL(), quick).mesh.vertices.isfinite().all()
 
 
 def test_the_facts_tell_what_it_is_and_where_it_came_from(

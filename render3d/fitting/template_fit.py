@@ -16,7 +16,7 @@ from render3d.fitting.identity import identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
 from render3d.fitting.optimiser import Adam
 from render3d.fitting.preconditioner import SmoothCoordinates
-from render3d.fitting.settings import FitSettings
+from render3d.fitting.settings import TemplateFitSettings
 from render3d.fitting.spheres import enclosing_sphere
 from render3d.fitting.targets import named, prepared
 from render3d.images import Rendering
@@ -26,13 +26,13 @@ from render3d.runs.identity import fingerprint
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet
 
-_DEFAULTS = FitSettings()
+_DEFAULTS = TemplateFitSettings()
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class FitResult(Measured):
-    """What `fit` found.
+class TemplateFitResult(Measured):
+    """What `fit_template` found.
 
     Attributes:
         mesh: The fitted mesh, with the faces and colours of the template.
@@ -50,16 +50,16 @@ class FitResult(Measured):
         return self.mesh
 
 
-def fit(
+def fit_template(
     views: ViewSet,
     template: Mesh | None = None,
     renderer: Renderer | None = None,
-    settings: FitSettings = _DEFAULTS,
+    settings: TemplateFitSettings = _DEFAULTS,
     *,
     held_out: ViewSet | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
-) -> FitResult:
+) -> TemplateFitResult:
     """Deform ``template`` until its silhouettes are those of ``views``.
 
     Steps are taken in smooth coordinates (`SmoothCoordinates`) by uniform `Adam`, against the squared difference of
@@ -77,7 +77,7 @@ def fit(
         progress: Called with the `FitRecord` of every update.
 
     Returns:
-        A `FitResult`.
+        A `TemplateFitResult`.
 
     Raises:
         CapabilityError: A renderer of volumes.
@@ -97,7 +97,7 @@ def fit(
     task = _Task(views, held_out, template, renderer, settings)
     task.check_visible()
     state, records = run(task, folder, progress)
-    return FitResult(task.scene(state.parameters), template, tuple(records))
+    return TemplateFitResult(task.scene(state.parameters), template, tuple(records))
 
 
 @final
@@ -105,7 +105,12 @@ class _Task:
     """What stays the same from update to update; see `render3d.fitting.loop.FitProblem`."""
 
     def __init__(
-        self, views: ViewSet, held_out: ViewSet | None, template: Mesh, renderer: Renderer, settings: FitSettings
+        self,
+        views: ViewSet,
+        held_out: ViewSet | None,
+        template: Mesh,
+        renderer: Renderer,
+        settings: TemplateFitSettings,
     ) -> None:
         self.views, self.held_out, self.template = views, held_out, template
         self.renderer, self.settings = renderer, settings
