@@ -41,7 +41,7 @@ def fingerprints_of(**views: ViewSet | None) -> dict[str, str]:
 
 
 def fingerprint_of_views(views: ViewSet) -> str:
-    """As `fingerprint`, of silhouettes and cameras."""
+    """As `fingerprint`, of images and cameras."""
     cameras = views.cameras
     model = f"{cameras.projection} {cameras.near} {cameras.far}"
-    return fingerprint(cameras.world_to_camera, cameras.intrinsics, views.alpha, note=model)
+    return fingerprint(cameras.world_to_camera, cameras.intrinsics, *views.images.values(), note=model)

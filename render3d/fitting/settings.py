@@ -29,6 +29,10 @@ class TemplateFitSettings:
             average, 0.05 and 0.005.
         smoothness: The ``lambda`` of the preconditioner ``I + lambda L``: how far vertices move together. Less follows
             the silhouettes more closely, and crumples the surface between them.
+        rgb: Weight of colours beside silhouettes: of the squared difference of sRGB where the views show the object.
+            The template must have the object's colours.
+        depth: Weight of depth, in shares of the template's radius: of the squared difference, likewise.
+        normal: Weight of normals, likewise.
         subdivisions: Subdivisions n of the starting sphere, where no template is given: ``10 * 4**n + 2`` vertices.
         pixels: Pixels along the longer side of a view, at most; larger views are shrunk. Silhouettes need no more.
         evaluate_every: Updates between two measurements of the intersection over union (IoU).
@@ -44,6 +48,9 @@ class TemplateFitSettings:
     noise: tuple[float, float] = (1.0, 0.2)
     learning_rate: tuple[float, float] | None = None
     smoothness: float = 1.0
+    rgb: float = 0.0
+    depth: float = 0.0
+    normal: float = 0.0
     subdivisions: int = 3
     pixels: int = 128
     evaluate_every: int = 10
@@ -52,7 +59,7 @@ class TemplateFitSettings:
     def __post_init__(self) -> None:
         check_at_least(self, updates=1, samples=2, subdivisions=0, pixels=8, evaluate_every=1, seed=0)
         _check_positive(self, "noise", "learning_rate")
-        _check_not_negative(self, "smoothness")
+        _check_not_negative(self, "smoothness", "rgb", "depth", "normal")
         self.estimator_at(0)  # raises, if there is none of that name
 
     def chosen_for(self, renderer: Renderer) -> Self:

@@ -1,13 +1,13 @@
 """The views a fit is held against: what must be right about them before an update is spent."""
 
-import dataclasses
-
 import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.errors import FitError
 from render3d.view_sets import ViewSet
+
+_MEANS = ("alpha", "rgb")  # over the area of a pixel
 
 
 def check_targets(**targets: ViewSet | None) -> None:
@@ -44,10 +44,20 @@ def _check_target(views: ViewSet, name: str) -> None:
         )
 
 
-def prepared(views: ViewSet, held_out: ViewSet | None, longest: int) -> tuple[ViewSet, ViewSet | None]:
-    """Both as they are fitted and measured: checked by `check_targets`, and `shrunk`."""
+def prepared(views: ViewSet, held_out: ViewSet | None, longest: int, *also: str) -> tuple[ViewSet, ViewSet | None]:
+    """Both as they are fitted and measured: checked by `check_targets`, and `shrunk`; the first with images ``also``.
+
+    Raises:
+        FitError: As of `check_targets`; or views without one of the images ``also``.
+    """
     check_targets(views=views, held_out=held_out)
-    return shrunk(views, longest), None if held_out is None else shrunk(held_out, longest)
+    for name in also:
+        if name not in views.images:
+            raise FitError(
+                f"The fit compares {name}, and views have {', '.join(views.images)}. Read the view set with it: "
+                f"read_views(..., also=({name!r},)); or leave its weight at zero."
+            )
+    return shrunk(views, longest, *also), None if held_out is None else shrunk(held_out, longest)
 
 
 def named(views: ViewSet, which: Tensor) -> str:
@@ -57,15 +67,20 @@ def named(views: ViewSet, which: Tensor) -> str:
     return ", ".join(names[:5]) + rest
 
 
-def shrunk(views: ViewSet, longest: int) -> ViewSet:
-    """The same views with sides of at most ``longest`` pixels; coverage is averaged. Colours are left out."""
+def shrunk(views: ViewSet, longest: int, *also: str) -> ViewSet:
+    """The same views with sides of at most ``longest`` pixels, their silhouettes and the images ``also``.
+
+    Coverage and colours are averaged; depth and normals are those of one of the pixels.
+    """
+    images = {name: views.images[name] for name in ("alpha", *also)}
     height, width = views.cameras.image_size
     if max(height, width) <= longest:
-        return dataclasses.replace(views, rgb=None)
+        return views.with_images(images)
     scale = longest / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    alpha = torch.nn.functional.interpolate(views.alpha, size, mode="area")
-    return ViewSet(views.cameras.resize(*size), alpha, None, views.names)
+    modes = {name: "area" if name in _MEANS else "nearest-exact" for name in images}
+    small = {name: torch.nn.functional.interpolate(image, size, mode=modes[name]) for name, image in images.items()}
+    return views.with_images(small, views.cameras.resize(*size))
 
 
 def focal_length(cameras: Cameras) -> Tensor:

@@ -14,12 +14,12 @@ from render3d.estimators import SHARP, differentiable, expected_loss
 from render3d.fitting.checkpoint import FitRecord
 from render3d.fitting.identity import identity
 from render3d.fitting.loop import Measured, Progress, check_renderer, run
+from render3d.fitting.losses import PixelLoss, Weights
 from render3d.fitting.optimiser import Adam
 from render3d.fitting.preconditioner import SmoothCoordinates
 from render3d.fitting.settings import TemplateFitSettings
 from render3d.fitting.spheres import enclosing_sphere
 from render3d.fitting.targets import named, prepared
-from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers.base import Renderer
 from render3d.runs.identity import fingerprint
@@ -60,14 +60,14 @@ def fit_template(
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> TemplateFitResult:
-    """Deform ``template`` until its silhouettes are those of ``views``.
+    """Deform ``template`` until its silhouettes are those of ``views``, and what else the settings weigh.
 
     Steps are taken in smooth coordinates (`SmoothCoordinates`) by uniform `Adam`, against the squared difference of
     coverage; by an estimator, against the expected one of noisy meshes. Noise, and the updates, go from coarse to fine.
 
     Args:
-        views: Silhouettes and cameras of one object, at least one view.
-        template: One mesh; its topology stays. By default the `enclosing_sphere` of the views.
+        views: Silhouettes and cameras of one object, at least one view; and the images that the settings weigh.
+        template: One mesh; its topology and its colours stay. By default the `enclosing_sphere` of the views.
         renderer: Any `Renderer` of meshes, black box or not; by default `render3d.renderers.OpenGL`.
         settings: Everything else.
         held_out: Views that are measured along the way and never fitted.
@@ -88,13 +88,14 @@ def fit_template(
     renderer = renderer or renderers.OpenGL()
     check_renderer(renderer, Mesh)
     settings = settings.chosen_for(renderer)
-    views, held_out = prepared(views, held_out, settings.pixels)
+    weights = Weights(rgb=settings.rgb, depth=settings.depth, normal=settings.normal)
+    views, held_out = prepared(views, held_out, settings.pixels, *weights.images)
     if template is None:
         template = enclosing_sphere(views).mesh(settings.subdivisions).to(views.alpha.device)
     elif template.batch_shape:
         raise ShapeError(f"template must be one mesh; got a batch of shape {list(template.batch_shape)}. Index it.")
     template = template.detach()
-    task = _Task(views, held_out, template, renderer, settings)
+    task = _Task(views, held_out, template, renderer, settings, weights)
     task.check_visible()
     state, records = run(task, folder, progress)
     return TemplateFitResult(task.scene(state.parameters), template, tuple(records))
@@ -111,6 +112,7 @@ class _Task:
         template: Mesh,
         renderer: Renderer,
         settings: TemplateFitSettings,
+        weights: Weights,
     ) -> None:
         self.views, self.held_out, self.template = views, held_out, template
         self.renderer, self.settings = renderer, settings
@@ -118,12 +120,14 @@ class _Task:
         vertices = template.vertices
         center = (vertices.amin(0) + vertices.amax(0)) / 2
         self.radius = float((vertices - center).norm(dim=-1).max())
+        self.loss = PixelLoss(views, dataclasses.replace(weights, length=self.radius))
         self.coordinates = SmoothCoordinates(template.faces, len(vertices), settings.smoothness)
 
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same for the fit to go on."""
-        template = fingerprint(self.template.vertices, self.template.faces)
+        start = self.template if self.settings.rgb else self.template.without_colors()
+        template = fingerprint(*(tensor for tensor, _ in start.inputs().values()), self.template.faces)
         return identity("mesh", self.settings, self.renderer, self.views, self.held_out) | {"template": template}
 
     def start(self, count: int = 0) -> Adam:
@@ -138,27 +142,21 @@ class _Task:
     def step(self, state: Adam) -> tuple[Adam, float]:
         """The state after one update, and the loss before it."""
         parameters = state.parameters.clone().requires_grad_()
-        loss = self._loss(self.scene(parameters), state.count)
+        loss = self._loss_of(self.scene(parameters), state.count)
         loss.backward()  # type: ignore[no-untyped-call]
         assert parameters.grad is not None
         rate = self.settings.learning_rate_at(state.count) * self.radius
         return state.step(parameters.grad, rate), float(loss.detach())
 
-    def _loss(self, mesh: Mesh, step: int) -> Tensor:
-        views = self.views
+    def _loss_of(self, mesh: Mesh, step: int) -> Tensor:
+        cameras, outputs = self.views.cameras, self.loss.outputs
         if self.through is not None:
-            return (self.through(mesh, views.cameras, ("alpha",)).alpha - views.alpha).square().mean()
-
-        def squared_difference(rendering: Rendering) -> Tensor:
-            return (rendering.alpha - views.alpha).square().squeeze(-3)
-
+            return self.loss(self.through(mesh, cameras, outputs)).mean()
         estimator = self.settings.estimator_at(step)
         assert estimator is not None
         key = Key(self.settings.seed).fold_in(step)
-        loss = expected_loss(
-            self.renderer, mesh, views.cameras, squared_difference, estimator, outputs=("alpha",), generator=key
-        )
-        return loss / views.alpha.numel()
+        loss = expected_loss(self.renderer, mesh, cameras, self.loss, estimator, outputs=outputs, generator=key)
+        return loss / self.views.alpha.numel()
 
     def check_visible(self) -> None:
         """Raise `FitError` if a view does not show the template: there would be no gradient from it."""

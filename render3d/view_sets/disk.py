@@ -1,5 +1,6 @@
 """View sets on disk: `read_views` and `write_views`, in any format."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from render3d.atomic import atomic_write
@@ -46,7 +47,9 @@ def write_views(
     return path
 
 
-def read_views(path: str | Path, format: str | None = None, *, follow_links: bool = False) -> ViewSet:
+def read_views(
+    path: str | Path, format: str | None = None, *, follow_links: bool = False, also: Sequence[str] = ()
+) -> ViewSet:
     """Read the views of one scene.
 
     Args:
@@ -56,6 +59,7 @@ def read_views(path: str | Path, format: str | None = None, *, follow_links: boo
         format: Of the folder, as in `write_views`; None to recognise it.
         follow_links: Follow links of the folder that lead out of it, for instance to another disk. Leave it False for
             folders of people you do not trust: a link may name any file of yours.
+        also: ``"depth"`` and ``"normal"``, which are read only if they are named here.
 
     Returns:
         Its images and cameras. Colours are kept as they are stored, decoded to linear light, where every view has them.
@@ -65,14 +69,14 @@ def read_views(path: str | Path, format: str | None = None, *, follow_links: boo
     Raises:
         ViewSetError: Whatever is wrong, with the file, the view and the field: nothing there, broken JSON, a field
             missing, a pose that is not rigid, an unknown camera model, ``near >= far``, a path or a link that leaves
-            the folder, an image that is missing, unreadable or of another size than its camera, no silhouette; or
-            distortion without OpenCV, the extra ``fit``.
+            the folder, an image that is missing, unreadable or of another size than its camera, no silhouette, none of
+            what is named by ``also``; or distortion without OpenCV, the extra ``fit``.
     """
     stored = _open(path, format, follow_links)
     numbers = range(stored.cameras.views)
-    images = stored.read(numbers, ("alpha",), optional=("rgb",))
+    images = stored.read(numbers, ("alpha", *also), optional=("rgb",))
     names = tuple(map(stored.name, numbers))
-    return ViewSet(stored.cameras, images["alpha"], images.get("rgb"), names, stored.splits)
+    return ViewSet(stored.cameras, rgb=images.pop("rgb", None), names=names, splits=stored.splits, **images)
 
 
 def read_cameras(path: str | Path, format: str | None = None, *, follow_links: bool = False) -> Cameras:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Self, final
 
 import torch
@@ -25,6 +26,8 @@ class ViewSet:
         rgb: ``[views, 3, H, W]`` float32, linear light, or None.
         names: One name a view, that of its file.
         splits: One of `SPLITS` a view; empty where its files do not tell.
+        depth: ``[views, 1, H, W]`` float32, camera z in scene units, 0 where nothing is; or None.
+        normal: ``[views, 3, H, W]`` float32, unit length, in the world; or None.
 
     Raises:
         ShapeError: Images whose number or size is not that of the cameras.
@@ -35,11 +38,13 @@ class ViewSet:
     rgb: Tensor | None
     names: tuple[str, ...]
     splits: tuple[str, ...] = ()
+    depth: Tensor | None = None
+    normal: Tensor | None = None
 
     def __post_init__(self) -> None:
         size = (self.cameras.views, *self.cameras.image_size)
-        for name, image in (("alpha", self.alpha), ("rgb", self.rgb)):
-            if image is not None and (image.shape[0], *image.shape[-2:]) != size:
+        for name, image in self.images.items():
+            if (image.shape[0], *image.shape[-2:]) != size:
                 raise ShapeError(
                     f"{name} must be one image a camera, {size[0]} of {size[1]} x {size[2]} pixels; got shape "
                     f"{list(image.shape)}."
@@ -51,19 +56,30 @@ class ViewSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def images(self) -> dict[str, Tensor]:
+        """The images that there are, by name: ``"alpha"``, ``"rgb"``, ``"depth"`` and ``"normal"``."""
+        found = {"alpha": self.alpha, "rgb": self.rgb, "depth": self.depth, "normal": self.normal}
+        return {name: image for name, image in found.items() if image is not None}
+
     def to(self, device: torch.device | str) -> Self:
         """The same views on a device."""
-        rgb = None if self.rgb is None else self.rgb.to(device)
-        return dataclasses.replace(self, cameras=self.cameras.to(device), alpha=self.alpha.to(device), rgb=rgb)
+        return self.with_images(
+            {name: image.to(device) for name, image in self.images.items()}, self.cameras.to(device)
+        )
+
+    def with_images(self, images: Mapping[str, Tensor], cameras: Cameras | None = None) -> Self:
+        """The same views with these images and no others, by name, ``"alpha"`` among them; and with other cameras."""
+        optional = {name: images.get(name) for name in ("rgb", "depth", "normal")}
+        return type(self)(cameras or self.cameras, images["alpha"], names=self.names, splits=self.splits, **optional)
 
     def select(self, indices: list[int]) -> Self:
         """Some of the views, by number."""
-        rgb = None if self.rgb is None else self.rgb[indices]
+        images = {name: image[indices] for name, image in self.images.items()}
         words = (tuple(each[index] for index in indices) if each else () for each in (self.names, self.splits))
         names, splits = words
-        return dataclasses.replace(
-            self, cameras=self.cameras[indices], alpha=self.alpha[indices], rgb=rgb, names=names, splits=splits
-        )
+        optional = {name: images.get(name) for name in ("rgb", "depth", "normal")}
+        return type(self)(self.cameras[indices], images["alpha"], names=names, splits=splits, **optional)
 
     @property
     def knows_split(self) -> bool:

@@ -5,13 +5,10 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from render3d import Cameras, Mesh
 from render3d.errors import FitError
 from render3d.fitting import Ball, baselines, best_sphere, convex_hull, enclosing_sphere, mean_iou, visual_hull
-from render3d.fitting.hulls import _surface
 from render3d.view_sets import ViewSet
 
 
@@ -121,24 +118,6 @@ def test_silhouettes_that_contradict_one_another_have_no_hull_and_baselines_go_w
     with pytest.raises(FitError, match="The visual hull is empty: no point lies on the silhouette in every view"):
         visual_hull(broken)
     assert set(baselines(broken)) == {"best sphere"}
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**31), shape=st.tuples(*[st.integers(1, 5)] * 3), filled=st.floats(0.1, 1))
-def test_the_surface_of_cubes_encloses_their_volume_and_faces_outwards(seed, shape, filled):
-    occupied = np.random.default_rng(seed).random(shape) < filled
-    occupied[0, 0, 0] = True
-    mesh = as_trimesh(_surface(occupied, torch.tensor([1.0, -2.0, 0.5]), 0.5))
-    assert mesh.volume == pytest.approx(occupied.sum() * 0.5**3, rel=1e-5)
-    cells = np.argwhere(occupied)
-    low, high = cells.min(0), cells.max(0) + 1
-    assert mesh.bounds == pytest.approx(np.stack([low, high]) * 0.5 + np.array([1.0, -2.0, 0.5]))
-
-
-def test_a_single_cube_has_twelve_faces_and_eight_vertices():
-    mesh = _surface(np.ones((1, 1, 1), dtype=bool), torch.zeros(3), 1.0)
-    assert (len(mesh.faces), len(mesh.vertices)) == (12, 8)
-    assert as_trimesh(mesh).is_winding_consistent
 
 
 def test_the_convex_hull_of_a_dented_cube_is_the_cube():
