@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from render3d import Mesh
 from render3d.errors import ShapeError
-from render3d.metrics import chamfer_distance, psnr, silhouette_disagreement, silhouette_iou
+from render3d.metrics import psnr, silhouette_disagreement, silhouette_iou, ssim
 
 
 def rectangle(rows: slice, columns: slice) -> torch.Tensor:
@@ -68,23 +67,47 @@ def test_psnr_of_a_known_difference():
         psnr(first, second[:, :, :3])
 
 
-def test_the_chamfer_distance_of_two_balls_is_that_of_their_radii() -> None:
-    small, large = Mesh.icosphere(4, 0.7), Mesh.icosphere(4, 0.8)
-    assert chamfer_distance(small, large) == pytest.approx(0.1, abs=0.003)
-    assert chamfer_distance(small, small) == 0
-    assert chamfer_distance(large, small) == pytest.approx(chamfer_distance(small, large))
+def test_ssim_of_two_even_images_is_that_of_their_luminances() -> None:
+    a, b = 0.3, 0.5
+    found = ssim(torch.full((3, 12, 14), a), torch.full((3, 12, 14), b))
+    assert found.item() == pytest.approx((2 * a * b + 0.01**2) / (a * a + b * b + 0.01**2), abs=1e-6)
 
 
-def test_the_chamfer_distance_looks_both_ways() -> None:
-    """A part is near the whole, but the whole is not near the part."""
-    ball = Mesh.icosphere(5)
-    cap = Mesh(ball.vertices, ball.faces[(ball.vertices[ball.faces][..., 1] > 0).all(-1)])
-    # Half of the ball's points lie on the cap. The others are as far from its rim as chords of their latitude are long.
-    chords = (2**0.5 / 3 + 2**0.5 - 4 / 3) / 2
-    assert 2 * chamfer_distance(cap, ball) == pytest.approx(chords, abs=0.03)
+def slow_ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """The map of one channel by the formula of the paper, a window at a time."""
+    x = torch.arange(-5.0, 6, dtype=torch.float64)
+    line = (-(x**2) / (2 * 1.5**2)).exp()
+    weight = line[:, None] * line / line.sum() ** 2
+    height, width = first.shape
+    found = torch.empty(height - 10, width - 10, dtype=torch.float64)
+    for row in range(height - 10):
+        for column in range(width - 10):
+            a, b = (image[row : row + 11, column : column + 11].double() for image in (first, second))
+            mean_a, mean_b = (weight * a).sum(), (weight * b).sum()
+            variance_a, variance_b = (weight * (a - mean_a) ** 2).sum(), (weight * (b - mean_b) ** 2).sum()
+            covariance = (weight * (a - mean_a) * (b - mean_b)).sum()
+            found[row, column] = ((2 * mean_a * mean_b + 1e-4) * (2 * covariance + 9e-4)) / (
+                (mean_a**2 + mean_b**2 + 1e-4) * (variance_a + variance_b + 9e-4)
+            )
+    return found
 
 
-def test_the_chamfer_distance_is_that_of_two_meshes() -> None:
-    ball = Mesh.icosphere(1)
-    with pytest.raises(ShapeError, match=r"second must be one mesh; got a batch of shape \[2\]"):
-        chamfer_distance(ball, ball.with_vertices(ball.vertices.expand(2, -1, -1)))
+def test_ssim_is_that_of_the_paper_and_each_image_has_its_number() -> None:
+    one, many = torch.rand(2, 15, 13, generator=torch.Generator().manual_seed(0)), torch.rand(3, 1, 2, 15, 13)
+    many[1, 0] = one
+    found = ssim(one, many)
+    assert found.shape == (3, 1)
+    assert found[1].item() == 1
+    twin = torch.stack([slow_ssim(one[channel], many[0, 0, channel]) for channel in range(2)]).mean(0)
+    assert found[0].item() == pytest.approx(twin.mean().item(), abs=1e-6)
+    where = torch.zeros(1, 15, 13, dtype=torch.bool)
+    where[:, 6:8, 5:7] = True
+    assert ssim(one, many, where=where)[0].item() == pytest.approx(twin[1:3, 0:2].mean().item(), abs=1e-6)
+    assert ssim(one, many, where=torch.zeros_like(where)).isnan().all()
+
+
+def test_images_must_hold_a_window_of_ssim() -> None:
+    with pytest.raises(ShapeError, match=r"at least 11 pixels a side, the window of SSIM; got \[3, 10, 20\]"):
+        ssim(torch.zeros(3, 10, 20), torch.zeros(3, 10, 20))
+    with pytest.raises(ShapeError, match="Images must be of one size"):
+        ssim(torch.zeros(3, 12, 20), torch.zeros(3, 12, 21))

@@ -1,0 +1,180 @@
+"""How close surfaces are."""
+
+import dataclasses
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from render3d.cameras import Cameras
+from render3d.errors import ShapeError
+from render3d.scenes import Mesh
+
+# A truth is seen through buffers of depth that are filled with points: with so many, and of so many pixels along the
+# longer side that a surface has no holes in them. What lies deeper than they say by less than this share of the radius
+# is seen too, as a pixel holds a piece of the surface, and not a point.
+_BUFFER_POINTS = 400_000
+_BUFFER_SIDE = 200
+_BUFFER_TOLERANCE = 1 / 35
+
+_Points = NDArray[np.float64]
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SurfaceAccuracy:
+    """How close a surface is to a true one, in shares of the radius of the true one.
+
+    Attributes:
+        chamfer: The mean distance from points of either surface to the other, not squared, the mean of both ways.
+        f1_1_percent: The harmonic mean of two shares: that of the points of either surface which are nearer to the
+            other than 1 % of the radius. 1 is best.
+        f1_3_5_percent: The same of 3.5 % of the radius.
+    """
+
+    chamfer: float
+    f1_1_percent: float
+    f1_3_5_percent: float
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SurfaceComparison:
+    """What a truth says of a surface.
+
+    Attributes:
+        radius: What distances are divided by, scene units.
+        whole: Against all of the true surface.
+        visible: Against what cameras see of the true surface; None if there were no cameras, or they see nothing of it.
+    """
+
+    radius: float
+    whole: SurfaceAccuracy
+    visible: SurfaceAccuracy | None
+
+
+def compare_surfaces(
+    found: Mesh, truth: Mesh, cameras: Cameras | None = None, *, radius: float | None = None
+) -> SurfaceComparison:
+    """Compare a surface with a true one: 25,000 points of each with the nearest of 250,000 points of the other.
+
+    Points are spread evenly over the area, always the same on the same mesh. A chamfer distance of 0 is not reached, as
+    points of equal surfaces are apart too: by 0.002 of the radius for a ball. Only the truth is restricted to what is
+    visible: the inside of an object, where no camera looks, may be missing, but all that was found must be true.
+
+    Args:
+        found: One mesh, no batch.
+        truth: Another.
+        cameras: ``[views]``, whose views show what is visible: a point of the truth that at least one of them has in
+            its image, and in which nothing of the truth hides it. None: only the whole is compared.
+        radius: Scene units that distances are divided by; by default half the diagonal of the truth's bounding box.
+
+    Raises:
+        ShapeError: A batch of meshes or of cameras, or a mesh without faces.
+
+    Source: chamfer distance and F1 as in Tatarchenko et al., "What do single-view 3D reconstruction networks learn?",
+    CVPR 2019.
+    """
+    if cameras is not None and cameras.batch_shape:
+        raise ShapeError(f"cameras must be [views]; got {list(cameras.leading_shape)}. Index them.")
+    for name, mesh in (("found", found), ("truth", truth)):
+        _check_single(name, mesh)
+    if radius is None:
+        corners = truth.vertices[truth.faces].detach().reshape(-1, 3)
+        radius = float((corners.amax(0) - corners.amin(0)).norm()) / 2
+    points = _points_on(truth, 25_000, seed=2)
+    missed = _distances(_tree(points), _tree(_points_on(found, 250_000, seed=5))) / radius
+    wrong = _distances(_tree(_points_on(found, 25_000, seed=3)), _tree(_points_on(truth, 250_000, seed=4))) / radius
+    visible = None
+    if cameras is not None:
+        seen = _seen(points, _points_on(truth, _BUFFER_POINTS, seed=1), cameras, radius * _BUFFER_TOLERANCE)
+        visible = _accuracy(missed[seen], wrong) if seen.any() else None
+    return SurfaceComparison(radius=radius, whole=_accuracy(missed, wrong), visible=visible)
+
+
+def chamfer_distance(first: Mesh, second: Mesh, *, points: int = 30_000) -> float:
+    """How far two surfaces are apart: the mean distance from points on either to the nearest on the other.
+
+    The mean of both ways, not squared, in scene units. The points are spread evenly over the area, always the same on
+    the same mesh; so equal surfaces with other triangles are still as far apart as points are from their neighbours.
+
+    Args:
+        first: One mesh, no batch.
+        second: Another.
+        points: On each of them.
+
+    Raises:
+        ShapeError: A batch, or a mesh without faces.
+    """
+    for name, mesh in (("first", first), ("second", second)):
+        _check_single(name, mesh)
+    a, b = (_tree(_points_on(mesh, points)) for mesh in (first, second))
+    return float(_distances(a, b).mean() + _distances(b, a).mean()) / 2
+
+
+def _check_single(name: str, mesh: Mesh) -> None:
+    if mesh.batch_shape:
+        raise ShapeError(f"{name} must be one mesh; got a batch of shape {list(mesh.batch_shape)}. Index it.")
+    if not len(mesh.faces):
+        raise ShapeError(f"{name} must be a surface; got a mesh without faces.")
+
+
+def _accuracy(missed: NDArray[Any], wrong: NDArray[Any]) -> SurfaceAccuracy:
+    """The accuracy by distances of points of the truth, and of points of what was found, shares of the radius."""
+
+    def f1(threshold: float) -> float:
+        recall, precision = (float((each < threshold).mean()) for each in (missed, wrong))
+        return 2 * recall * precision / max(recall + precision, 1e-12)
+
+    chamfer = float(missed.mean() + wrong.mean()) / 2
+    return SurfaceAccuracy(chamfer=chamfer, f1_1_percent=f1(0.01), f1_3_5_percent=f1(0.035))
+
+
+def _distances(start: Any, to: Any) -> NDArray[Any]:
+    """From each point of one tree to the nearest of another, ``[N]``."""
+    distances = np.empty(start.n)
+    distances[start.indices] = to.query(start.data[start.indices])[0]  # neighbours soon after each other are quicker
+    return distances
+
+
+def _tree(points: _Points) -> Any:
+    from scipy.spatial import cKDTree
+
+    # Nodes of equal shapes are searched sooner than those of equal counts.
+    return cKDTree(points, balanced_tree=False, compact_nodes=False)
+
+
+def _points_on(mesh: Mesh, count: int, seed: int = 0) -> _Points:
+    import trimesh
+
+    arrays = mesh.vertices.detach().cpu().numpy(), mesh.faces.cpu().numpy()
+    surface = trimesh.Trimesh(*arrays, process=False)
+    points: _Points = trimesh.sample.sample_surface(surface, count, seed=seed)[0]
+    return points
+
+
+def _seen(points: _Points, surface: _Points, cameras: Cameras, tolerance: float) -> NDArray[np.bool_]:
+    """Which points ``[N, 3]`` a camera sees that has no point of a surface before them by more than a tolerance."""
+    shrink = min(1.0, _BUFFER_SIDE / max(cameras.image_size))
+    height, width = (max(1, int(side * shrink)) for side in cameras.image_size)
+    small = cameras.to("cpu").resize(height, width)
+    seen = torch.zeros(len(points), dtype=torch.bool)
+    for number in range(small.views):
+        camera = small[number : number + 1]
+        pixel, depth, _ = _in_image(surface, camera)
+        buffer = torch.full((height * width,), torch.inf).scatter_reduce(0, pixel, depth, "amin")
+        pixel, depth, which = _in_image(points, camera)
+        seen[which[depth < buffer[pixel] + tolerance]] = True
+    return seen.numpy()
+
+
+def _in_image(points: _Points, camera: Cameras) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of the points ``[N, 3]`` in a camera's image: the number of the pixel, the depth, and which they are."""
+    height, width = camera.image_size
+    there = camera.to_camera_space(torch.from_numpy(points).to(camera.world_to_camera))
+    column, row = camera.to_pixels(there)[0].floor().unbind(-1)
+    depth = there[0, :, 2]
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    which = (inside & (depth > camera.near) & (depth < camera.far)).nonzero()[:, 0]
+    return (row[which] * width + column[which]).long(), depth[which], which
