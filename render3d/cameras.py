@@ -357,6 +357,28 @@ class Cameras(Batched):
         return dataclasses.replace(self, world_to_camera=moved)
 
 
+class Landing(NamedTuple):
+    """Where points fall in an image."""
+
+    of: Tensor  # [M] int64: which of the points fall in it
+    pixel: Tensor  # [M] int64: the pixel of each, in rows from the top left
+    depth: Tensor  # [M]: how far along z it lies
+
+
+def landing(camera: Cameras, points: Tensor) -> Landing:
+    """Return which points ``[N, 3]`` of the world fall in the image of one camera ``[1]``, and where.
+
+    Only those between near and far do, hidden ones too. The depth alone is differentiable.
+    """
+    height, width = camera.image_size
+    there = camera.to_camera_space(points)
+    column, row = camera.to_pixels(there)[0].floor().unbind(-1)
+    depth = there[0, :, 2]
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    of = (inside & (depth > camera.near) & (depth < camera.far)).nonzero()[:, 0]
+    return Landing(of, (row[of] * width + column[of]).long(), depth[of])
+
+
 def rigid(rotation: Tensor, translation: Tensor) -> Tensor:
     """The 4 x 4 matrices ``[..., 4, 4]`` of rotations ``[..., 3, 3]`` and translations ``[..., 3]``."""
     top = torch.cat([rotation, translation[..., None]], dim=-1)

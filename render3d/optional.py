@@ -120,7 +120,7 @@ LIBRARIES = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, PEBBLE, WEBDATASE
 """All of them."""
 
 EXTRAS = {
-    "fit": "photographs whose lens distortion is undone",
+    "fit": "photographs whose lens distortion is undone, and masks for those that have none",
     "pyrender": "the renderer Pyrender; pyrender pins PyOpenGL 3.1.0",
     "views": "render3d views and shards of objects",
     "mitsuba": "the renderer Mitsuba",

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from render3d.cameras import Cameras
+from render3d.cameras import Cameras, landing
 from render3d.errors import ShapeError
 from render3d.scenes import Mesh
 
@@ -159,22 +159,12 @@ def _seen(points: _Points, surface: _Points, cameras: Cameras, tolerance: float)
     shrink = min(1.0, _BUFFER_SIDE / max(cameras.image_size))
     height, width = (max(1, int(side * shrink)) for side in cameras.image_size)
     small = cameras.to("cpu").resize(height, width)
+    solid, single = (torch.from_numpy(each).to(small.dtype) for each in (surface, points))
     seen = torch.zeros(len(points), dtype=torch.bool)
     for number in range(small.views):
         camera = small[number : number + 1]
-        pixel, depth, _ = _in_image(surface, camera)
-        buffer = torch.full((height * width,), torch.inf).scatter_reduce(0, pixel, depth, "amin")
-        pixel, depth, which = _in_image(points, camera)
-        seen[which[depth < buffer[pixel] + tolerance]] = True
+        _, pixel, depth = landing(camera, solid)
+        buffer = torch.full((height * width,), torch.inf, dtype=depth.dtype).scatter_reduce(0, pixel, depth, "amin")
+        of, pixel, depth = landing(camera, single)
+        seen[of[depth < buffer[pixel] + tolerance]] = True
     return seen.numpy()
-
-
-def _in_image(points: _Points, camera: Cameras) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of the points ``[N, 3]`` in a camera's image: the number of the pixel, the depth, and which they are."""
-    height, width = camera.image_size
-    there = camera.to_camera_space(torch.from_numpy(points).to(camera.world_to_camera))
-    column, row = camera.to_pixels(there)[0].floor().unbind(-1)
-    depth = there[0, :, 2]
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    which = (inside & (depth > camera.near) & (depth < camera.far)).nonzero()[:, 0]
-    return (row[which] * width + column[which]).long(), depth[which], which

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from render3d.atomic import atomic_write
 from render3d.cameras import Cameras
 from render3d.errors import ViewSetError
@@ -10,6 +13,7 @@ from render3d.images import Rendering
 from render3d.view_sets.files import FolderFiles
 from render3d.view_sets.formats import StoredViews, format_at, format_by_name
 from render3d.view_sets.formats.nerfstudio import Nerfstudio
+from render3d.view_sets.grabcut import grabcut_masks
 from render3d.view_sets.view_set import ViewSet
 
 
@@ -48,7 +52,12 @@ def write_views(
 
 
 def read_views(
-    path: str | Path, format: str | None = None, *, follow_links: bool = False, also: Sequence[str] = ()
+    path: str | Path,
+    format: str | None = None,
+    *,
+    follow_links: bool = False,
+    masks: str | None = None,
+    also: Sequence[str] = (),
 ) -> ViewSet:
     """Read the views of one scene.
 
@@ -59,6 +68,9 @@ def read_views(
         format: Of the folder, as in `write_views`; None to recognise it.
         follow_links: Follow links of the folder that lead out of it, for instance to another disk. Leave it False for
             folders of people you do not trust: a link may name any file of yours.
+        masks: ``"grabcut"`` to have masks made for the views that have neither a mask nor an alpha channel: see
+            `render3d.view_sets.grabcut.grabcut_masks`, and its errors and warning. Masks that are there are kept, but
+            for alpha channels that are 1 everywhere. None: such views are an error.
         also: ``"depth"`` and ``"normal"``, which are read only if they are named here.
 
     Returns:
@@ -72,9 +84,11 @@ def read_views(
             the folder, an image that is missing, unreadable or of another size than its camera, no silhouette, none of
             what is named by ``also``; or distortion without OpenCV, the extra ``fit``.
     """
+    if masks not in (None, "grabcut"):
+        raise ViewSetError(f"masks must be 'grabcut', or None for those of the files; got {masks!r}.")
     stored = _open(path, format, follow_links)
     numbers = range(stored.cameras.views)
-    images = stored.read(numbers, ("alpha", *also), optional=("rgb",))
+    images = _with_masks(stored, also) if masks else stored.read(numbers, ("alpha", *also), optional=("rgb",))
     names = tuple(map(stored.name, numbers))
     return ViewSet(stored.cameras, rgb=images.pop("rgb", None), names=names, splits=stored.splits, **images)
 
@@ -100,3 +114,22 @@ def _open(path: str | Path, format: str | None, follow_links: bool) -> StoredVie
     if path.is_file():
         return Nerfstudio(path.name).open(FolderFiles(path.parent, follow_links))
     return (format_at(path) if format is None else format_by_name(format)).open(FolderFiles(path, follow_links))
+
+
+def _with_masks(stored: StoredViews, also: Sequence[str]) -> dict[str, Tensor]:
+    """The images of all views, with masks by GrabCut where there are none."""
+    numbers = range(stored.cameras.views)
+    views = [stored.read([number], also, optional=("alpha", "rgb")) for number in numbers]
+    given = {
+        number: view["alpha"][0] for number, view in enumerate(views) if "alpha" in view and (view["alpha"] < 1).any()
+    }
+    colorless = [number for number, view in enumerate(views) if "rgb" not in view]
+    if colorless and len(given) < len(views):
+        raise ViewSetError(
+            f"{stored.where(colorless[0], 'rgb')}: masks='grabcut' makes masks by colours, and this image has none. "
+            "Store colours, or masks for all views."
+        )
+    images = {name: torch.cat([view[name] for view in views]) for name in (*also, *([] if colorless else ["rgb"]))}
+    if len(given) == len(views):
+        return images | {"alpha": torch.stack(list(given.values()))}
+    return images | {"alpha": grabcut_masks(stored.cameras, images["rgb"], given, list(map(stored.name, numbers)))}
