@@ -27,11 +27,11 @@ _MOST_PIXELS = 1_000_000  # from which colours are learned
 _NO_BOX = (0, 0, 0, 0)  # labels say where the object may be
 
 _Bytes = NDArray[np.uint8]
-_Model = NDArray[np.float64]  # a mixture of five Gaussians, as OpenCV writes it
+_Models = tuple[NDArray[np.float64], NDArray[np.float64]]  # mixtures of five Gaussians, as OpenCV writes them
 
 
 class DoubtfulMaskWarning(UserWarning):
-    """In some views GrabCut alone finds something else than what the views agree in."""
+    """Some views show something else, by its colours, where the views agree that the object is."""
 
 
 def grabcut_masks(cameras: Cameras, rgb: Tensor, given: Mapping[int, Tensor], names: Sequence[str]) -> Tensor:
@@ -55,8 +55,8 @@ def grabcut_masks(cameras: Cameras, rgb: Tensor, given: Mapping[int, Tensor], na
         ViewSetError: OpenCV is not installed; or the cameras look at no common point, or the views agree in nothing.
 
     Warns:
-        DoubtfulMaskWarning: In some views colours alone led to an object that has less than half in common with the
-            hull, so that their masks are little more than the hull; it names them.
+        DoubtfulMaskWarning: In some views less than half of the hull's shadow has the colours of the object, so that
+            their masks are little more than the shadow; it names them.
 
     Source: Rother, Kolmogorov and Blake, "GrabCut: interactive foreground extraction using iterated graph cuts",
     SIGGRAPH 2004, as OpenCV has it.
@@ -72,7 +72,7 @@ def grabcut_masks(cameras: Cameras, rgb: Tensor, given: Mapping[int, Tensor], na
         ) from error
     if doubtful:
         warnings.warn(
-            "By its colours GrabCut found no object, or another one than in most views, in "
+            "Something else than in most views is to be seen, by its colours, in "
             f"{', '.join(names[number] for number in doubtful)}: their masks are little more than the visual hull of "
             "the other views. Look at them; leave these views out, or make their masks by another program.",
             DoubtfulMaskWarning,
@@ -108,14 +108,17 @@ class _Photographs:
         """The views that have no mask."""
         return [number for number in range(len(self.images)) if number not in self.given]
 
-    def cut(self, seeds: Sequence[_Bytes], updates: int) -> list[Mask]:
-        """The masks ``[h, w]`` of all views, from labels ``[h, w]`` of each to begin with."""
+    def models(self, seeds: Sequence[_Bytes], updates: int) -> _Models:
+        """The colours of background and object, by labels ``[h, w]`` of all views to begin with, and known masks."""
         import cv2
 
         seeds = list(seeds)
         for number, mask in self.given.items():
             seeds[number] = np.where(mask, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
-        models = _models(self.images, seeds, updates)
+        return _learned(self.images, seeds, updates)
+
+    def cut(self, seeds: Sequence[_Bytes], models: _Models) -> list[Mask]:
+        """The masks ``[h, w]`` of all views, by labels of each to begin with, and colours."""
         return [
             self.given[number] if number in self.given else _cut(image, seed, models)
             for number, (image, seed) in enumerate(zip(self.images, seeds, strict=True))
@@ -123,14 +126,21 @@ class _Photographs:
 
 
 def _agreed(photographs: _Photographs) -> tuple[list[Mask], list[int]]:
-    """Masks of all views, and which of the views look otherwise if the other views are not asked."""
+    """Masks of all views, and the views in which less than half of the hull's shadow has colours of the object."""
+    import cv2
+
     cameras = [photographs.cameras[number : number + 1] for number in range(len(photographs.images))]
     focus = Focus.of(photographs.cameras)
-    alone = photographs.cut([_ball_seed(focus.distances(camera)) for camera in cameras], updates=3)
-    hull = Hull.of(photographs.cameras, alone, focus.center, _REACH * focus.radius)
+    balls = [_ball_seed(focus.distances(camera)) for camera in cameras]
+    first = photographs.cut(balls, photographs.models(balls, updates=3))
+    hull = Hull.of(photographs.cameras, first, focus.center, _REACH * focus.radius)
     shadows = [hull.shadow(camera) for camera in cameras]
-    masks = photographs.cut([_shadow_seed(shadow) for shadow in shadows], updates=2)
-    return masks, [number for number in photographs.unknown if not _are_alike(alone[number], shadows[number])]
+    seeds = [_shadow_seed(shadow) for shadow in shadows]
+    models = photographs.models(seeds, updates=2)
+    coreless = [np.where(seed == cv2.GC_FGD, cv2.GC_PR_FGD, seed).astype(np.uint8) for seed in seeds]
+    alone = photographs.cut(coreless, models)
+    doubtful = [n for n in photographs.unknown if 2 * (alone[n] & shadows[n]).sum() <= shadows[n].sum()]
+    return photographs.cut(seeds, models), doubtful
 
 
 def _ball_seed(distances: NDArray[Any]) -> _Bytes:
@@ -165,7 +175,7 @@ def _disc(radius: int) -> _Bytes:
     return found
 
 
-def _models(images: Sequence[_Bytes], seeds: Sequence[_Bytes], updates: int) -> tuple[_Model, _Model]:
+def _learned(images: Sequence[_Bytes], seeds: Sequence[_Bytes], updates: int) -> _Models:
     """The colours of the background and of the object, by all images ``[h, w, 3]`` at once, one below the other."""
     import cv2
 
@@ -180,7 +190,7 @@ def _models(images: Sequence[_Bytes], seeds: Sequence[_Bytes], updates: int) -> 
     return background, object_
 
 
-def _cut(image: _Bytes, seed: _Bytes, models: tuple[_Model, _Model]) -> Mask:
+def _cut(image: _Bytes, seed: _Bytes, models: _Models) -> Mask:
     """The mask ``[h, w]`` of one image ``[h, w, 3]``, by colours that are known."""
     import cv2
 
@@ -188,8 +198,3 @@ def _cut(image: _Bytes, seed: _Bytes, models: tuple[_Model, _Model]) -> Mask:
     cv2.grabCut(image, labels, _NO_BOX, background, object_, 1, cv2.GC_EVAL_FREEZE_MODEL)
     mask: Mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     return mask
-
-
-def _are_alike(first: Mask, second: Mask) -> bool:
-    """Whether two masks have at least half of what they cover in common."""
-    return bool(2 * (first & second).sum() >= (first | second).sum())

@@ -106,7 +106,10 @@ def test_a_view_that_shows_something_else_is_named_and_gets_the_hull_of_the_othe
     images = images.clone()
     images[3] = clutter(torch.Generator().manual_seed(1))
     folder = store(tmp_path, images)
-    with pytest.warns(DoubtfulMaskWarning, match="than in most views, in frame_00004: their masks are little more"):
+    with pytest.warns(
+        DoubtfulMaskWarning,
+        match="than in most views is to be seen, by its colours, in frame_00004: their masks are little more",
+    ):
         found = read_views(folder, masks="grabcut").alpha
     assert silhouette_iou(found, alpha).min() > 0.65
 
