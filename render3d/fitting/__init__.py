@@ -1,7 +1,7 @@
 """Fitting: a mesh, its colours, its pose or a volume recovered from images, through a renderer."""
 
 from render3d.fitting.checkpoint import FitRecord
-from render3d.fitting.color_fit import ColorFitResult, fit_colors
+from render3d.fitting.color_fit import ColorFitResult, fit_colors, pixel_size
 from render3d.fitting.folder import fit_to_folder
 from render3d.fitting.hulls import convex_hull, visual_hull
 from render3d.fitting.loop import mean_iou
@@ -17,6 +17,6 @@ from render3d.fitting.volume_fit import VolumeFitResult, fit_volume, in_volume_f
 
 __all__ = ["FitRecord", "TemplateFitResult", "TemplateFitSettings", "fit_template"]
 __all__ += ["VolumeFitResult", "VolumeFitSettings", "fit_volume", "in_volume_frame"]
-__all__ += ["ColorFitResult", "PoseResult", "PoseSettings", "fit_colors", "fit_pose", "move_about"]
+__all__ += ["ColorFitResult", "PoseResult", "PoseSettings", "fit_colors", "fit_pose", "move_about", "pixel_size"]
 __all__ += ["FitTask", "Measure", "baselines", "fit_to_folder", "mean_iou", "measure"]
 __all__ += ["Adam", "Ball", "SmoothCoordinates", "best_sphere", "convex_hull", "enclosing_sphere", "visual_hull"]

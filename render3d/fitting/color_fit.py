@@ -3,12 +3,18 @@
 import dataclasses
 from typing import final
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from render3d import renderers
+from render3d.cameras import Cameras
 from render3d.color import NEUTRAL_GREY
 from render3d.errors import FitError, ShapeError
+from render3d.fitting.color_links import filled, links_of, lookup, spread, used_texels
+from render3d.fitting.color_pixels import ColorPixels
 from render3d.fitting.least_squares import conjugate_gradients
 from render3d.fitting.targets import named
 from render3d.images import to_float
@@ -18,6 +24,9 @@ from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet
 
 _WHOLE = 0.999  # coverage of a pixel that shows nothing but the object
+_TYPICAL = 3.0  # differences that are so many times the median count half
+_LEAST = 1 / 255  # and the median is taken for at least this
+_POINTS = 20_000  # on the surface, for the share of it that no view shows
 
 
 @final
@@ -28,31 +37,68 @@ class ColorFitResult:
     Attributes:
         mesh: The mesh in the colours found, 0-1.
         shown: ``[V]``, ``[F]`` or ``[H, W]``: how many pixels' worth of light each colour or texel sends to the views.
-            Where it is zero nothing is known, and the colour stays what it was.
+            Where it is zero nothing is known, and the colour was filled in from its neighbours.
+        unseen: The share of the surface, by area, whose colours were filled in so, 0-1.
+        agreement: ``[views]``: how much the pixels of each view count on average because they agree with the colours
+            found, 0-1; NaN for a view of which no pixel counts.
+        outliers: The names of the views whose agreement is less than half the median: their exposure, pose or content
+            is not that of the others. They hardly count.
         differences: Root mean square difference of the images and the views, linear light, over the pixels that
-            count, before each update and after the last.
+            count, before the first update and after each.
     """
 
     mesh: Mesh
     shown: Tensor
+    unseen: float
+    agreement: Tensor
+    outliers: tuple[str, ...]
     differences: tuple[float, ...]
 
 
-def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, updates: int = 20) -> ColorFitResult:
+def pixel_size(cameras: Cameras, mesh: Mesh) -> float:
+    """Return how large a pixel is on the surface of ``mesh``, scene units, where a camera faces it.
+
+    The median over the cameras ``[views]`` and the vertices of one mesh. A texture with texels of this size holds what
+    photographs show: ``mesh.unwrapped(pixel_size(views.cameras, mesh))``. Not differentiable.
+    """
+    cameras, mesh = cameras.detach(), mesh.detach()
+    depth = cameras.to_camera_space(mesh.vertices)[..., 2]
+    if cameras.projection == "orthographic":
+        depth = torch.ones_like(depth)
+    return float((depth / cameras.focal.mean(-1, keepdim=True)).median())
+
+
+def fit_colors(
+    views: ViewSet,
+    mesh: Mesh,
+    renderer: Renderer | None = None,
+    *,
+    updates: int = 20,
+    smoothness: float = 0.3,
+    margin: int = 2,
+) -> ColorFitResult:
     """Find the colours of ``mesh`` in which it looks like ``views``.
 
     What is sought is what the mesh has: the image of its texture, colours of faces, or colours of vertices; without
-    any, colours of vertices from a neutral grey. An image is linear in them (`DeferredShading`), and what is visible
-    does not depend on them: the renderer is asked once for each view, and the rest is linear least squares by
-    conjugate gradients, from the colours that the mesh has.
+    any, colours of vertices. A mesh gets a texture by `render3d.Mesh.unwrapped`. An image is linear in colours, and
+    what is visible does not depend on them: the renderer is asked once for each view, and the rest is linear least
+    squares by conjugate gradients, from the colours that the mesh has.
 
-    Pixels count if the view and the mesh both cover them wholly, so that the background of the views does not matter.
+    Pixels count if the view and the mesh both cover them wholly, and the more the straighter they look at the surface.
+    A second solve makes those count less that disagree with the first, by Cauchy's weights ``1 / (1 + (d / 3 m)^2)`` of
+    a difference d whose median is m (Holland and Welsch, "Robust regression using iteratively reweighted
+    least-squares", 1977): highlights, wrong masks, or a view as a whole.
 
     Args:
         views: Colours, silhouettes and cameras, taken in the light of the renderer's shading.
-        mesh: One mesh, where it is in the views. Its colours are the start, and what no view shows keeps them.
+        mesh: One mesh, where it is in the views. Its colours are the start.
         renderer: A black box that returns which face a pixel shows; by default `render3d.renderers.OpenGL`.
-        updates: Of conjugate gradients. Few are needed; many follow the noise in colours that hardly any pixel shows.
+        updates: Of conjugate gradients, in each of the two solves.
+        smoothness: How many pixels' worth of light weigh as much as one difference of neighbouring colours, on seams of
+            the texture too. Grainy photographs need more. Colours that no view shows are the smooth surface between
+            those known. With 0 nothing is smoothed, and they keep what they were.
+        margin: Pixels that are left out inside the silhouettes of the view and of the mesh, for silhouettes that are
+            not exact.
 
     Returns:
         A `ColorFitResult`.
@@ -61,51 +107,144 @@ def fit_colors(views: ViewSet, mesh: Mesh, renderer: Renderer | None = None, *, 
         CapabilityError: A renderer that does not return which face a pixel shows.
         FitError: Views without colours, with colours that are not finite, or that do not show the mesh.
         ShapeError: A batch of meshes.
-        ValueError: Fewer than one update.
+        ValueError: Fewer than one update, or a smoothness or margin below zero.
 
-    It takes some 60 bytes of memory for each pixel of the views, and 100 more for one that counts.
+    The system is solved on the CPU. It takes some 60 bytes of memory for each pixel of the views, and 200 more for one
+    that counts.
     """
     if updates < 1:
         raise ValueError(f"updates must be at least 1; got {updates}.")
+    if smoothness < 0 or margin < 0:
+        raise ValueError(f"smoothness and margin must be at least 0; got {smoothness} and {margin}.")
     if mesh.batch_shape:
         raise ShapeError(f"mesh must be one mesh; got a batch of shape {list(mesh.batch_shape)}. Index it.")
-    target = _checked_colors(views)
-    deferred = DeferredShading(renderer or renderers.OpenGL())
-    mesh = mesh.detach()
+    rgb = _checked_colors(views).cpu()
+    pixels = _pixels(views, mesh.detach(), DeferredShading(renderer or renderers.OpenGL()), margin)
+    flat = mesh.detach().to("cpu")
+    system = _System(pixels, flat, pixels.of(rgb), smoothness)
+    facing, agreeing = pixels.facing(views.cameras.detach().to("cpu")), torch.ones(1)
+    colors, differences = _colors(flat).float().reshape(-1, 3), list[float]()
+    for turn in range(2):
+        if turn:
+            agreeing = _agreeing(system.residual(colors))
+        colors, progress = system.solved(colors, facing * agreeing, updates)
+        differences += progress[turn:]  # the second begins where the first ended
+    if smoothness > 0:
+        colors = filled(colors, system.known, system.links)
+    found = colors.clamp(0, 1).reshape(_colors(flat).shape)
+    if flat.texture is not None and smoothness > 0:
+        found = spread(found, used_texels(flat))
+    agreement = _by_view(agreeing, pixels)
+    low = agreement < agreement.nanmedian() / 2
+    return ColorFitResult(
+        _painted(mesh.detach(), found.to(mesh.device)),
+        system.shown.mean(-1).reshape(found.shape[:-1]).to(mesh.device),
+        _unseen(flat, system.known),
+        agreement,
+        tuple(name for name, is_low in zip(views.names, low.tolist(), strict=True) if is_low),
+        tuple(differences),
+    )
+
+
+@final
+class _System:
+    """The least squares: colours ``[N, 3]`` against the pixels ``[P, 3]`` of the views, and against each other.
+
+    Attributes:
+        shown: ``[N, 3]``: the light that each colour sends to the views, in pixels.
+        known: ``[N]`` bool: those that send any.
+        links: ``[L, N]``: differences of neighbours.
+    """
+
+    def __init__(self, pixels: ColorPixels, mesh: Mesh, target: Tensor, smoothness: float) -> None:
+        self._pixels, self._target = pixels, target
+        self._lookup = lookup(mesh, pixels.face, pixels.weights)
+        self._lookup_transposed = self._lookup.T.tocsr()
+        self.shown = self._light_of(torch.ones_like(target))
+        self.known = (self.shown > 0).any(-1)
+        self.links = links_of(mesh)
+        # Neighbours that nobody saw have no say here: they are filled in afterwards.
+        whole = abs(self.links) @ (~self.known).numpy().astype(np.float32) == 0
+        self._links = self.links[whole] * np.float32(smoothness**0.5)
+        self._links_transposed = self._links.T.tocsr()
+
+    def residual(self, colors: Tensor) -> Tensor:
+        """``[P, 3]``: the pixels of the views less those of the images."""
+        return self._target - self._image(colors)
+
+    def solved(self, start: Tensor, weight: Tensor, updates: int) -> tuple[Tensor, list[float]]:
+        """Colours found with pixels weighted ``[P, 1]``; and the differences before the first update and after each."""
+        root, count = weight.clamp(min=1e-8).sqrt(), len(self._target)
+
+        def times(colors: Tensor) -> Tensor:
+            return torch.cat([root * self._image(colors), _times(self._links, colors)])
+
+        def transposed(residual: Tensor) -> Tensor:
+            return self._light_of(root * residual[:count]) + _times(self._links_transposed, residual[count:])
+
+        squares = torch.from_numpy(self._links_transposed.power(2).sum(1))[:, None]
+        # A colour that many pixels show is scaled to be as stiff as one that few do; one that none shows stays.
+        scale = torch.where(self.shown > 0, self._light_of(weight.expand_as(self._target)) + squares, torch.inf).rsqrt()
+        target = torch.cat([root * self._target, self._target.new_zeros(self._links.shape[0], 3)])
+        colors, differences = start, []
+        for colors, residual in conjugate_gradients(  # noqa: B007  # the last one is used
+            times, transposed, target, start, scale, updates
+        ):
+            differences.append(float((residual[:count] / root).square().mean().sqrt()))
+        return colors, differences
+
+    def _image(self, colors: Tensor) -> Tensor:
+        return self._pixels.mean(self._pixels.light * _times(self._lookup, colors))
+
+    def _light_of(self, values: Tensor) -> Tensor:
+        """The transpose of `_image`."""
+        return _times(self._lookup_transposed, self._pixels.light * self._pixels.mean_transposed(values))
+
+
+def _times(matrix: sparse.csr_array, values: Tensor) -> Tensor:
+    return torch.from_numpy(matrix @ values.numpy())
+
+
+def _pixels(views: ViewSet, mesh: Mesh, deferred: DeferredShading, margin: int) -> ColorPixels:
     visible = deferred.look(mesh, views.cameras, ("alpha",))
-    counts = ((to_float(visible.images["alpha"]) > _WHOLE) & (views.alpha > _WHOLE))[:, 0]
+    covered = (to_float(visible.images["alpha"]) > _WHOLE) & (views.alpha > _WHOLE)
+    beside = max_pool2d((~covered).float(), 2 * margin + 1, stride=1, padding=margin)
+    counts = (beside == 0)[:, 0].cpu()
     if not bool(counts.any()):
         raise FitError(
-            "The views must show the mesh; nowhere do the silhouettes and the mesh both cover a whole pixel. Check the "
-            "poses (OpenCV: z forward), the units, and the place of the mesh."
+            "The views must show the mesh; nowhere do the silhouettes and the mesh both cover a pixel wholly and "
+            f"{margin} beside it. Check the poses (OpenCV: z forward), the units, and the place of the mesh."
         )
+    surface = visible.surface
+    names = ("face_index", "barycentric", "normal")
+    on_cpu = type(surface)({name: surface.stored(name).cpu() for name in names})
+    return ColorPixels(dataclasses.replace(visible, images={}, surface=on_cpu), counts)
 
-    def pixels_of(rgb: Tensor) -> Tensor:
-        """``[P, 3]``: those that count."""
-        return rgb.movedim(1, -1)[counts]
 
-    def shaded(colors: Tensor) -> Tensor:
-        with torch.no_grad():
-            return pixels_of(visible.rgb(_painted(mesh, colors)))
+def _agreeing(residual: Tensor) -> Tensor:
+    """``[P, 1]``: Cauchy's weights of pixels whose colours differ by ``residual`` ``[P, 3]``."""
+    squares = residual.square().mean(-1, keepdim=True)
+    return 1 / (1 + squares / (_TYPICAL**2 * squares.median().clamp(min=_LEAST**2)))
 
-    start = _colors(mesh).float().clone()
-    with torch.enable_grad():
-        variable = start.clone().requires_grad_()
-        pixels = pixels_of(visible.rgb(_painted(mesh, variable)))
 
-    def transposed(residual: Tensor) -> Tensor:
-        (colors,) = torch.autograd.grad(pixels, variable, residual, retain_graph=True)
-        return colors
+def _by_view(values: Tensor, pixels: ColorPixels) -> Tensor:
+    """``[V]``: the mean of values ``[P, 1]`` over the pixels of each view."""
+    counts = pixels.counts.flatten(1).sum(1)
+    view = torch.arange(len(counts)).repeat_interleave(counts)
+    return torch.zeros(len(counts)).index_add(0, view, values[:, 0]) / counts
 
-    shown = transposed(torch.ones_like(pixels))
-    # A colour that many pixels show is scaled to be as stiff as one that few do; one that none shows stays.
-    scale = torch.where(shown > 0, shown, torch.inf).rsqrt()
-    colors, differences = start, []
-    for colors, residual in conjugate_gradients(  # noqa: B007  # the last one is used
-        shaded, transposed, pixels_of(target), start, scale, updates
-    ):
-        differences.append(float(residual.square().mean().sqrt()))
-    return ColorFitResult(_painted(mesh, colors.clamp(0, 1)), shown.mean(-1), tuple(differences))
+
+def _unseen(mesh: Mesh, known: Tensor) -> float:
+    """The share of the surface that shows mostly colours that are not known."""
+    a, b, c = mesh.vertices[mesh.faces].double().unbind(1)
+    areas = torch.linalg.cross(b - a, c - a).norm(dim=-1).cumsum(0)
+    step = (torch.arange(_POINTS) + 0.5) / _POINTS
+    face = torch.searchsorted(areas, step * areas[-1]).clamp(max=len(mesh.faces) - 1)
+    # Evenly over each triangle: Osada et al., "Shape distributions", 2002, section 4.1.
+    random = torch.rand(2, _POINTS, generator=torch.Generator().manual_seed(0))
+    first, second = random[0].sqrt(), random[1]
+    weights = torch.stack([1 - first, first * (1 - second), first * second], -1)
+    return float((lookup(mesh, face, weights) @ known.numpy().astype(np.float32) < 0.5).mean())
 
 
 def _checked_colors(views: ViewSet) -> Tensor:

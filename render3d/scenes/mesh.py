@@ -17,6 +17,7 @@ from render3d.scenes.kind import Role, SceneKind
 from render3d.scenes.repair import Kept, MeshProblems, merged, problems_of, repaired
 from render3d.scenes.texture import Texture, checked_faces
 from render3d.scenes.topology import Split, split_at_seams
+from render3d.scenes.unwrapping import unwrap
 
 
 @final
@@ -271,6 +272,39 @@ class Mesh(SceneKind):
             faces=seams.faces,
             texture=dataclasses.replace(texture, uv=texture.uv[seams.of_uv], faces=None),
         )
+
+    def unwrapped(self, texel: float) -> Self:
+        """This mesh with a texture of its own, neutral grey, for `render3d.fitting.fit_colors` to fill.
+
+        The surface is cut along edges into charts that lie flat without overlap (xatlas, the extra ``fit``). Vertices
+        and faces stay as they are: see ``faces`` of `Texture`. Colours are dropped. Charts are drawn to scale, four
+        texels apart.
+
+        Ten thousand faces of a smooth surface take about a second. A rough one falls into many charts and takes longer:
+        smooth it first.
+
+        Args:
+            texel: The side of a texel on the surface, scene units, such as
+                `render3d.fitting.pixel_size` gives. The image has at most about 4096 x 4096 texels; larger ones take
+                over where it would have more.
+
+        Raises:
+            MeshError: No faces, indices out of range, or vertices that are not finite.
+            RendererError: xatlas is not installed.
+            ShapeError: A batch.
+            ValueError: A texel that is not above zero.
+
+        Not differentiable.
+        """
+        if not 0 < texel < math.inf:
+            raise ValueError(f"texel must be above zero and finite; got {texel}.")
+        if self.batch_shape:
+            raise ShapeError(
+                f"Only one mesh can be unwrapped; got a batch of shape {list(self.batch_shape)}. Index it."
+            )
+        self.check_values()
+        texture = unwrap(self.vertices.detach().cpu(), self.faces.cpu(), texel).to(self.device)
+        return dataclasses.replace(self.without_colors(), texture=texture)
 
     def _select(self, kept: Kept) -> Self:
         """The mesh of some vertices and faces, and what belongs to either."""
