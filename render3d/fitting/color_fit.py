@@ -1,6 +1,7 @@
 """Find the colours or the texture of a mesh of known geometry: linear least squares through a black box."""
 
 import dataclasses
+import itertools
 from typing import final
 
 import numpy as np
@@ -26,6 +27,7 @@ from render3d.view_sets import ViewSet
 _WHOLE = 0.999  # coverage of a pixel that shows nothing but the object
 _TYPICAL = 3.0  # differences that are so many times the median count half
 _LEAST = 1 / 255  # and the median is taken for at least this
+_NO_SAY = 1e-6  # the weight of a pixel that counts where nothing else does
 _POINTS = 20_000  # on the surface, for the share of it that no view shows
 
 
@@ -39,10 +41,10 @@ class ColorFitResult:
         shown: ``[V]``, ``[F]`` or ``[H, W]``: how many pixels' worth of light each colour or texel sends to the views.
             Where it is zero nothing is known, and the colour was filled in from its neighbours.
         unseen: The share of the surface, by area, whose colours were filled in so, 0-1.
-        agreement: ``[views]``: how much the pixels of each view count on average because they agree with the colours
-            found, 0-1; NaN for a view of which no pixel counts.
+        agreement: ``[views]``: how well the pixels of each view agree with the colours of the first solve, 0-1: the
+            mean of their weights; NaN for a view of which no pixel counts.
         outliers: The names of the views whose agreement is less than half the median: their exposure, pose or content
-            is not that of the others. They hardly count.
+            is not that of the others. They have no say but where no other view looks.
         differences: Root mean square difference of the images and the views, linear light, over the pixels that
             count, before the first update and after each.
     """
@@ -122,27 +124,24 @@ def fit_colors(
     pixels = _pixels(views, mesh.detach(), DeferredShading(renderer or renderers.OpenGL()), margin)
     flat = mesh.detach().to("cpu")
     system = _System(pixels, flat, pixels.of(rgb), smoothness)
-    facing, agreeing = pixels.facing(views.cameras.detach().to("cpu")), torch.ones(1)
-    colors, differences = _colors(flat).float().reshape(-1, 3), list[float]()
-    for turn in range(2):
-        if turn:
-            agreeing = _agreeing(system.residual(colors))
-        colors, progress = system.solved(colors, facing * agreeing, updates)
-        differences += progress[turn:]  # the second begins where the first ended
+    facing = pixels.facing(views.cameras.detach().to("cpu"))
+    colors, first = system.solved(_colors(flat).float().reshape(-1, 3), facing, updates)
+    agreeing = _agreeing(system.residual(colors))
+    agreement = pixels.mean_by_view(agreeing)
+    outliers = agreement < agreement.nanmedian() / 2
+    colors, second = system.solved(colors, facing * agreeing * ~outliers[pixels.view][:, None], updates)
     if smoothness > 0:
         colors = filled(colors, system.known, system.links)
     found = colors.clamp(0, 1).reshape(_colors(flat).shape)
     if flat.texture is not None and smoothness > 0:
         found = spread(found, used_texels(flat))
-    agreement = _by_view(agreeing, pixels)
-    low = agreement < agreement.nanmedian() / 2
     return ColorFitResult(
         _painted(mesh.detach(), found.to(mesh.device)),
         system.shown.mean(-1).reshape(found.shape[:-1]).to(mesh.device),
         _unseen(flat, system.known),
         agreement,
-        tuple(name for name, is_low in zip(views.names, low.tolist(), strict=True) if is_low),
-        tuple(differences),
+        tuple(itertools.compress(views.names, outliers)),
+        (*first, *second[1:]),  # it begins where the first ended
     )
 
 
@@ -174,7 +173,8 @@ class _System:
 
     def solved(self, start: Tensor, weight: Tensor, updates: int) -> tuple[Tensor, list[float]]:
         """Colours found with pixels weighted ``[P, 1]``; and the differences before the first update and after each."""
-        root, count = weight.clamp(min=1e-8).sqrt(), len(self._target)
+        weight = weight.clamp(min=_NO_SAY)
+        root, count = weight.sqrt(), len(self._target)
 
         def times(colors: Tensor) -> Tensor:
             return torch.cat([root * self._image(colors), _times(self._links, colors)])
@@ -225,13 +225,6 @@ def _agreeing(residual: Tensor) -> Tensor:
     """``[P, 1]``: Cauchy's weights of pixels whose colours differ by ``residual`` ``[P, 3]``."""
     squares = residual.square().mean(-1, keepdim=True)
     return 1 / (1 + squares / (_TYPICAL**2 * squares.median().clamp(min=_LEAST**2)))
-
-
-def _by_view(values: Tensor, pixels: ColorPixels) -> Tensor:
-    """``[V]``: the mean of values ``[P, 1]`` over the pixels of each view."""
-    counts = pixels.counts.flatten(1).sum(1)
-    view = torch.arange(len(counts)).repeat_interleave(counts)
-    return torch.zeros(len(counts)).index_add(0, view, values[:, 0]) / counts
 
 
 def _unseen(mesh: Mesh, known: Tensor) -> float:

@@ -5,6 +5,7 @@ import functools
 import math
 from typing import final
 
+import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
@@ -39,6 +40,15 @@ class ColorPixels:
     def light(self) -> Tensor:
         """``[P S, 3]`` float32: what of the light reaches each sample."""
         return light_on(self._samples("normal"), self.visible.shading).float()
+
+    @functools.cached_property
+    def view(self) -> Tensor:
+        """``[P]`` int64: the view of each pixel."""
+        return self.counts.nonzero()[:, 0]
+
+    def mean_by_view(self, values: Tensor) -> Tensor:
+        """``[V]``: the mean of values ``[P, 1]`` over the pixels of each view; NaN where none counts."""
+        return torch.zeros(len(self.counts)).index_add(0, self.view, values[:, 0]) / self.counts.flatten(1).sum(1)
 
     def facing(self, cameras: Cameras) -> Tensor:
         """``[P, 1]`` float32: the cosine of the angle between the surface's normal and the ray of the pixel, 0-1."""
