@@ -107,7 +107,7 @@ def study(folder: Path, views: int, held_out: int, image_size: int, texture_size
     training, others = read_views(folder).split(held_out)
     start = textured(truth, torch.full_like(image_in(truth).movedim(0, -1), GREY))
     begin = time.perf_counter()
-    result = fit_colors(training, start, updates=updates)
+    result = fit_colors(training, start, updates=updates, smoothness=0, margin=0)
     return Study(truth, start, training, others, result, time.perf_counter() - begin)
 
 
