@@ -191,7 +191,7 @@ def main(
         held_out: Further images, to measure on.
         image_size: Pixels along each side of an image.
         texture_size: Texels along each side of the texture.
-        updates: Of conjugate gradients.
+        updates: Of conjugate gradients, in each of two solves.
     """
     done = study(out / "views", views, held_out, image_size, texture_size, updates)
     figures = done.summary()
@@ -199,7 +199,7 @@ def main(
     write_text(out / "report.html", page(done))
     with atomic_write(out / "texture.png") as stream:
         image_of(picture(done)).save(stream, "PNG", optimize=True)
-    print(f"{figures['renders']} renders, {updates} updates, {done.seconds:.1f} s.")
+    print(f"{figures['renders']} renders, {figures['updates']} updates, {done.seconds:.1f} s.")
     for name, mesh in (("start", done.start), ("found", done.result.mesh)):
         measures = done.measures(mesh)
         print(

@@ -39,7 +39,7 @@ def test_the_chicken_has_the_mean_of_its_texels() -> None:
 def test_the_command_writes_all_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(out=tmp_path, views=4, held_out=2, image_size=48, texture_size=16, updates=3)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert (metrics["renders"], metrics["updates"], metrics["texels"]) == (4, 3, 256)
+    assert (metrics["renders"], metrics["updates"], metrics["texels"]) == (4, 6, 256)
     assert len(metrics["differences"]) == 4 and metrics["differences"][-1] < metrics["differences"][0]
     page = (tmp_path / "report.html").read_text()
     assert page.count("<img") == 3 + 2 * 3 and "<svg" in page
