@@ -40,11 +40,11 @@ def test_the_command_writes_all_it_promises(tmp_path: Path, capsys: pytest.Captu
     main(out=tmp_path, views=4, held_out=2, image_size=48, texture_size=16, updates=3)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["renders"], metrics["updates"], metrics["texels"]) == (4, 6, 256)
-    assert len(metrics["differences"]) == 4 and metrics["differences"][-1] < metrics["differences"][0]
+    assert len(metrics["differences"]) == 7 and metrics["differences"][-1] < metrics["differences"][0]
     page = (tmp_path / "report.html").read_text()
     assert page.count("<img") == 3 + 2 * 3 and "<svg" in page
     assert f"{metrics['found']['held_out_psnr']:.1f}" in page
     with Image.open(tmp_path / "texture.png") as picture:
         assert picture.size == (3 * 48, 2 * 48)
     assert (tmp_path / "views" / "transforms.json").exists()
-    assert "4 renders, 3 updates" in capsys.readouterr().out
+    assert "4 renders, 6 updates" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from render3d.fitting.color_links import filled, links_of, lookup, used_texels
 from render3d.metrics import psnr
 from render3d.renderers import OpenGL
 from render3d.renderers.deferred import SurfacePoints
+from render3d.scenes.topology import edges_of
 from render3d.testing.scenes import asymmetric_mesh
 from render3d.view_sets import ViewSet
 
@@ -58,6 +59,24 @@ def test_what_no_view_shows_is_a_membrane_between_known_colours() -> None:
     lonely = dataclasses.replace(strip, vertices=torch.cat([strip.vertices, torch.ones(1, 3)]))
     known, colors = torch.cat([known, torch.tensor([False])]), torch.cat([colors, torch.zeros(1, 3)])
     torch.testing.assert_close(filled(colors, known, links_of(lonely))[18], torch.full((3,), 0.5))
+
+
+def test_a_membrane_is_whole_across_seams() -> None:
+    """Black and white at two texels of different charts: on every seam both sides have one colour in between."""
+    mesh = Mesh.icosphere(2).unwrapped(0.1)
+    assert mesh.texture is not None
+    image, rows = mesh.texture.image, mesh.uv_faces
+    first, last = (lookup(mesh, torch.tensor([face]), torch.full((1, 3), 1 / 3)).indices[0] for face in (0, -1))
+    known = torch.zeros(image[..., 0].numel(), dtype=torch.bool)
+    known[[first, last]] = True
+    found = filled(torch.arange(len(known))[:, None].eq(first).float().expand(-1, 3), known, links_of(mesh))
+    sides = edges_of(mesh.faces).pairs
+    ends = [torch.stack([rows.reshape(-1), rows.roll(-1, 1).reshape(-1)], -1)[sides[:, k]] for k in (0, 1)]
+    seams = (ends[0] != ends[1].flip(-1)).any(-1)
+    halfway = torch.eye(3).add(torch.eye(3).roll(1, 1)) / 2  # of side k: between corners k and k + 1
+    looked_up = [lookup(mesh, side // 3, halfway[side % 3]) @ found[:, 0].numpy() for side in sides[seams].unbind(-1)]
+    assert int(seams.sum()) > 20 and abs(looked_up[0] - looked_up[1]).max() < 0.02
+    assert 0.1 < looked_up[0].min() < looked_up[0].max() < 0.9
 
 
 def test_the_share_of_the_surface_that_no_view_shows() -> None:
