@@ -9,7 +9,7 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.data import bunny
 from render3d.estimators import Estimator, differentiable, expected_loss
-from render3d.fitting.targets import pixel_size
+from render3d.fitting.targets import pixel_at
 from render3d.images import Rendering
 from render3d.randomness import Key
 from render3d.renderers import OpenGL
@@ -44,7 +44,7 @@ class Scene:
     @property
     def pixel(self) -> float:
         """The side of a pixel at the centre, scene units."""
-        return pixel_size(self.views.cameras, torch.zeros(3))
+        return pixel_at(self.views.cameras, torch.zeros(3))
 
     def pixel_loss(self, rendering: Rendering) -> Tensor:
         """``[..., views, H, W]``."""

@@ -18,12 +18,15 @@ from render3d.cli.fit import (
     FollowLinks,
     Format,
     HoldOut,
+    Masks,
     Settings,
     Template,
-    check_scene,
+    Truth,
+    also_read,
+    check_kind,
     course_on,
+    kind_of,
     kinds_in,
-    scene_of,
     task_of,
 )
 from render3d.cli.progress import Bar
@@ -58,7 +61,7 @@ def compare_of(words: Sequence[str]) -> Callable[..., Result]:
         raise UsageError(f"The first word is a mesh, a volume or views; got {words[0] if words else 'none'}.")
     if any(":" in kind for kind in kinds_in(words)) or _is_scene(Path(words[0])):
         return scene
-    return functools.partial(fits, settings=SETTINGS[scene_of(words)])
+    return functools.partial(fits, settings=SETTINGS[kind_of(words)])
 
 
 def scene(
@@ -107,8 +110,9 @@ def fits(
     template: Template = None,
     format: Format = None,
     hold_out: HoldOut = None,
+    masks: Masks = None,
     follow_links: FollowLinks = False,
-    truth: Annotated[Path | None, default("none")] = None,
+    truth: Truth = None,
     resume: Resume = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -120,19 +124,17 @@ def fits(
 
     Args:
         views: A transforms.json, or the folder of an object in any format of view sets.
-        truth: Mesh that the views show, in the world of their cameras, if it is known: fits are measured by their
-            distance from it.
         settings: Settings of the fit.
     """
-    check_scene(scene, settings, template)
-    task = task_of(read_views(views, format, follow_links=follow_links), hold_out, template, settings, truth)
+    check_kind(scene, template, settings)
+    found = read_views(views, format, follow_links=follow_links, masks=masks, also=also_read(settings))
+    task = task_of(found, hold_out, template, settings, truth)
     with Bar("updates", quiet=quiet) as bar:
         courses: dict[str, Callable[[FitRecord], None]] = {}
 
         def progress(name: str, record: FitRecord) -> None:
             if name not in courses:
-                bar.begin(name, settings.updates)
-                courses[name] = course_on(bar)
+                courses[name] = course_on(bar, name, settings)
             courses[name](record)
 
         measures = compare_fits(out, task, renderers or ready_renderers(scene), resume=resume, progress=progress)

@@ -10,12 +10,10 @@ from render3d.comparison.costs import memory_of
 from render3d.comparison.fits_report import LEVELS, Fitted, fits_report
 from render3d.comparison.turns import Figures, Summary, Turn, begin, check_names, finish, take_turns
 from render3d.errors import ComparisonError
-from render3d.estimators import SHARP
 from render3d.fitting.checkpoint import FitRecord, run_folder
 from render3d.fitting.folder import fit_to_folder, seen
 from render3d.fitting.identity import fingerprints_of
 from render3d.fitting.measures import measure
-from render3d.fitting.settings import VolumeFitSettings
 from render3d.fitting.targets import check_targets
 from render3d.fitting.task import FitTask
 from render3d.metrics import chamfer_distance
@@ -72,21 +70,12 @@ def _work(renderer: Renderer, name: str, folder: Path, task: FitTask, resume: bo
     memory = memory_of(_one_update, name, task)
     going_on = resume and run_folder(folder).is_begun
     fit_to_folder(folder, task, renderer, resume=going_on, progress=lambda record: progress(name, record))
-    return {"peak_mib": memory, "images": images_of(task, renderer)}
+    return {"peak_mib": memory, "images": task.settings.images(renderer, len(task.views))}
 
 
 def _one_update(name: str, task: FitTask) -> None:
     """What needs as much memory as the whole fit."""
-    dataclasses.replace(task, settings=dataclasses.replace(task.settings, updates=1)).fit(make_renderer(name))
-
-
-def images_of(task: FitTask, renderer: Renderer) -> int:
-    """How many images the optimiser asks for, without those that are measured along the way."""
-    count, settings = len(task.views), task.settings
-    if isinstance(settings, VolumeFitSettings):
-        return settings.updates * min(settings.views_per_update, count)
-    samples = 1 if settings.chosen_for(renderer).gradient in SHARP else settings.samples
-    return settings.updates * count * samples
+    dataclasses.replace(task, settings=task.settings.one_update).fit(make_renderer(name))
 
 
 def _fitted(turn: Turn, task: FitTask) -> Fitted:

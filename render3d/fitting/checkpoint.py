@@ -25,6 +25,9 @@ class FitRecord:
             where the renderer gives no gradient. Without priors.
         training_iou: Mean silhouette intersection over union of the scene after the update; None where not measured.
         held_out_iou: The same for views that took no part; None where not measured, or where there are none.
+        stage: Of a fit to photographs: ``"hull"``, ``"shape"``, ``"colour"`` or ``"texture"``. The loss of the hull is
+            one minus its intersection over union, and that of the texture the squared difference of colours in linear
+            light.
     """
 
     update: int
@@ -32,6 +35,7 @@ class FitRecord:
     loss: float
     training_iou: float | None = None
     held_out_iou: float | None = None
+    stage: str = ""
 
 
 def run_folder(path: Path) -> RunFolder:

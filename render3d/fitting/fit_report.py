@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 
 from render3d import renderers, report
+from render3d.fitting.loop import Measured
 from render3d.fitting.measures import Measure
 from render3d.fitting.settings import Settings, TemplateFitSettings
 from render3d.fitting.targets import shrunk
@@ -58,7 +59,7 @@ def fit_report(
         *([_slices(scene)] if isinstance(scene, Volume) else []),
         *([_comparison("Held-out views", scene, held_out, renderer)] if held_out else []),
         _comparison("Training views", scene, views, renderer),
-        _curves(result, measures),
+        curves_part(result, measures),
         report.how_made(readable(chosen), renderer),
     )
 
@@ -111,7 +112,8 @@ def _comparison(title: str, scene: Mesh | Volume, views: ViewSet, renderer: Rend
     return report.section(title, report.paragraph(note), report.difference_key(), report.gallery(images, captions))
 
 
-def _curves(result: TemplateFitResult | VolumeFitResult, measures: Mapping[str, Measure]) -> report.Html:
+def curves_part(result: Measured, measures: Mapping[str, Measure]) -> report.Html:
+    """The course of a fit: intersections over union and losses, over updates and over seconds."""
     records = result.records
     measured = [record for record in records if record.training_iou is not None]
     levels = {

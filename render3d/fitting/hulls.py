@@ -16,6 +16,7 @@ from render3d.fitting.spheres import enclosing_sphere
 from render3d.fitting.targets import focal_length, shrunk
 from render3d.metrics import silhouette_iou
 from render3d.scenes import Mesh
+from render3d.scenes.topology import parts_of
 from render3d.view_sets import ViewSet
 
 _Floats: TypeAlias = npt.NDArray[np.float32]
@@ -133,18 +134,17 @@ def _surfaces(field: _Floats, size: float, corner: Tensor) -> Iterator[Mesh]:
             yield mesh
 
 
+def volumes_of_parts(mesh: Mesh) -> tuple[Tensor, Tensor]:
+    """``[F]``: the part of each face; and ``[parts]`` float64: what each part encloses, below zero inside out."""
+    of_face, parts = parts_of(mesh.faces, len(mesh.vertices))
+    a, b, c = (mesh.vertices - mesh.vertices.mean(0))[mesh.faces].double().unbind(1)
+    sixfold = (a * torch.linalg.cross(b, c)).sum(-1)
+    return of_face, torch.zeros(parts, dtype=torch.float64).to(sixfold).index_add(0, of_face, sixfold) / 6
+
+
 def _without_small_parts(mesh: Mesh) -> Mesh | None:
     """The mesh without parts that hold little, or that are the walls of bubbles."""
-    import scipy.sparse
-
-    first = mesh.faces[:, [0, 1]].reshape(-1).numpy()
-    second = mesh.faces[:, [1, 2]].reshape(-1).numpy()
-    count = len(mesh.vertices)
-    graph = scipy.sparse.coo_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
-    parts, of_vertex = scipy.sparse.csgraph.connected_components(graph, directed=False)
-    of_face = torch.from_numpy(of_vertex).long()[mesh.faces[:, 0]]
-    a, b, c = (mesh.vertices - mesh.vertices.mean(0))[mesh.faces].double().unbind(1)
-    volume = torch.zeros(parts, dtype=torch.float64).index_add(0, of_face, (a * torch.linalg.cross(b, c)).sum(-1) / 6)
+    of_face, volume = volumes_of_parts(mesh)
     kept = (volume > _LEAST_PART * volume.max())[of_face] & (volume > 0)[of_face]
     if not bool(kept.any()):
         return None

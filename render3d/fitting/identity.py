@@ -1,10 +1,10 @@
 """What must be the same for a fit to go on, as words by name."""
 
-import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
-from render3d.fitting.settings import Settings
 from render3d.renderers.base import Renderer
 from render3d.runs.identity import fingerprint
 from render3d.settings import facts_of
@@ -15,10 +15,10 @@ _OF_SILHOUETTES = ("samples_per_pixel", "samples_per_voxel", "cull", "warp")
 
 
 def identity(
-    scene: str, settings: Settings, renderer: Renderer, views: ViewSet, held_out: ViewSet | None
+    scene: str, settings: Mapping[str, Any], renderer: Renderer, views: ViewSet, held_out: ViewSet | None
 ) -> dict[str, str]:
     """Of a fit of this kind of scene; what it starts from comes on top, where that is given."""
-    found = {"scene": scene} | facts_of(dataclasses.asdict(settings), "settings.") | _identity_of_renderer(renderer)
+    found = {"scene": scene} | facts_of(settings, "settings.") | _identity_of_renderer(renderer)
     return found | fingerprints_of(views=views, held_out=held_out)
 
 

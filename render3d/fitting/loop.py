@@ -12,7 +12,7 @@ from torch import Tensor
 from render3d.errors import CapabilityError
 from render3d.fitting.checkpoint import FitRecord, checkpoint_in, load, run_folder, save
 from render3d.fitting.optimiser import Adam
-from render3d.fitting.settings import Settings
+from render3d.fitting.settings import LoopSettings
 from render3d.metrics import silhouette_iou
 from render3d.renderers import renderers_of_scene
 from render3d.renderers.base import Renderer
@@ -49,7 +49,7 @@ class FitProblem(Protocol):
     renderer: Renderer
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> LoopSettings:
         """Number of updates, and when to measure."""
         ...
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
-from typing import Self, final
+from collections.abc import Sequence
+from typing import Literal, Self, final, get_args
 
 from render3d.estimators import SHARP, Estimator, Pixels, default_gradient, estimator_of
+from render3d.fitting.levels import Level, Quality, levels_of
 from render3d.renderers.base import Renderer
 from render3d.settings import check_at_least
 
@@ -68,6 +70,16 @@ class TemplateFitSettings:
         rates = self.learning_rate or ((0.05, 0.02) if gradient in SHARP else (0.05, 0.005))
         return dataclasses.replace(self, gradient=gradient, learning_rate=rates)
 
+    def images(self, renderer: Renderer, views: int) -> int:
+        """How many images the optimiser asks for, without those that are measured along the way."""
+        samples = 1 if self.chosen_for(renderer).gradient in SHARP else self.samples
+        return self.updates * views * samples
+
+    @property
+    def one_update(self) -> Self:
+        """What needs as much memory as the whole fit."""
+        return dataclasses.replace(self, updates=1)
+
     def estimator_at(self, update: int) -> Estimator | None:
         """The estimator of this update, whose noise is annealed; None if the gradient needs none, or is not chosen."""
         if self.gradient is None:
@@ -79,6 +91,111 @@ class TemplateFitSettings:
         """Share of the template's radius, at this update of a fit whose rates are chosen."""
         assert self.learning_rate is not None
         return geometric(self.learning_rate, update / self.updates)
+
+
+Stage = Literal["shape", "colour", "texture"]
+Appearance = Literal["texture", "vertices", "none"]
+
+
+@final
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """Settings of `fit`.
+
+    Attributes:
+        quality: draft: images of 256 pixels, half a minute; normal: of 512, two minutes; high: of 1024, ten minutes.
+            (40 photographs, two cores.)
+        until: The last stage: shape, by silhouettes; colour, the shape by silhouettes and colours; texture, all of it.
+            A fit that was stopped after one of them goes on with --resume and a later one.
+        appearance: What shows the colours of the mesh at the end: a texture, colours of its vertices, or none.
+        gradient: As in `TemplateFitSettings`.
+        samples: Likewise.
+        noise: Of estimators, in the first and the last update of each level, in pixels.
+        depth: Weight of the view set's depth, in shares of the object's radius, beside silhouettes.
+        normal: Weight of the view set's normals, likewise.
+        seed: Seed of the noise.
+
+    Raises:
+        ValueError: A value outside its range.
+    """
+
+    quality: Quality = "normal"
+    until: Stage = "texture"
+    appearance: Appearance = "texture"
+    gradient: str | None = None
+    samples: int = 4
+    noise: tuple[float, float] = (1.0, 0.2)
+    depth: float = 0.0
+    normal: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_at_least(self, samples=2, seed=0)
+        _check_positive(self, "noise")
+        _check_not_negative(self, "depth", "normal")
+        for name, kind in (("quality", Quality), ("until", Stage), ("appearance", Appearance)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"{name} must be {', '.join(get_args(kind))}; got {getattr(self, name)!r}.")
+        if self.gradient is not None:
+            estimator_of(self.gradient, self.samples, Pixels(self.noise[0]))  # raises, if there is none of that name
+
+    def chosen_for(self, renderer: Renderer) -> Self:
+        """The same, with the gradient that a renderer gets by default."""
+        return dataclasses.replace(self, gradient=self.gradient or default_gradient(renderer))
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """Of the stages up to ``until``."""
+        return levels_of(self.quality, colors=self.until != "shape")
+
+    @property
+    def updates(self) -> int:
+        """Of the optimiser, in all levels."""
+        return sum(level.updates for level in self.levels)
+
+    def images(self, renderer: Renderer, views: int) -> int:
+        """How many images the optimiser asks for, without those that are measured along the way."""
+        return sum(self.template_settings(level).images(renderer, views) for level in self.levels)
+
+    def template_settings(self, level: Level, number: int = 0, pixel: float = 0.01) -> TemplateFitSettings:
+        """Those of a round of a level.
+
+        Args:
+            level: Of these settings; those of the first round of all others are alike but for the rates.
+            number: Of the round.
+            pixel: Its side, as a share of the mesh's radius.
+        """
+        updates = level.updates // level.rounds
+
+        def part(ends: tuple[float, float]) -> tuple[float, float]:
+            return geometric(ends, number / level.rounds), geometric(ends, (number + 1) / level.rounds)
+
+        first, last = part(level.rates)
+        return TemplateFitSettings(
+            updates=updates,
+            gradient=self.gradient,
+            samples=self.samples,
+            noise=part(self.noise),
+            learning_rate=(first * pixel, last * pixel),
+            smoothness=level.smoothness,
+            rgb=level.rgb,
+            depth=self.depth,
+            normal=self.normal,
+            pixels=level.pixels,
+            evaluate_every=updates,
+            seed=self.seed,
+        )
+
+    @property
+    def one_update(self) -> TemplateFitSettings:
+        """What needs as much memory as the whole fit."""
+        largest = max(self.levels, key=lambda level: level.pixels)
+        return dataclasses.replace(self.template_settings(largest), updates=1, subdivisions=5)
+
+    @property
+    def lasting(self) -> dict[str, object]:
+        """What must stay for a fit to go on: how far it goes, and what its colours are held by, may change."""
+        return {name: value for name, value in vars(self).items() if name not in ("until", "appearance")}
 
 
 @final
@@ -123,6 +240,15 @@ class VolumeFitSettings:
                 f"levels must leave the coarsest grid 4 voxels along each axis; got {self.levels} levels up to a "
                 f"resolution of {self.resolution}."
             )
+
+    def images(self, renderer: Renderer, views: int) -> int:
+        """How many images the optimiser asks for, without those that are measured along the way."""
+        return self.updates * min(self.views_per_update, views)
+
+    @property
+    def one_update(self) -> Self:
+        """What needs as much memory as the whole fit."""
+        return dataclasses.replace(self, updates=1)
 
     def level_at(self, update: int) -> int:
         """The level of the update after ``update`` others; the last update is always one of the last level."""
@@ -200,7 +326,8 @@ class PoseSettings:
         return geometric(self.noise, update / max(1, self.levels * self.updates - 1))
 
 
-Settings = TemplateFitSettings | VolumeFitSettings
+LoopSettings = TemplateFitSettings | VolumeFitSettings
+Settings = FitSettings | LoopSettings
 
 
 def _check_positive(settings: object, *names: str) -> None:

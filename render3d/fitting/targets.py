@@ -88,7 +88,7 @@ def focal_length(cameras: Cameras) -> Tensor:
     return cameras.focal.prod(-1).sqrt()
 
 
-def pixel_size(cameras: Cameras, point: Tensor) -> float:
+def pixel_at(cameras: Cameras, point: Tensor) -> float:
     """The side of a pixel at ``point`` [3], in scene units; the mean over the views that have it in front."""
     focal = focal_length(cameras)
     if cameras.projection == "orthographic":

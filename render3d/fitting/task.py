@@ -4,15 +4,16 @@ import dataclasses
 from pathlib import Path
 from typing import final
 
+from render3d.fitting.fit import FitResult, fit
 from render3d.fitting.loop import Progress
-from render3d.fitting.settings import Settings, TemplateFitSettings
+from render3d.fitting.settings import FitSettings, Settings, TemplateFitSettings, VolumeFitSettings
 from render3d.fitting.template_fit import TemplateFitResult, fit_template
 from render3d.fitting.volume_fit import VolumeFitResult, fit_volume
 from render3d.renderers.base import Renderer
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
-_DEFAULTS = TemplateFitSettings()
+_DEFAULTS = FitSettings()
 
 
 @final
@@ -23,8 +24,8 @@ class FitTask:
     Attributes:
         views: Silhouettes and cameras.
         held_out: Views for measuring only, or None.
-        template: The mesh that is deformed, or None for a sphere; fits of volumes have none.
-        settings: Those of a mesh or of a volume: they say which is fitted.
+        template: The mesh that is deformed by `TemplateFitSettings`, or None for a sphere; other fits have none.
+        settings: They say what is fitted, and how: `FitSettings`, `TemplateFitSettings` or `VolumeFitSettings`.
         truth: The mesh that the views show, in the world of their cameras, where it is known.
     """
 
@@ -37,7 +38,7 @@ class FitTask:
     @property
     def scene(self) -> type[Mesh] | type[Volume]:
         """The class of what is fitted."""
-        return Mesh if isinstance(self.settings, TemplateFitSettings) else Volume
+        return Volume if isinstance(self.settings, VolumeFitSettings) else Mesh
 
     @property
     def kind(self) -> str:
@@ -46,9 +47,14 @@ class FitTask:
 
     def fit(
         self, renderer: Renderer, *, folder: Path | None = None, progress: Progress | None = None
-    ) -> TemplateFitResult | VolumeFitResult:
-        """Run `fit_template` or `fit_volume`, which see for the arguments and what is raised."""
-        if isinstance(self.settings, TemplateFitSettings):
-            start = self.views, self.template, renderer, self.settings
-            return fit_template(*start, held_out=self.held_out, folder=folder, progress=progress)
-        return fit_volume(self.views, renderer, self.settings, held_out=self.held_out, folder=folder, progress=progress)
+    ) -> FitResult | TemplateFitResult | VolumeFitResult:
+        """Run `fit`, `fit_template` or `fit_volume`, which see for the arguments and what is raised."""
+        views, held_out, settings = self.views, self.held_out, self.settings
+        match settings:
+            case FitSettings():
+                return fit(views, renderer, settings, held_out=held_out, folder=folder, progress=progress)
+            case TemplateFitSettings():
+                start = views, self.template, renderer, settings
+                return fit_template(*start, held_out=held_out, folder=folder, progress=progress)
+            case VolumeFitSettings():
+                return fit_volume(views, renderer, settings, held_out=held_out, folder=folder, progress=progress)

@@ -101,6 +101,12 @@ def fit_template(
     return TemplateFitResult(task.scene(state.parameters), template, tuple(records))
 
 
+def radius_of(mesh: Mesh) -> float:
+    """How far vertices are from the middle of their box, at most; scene units."""
+    middle = (mesh.vertices.amin(0) + mesh.vertices.amax(0)) / 2
+    return float((mesh.vertices - middle).norm(dim=-1).max())
+
+
 @final
 class _Task:
     """What stays the same from update to update; see `render3d.fitting.loop.FitProblem`."""
@@ -117,18 +123,16 @@ class _Task:
         self.views, self.held_out, self.template = views, held_out, template
         self.renderer, self.settings = renderer, settings
         self.through = differentiable(renderer, settings.gradient) if settings.gradient in SHARP else None
-        vertices = template.vertices
-        center = (vertices.amin(0) + vertices.amax(0)) / 2
-        self.radius = float((vertices - center).norm(dim=-1).max())
+        self.radius = radius_of(template)
         self.loss = PixelLoss(views, dataclasses.replace(weights, length=self.radius))
-        self.coordinates = SmoothCoordinates(template.faces, len(vertices), settings.smoothness)
+        self.coordinates = SmoothCoordinates(template.faces, len(template.vertices), settings.smoothness)
 
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same for the fit to go on."""
         start = self.template if self.settings.rgb else self.template.without_colors()
         template = fingerprint(*(tensor for tensor, _ in start.inputs().values()), self.template.faces)
-        return identity("mesh", self.settings, self.renderer, self.views, self.held_out) | {"template": template}
+        return identity("mesh", vars(self.settings), self.renderer, self.views, self.held_out) | {"template": template}
 
     def start(self, count: int = 0) -> Adam:
         """The template, before any update."""

@@ -16,7 +16,7 @@ from render3d.fitting.loop import Measured, Progress, check_renderer, run
 from render3d.fitting.optimiser import Adam
 from render3d.fitting.settings import VolumeFitSettings
 from render3d.fitting.spheres import enclosing_sphere
-from render3d.fitting.targets import named, pixel_size, prepared, shrunk
+from render3d.fitting.targets import named, pixel_at, prepared, shrunk
 from render3d.randomness import Key
 from render3d.regularizers import sparsity, total_variation
 from render3d.renderers.base import Renderer
@@ -122,7 +122,7 @@ class _Task:
         self.views = self._in_cube(views)
         self.held_out = None if held_out is None else self._in_cube(held_out)
         self.renderer, self.settings = renderer, settings
-        self.identity = identity("volume", settings, renderer, views, held_out)
+        self.identity = identity("volume", vars(settings), renderer, views, held_out)
 
     def _in_cube(self, views: ViewSet) -> ViewSet:
         return dataclasses.replace(views, cameras=_moved(views.cameras, self.to_source))
@@ -179,7 +179,7 @@ def _cube(views: ViewSet) -> tuple[Tensor, float]:
     to_source[:3, 3] = torch.tensor(sphere.center)
     _check_visible(views, to_source[:3, 3], sphere.radius)
     # The sphere was found from the centres of pixels, of which there were at most 64 a side.
-    pixel = pixel_size(shrunk(views, 64).cameras, to_source[:3, 3])
+    pixel = pixel_at(shrunk(views, 64).cameras, to_source[:3, 3])
     return to_source, 1.05 * sphere.radius + pixel
 
 

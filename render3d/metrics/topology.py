@@ -11,7 +11,7 @@ from torch import Tensor
 
 from render3d.errors import ShapeError
 from render3d.scenes import Mesh
-from render3d.scenes.topology import edges_of
+from render3d.scenes.topology import edges_of, parts_of
 
 _Integers = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -45,17 +45,11 @@ def mesh_topology(mesh: Mesh) -> MeshTopology:
     Raises:
         ShapeError: A batch.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     mesh = _one(mesh)
-    ends = edges_of(mesh.faces).ends.cpu().numpy()
-    used, edges = np.unique(ends, return_inverse=True)
-    first, second = edges.reshape(-1, 2).T
-    graph = coo_array((np.ones(len(ends)), (first, second)), shape=(len(used), len(used)))
+    of_face, _ = parts_of(mesh.faces, len(mesh.vertices))
     return MeshTopology(
-        euler_number=len(used) - len(ends) + len(mesh.faces),
-        components=int(connected_components(graph, directed=False)[0]) if len(used) else 0,
+        euler_number=len(torch.unique(mesh.faces)) - len(edges_of(mesh.faces).ends) + len(mesh.faces),
+        components=len(torch.unique(of_face)),
         crossing_faces=int(crossing_faces(mesh).sum()),
     )
 

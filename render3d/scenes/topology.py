@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -79,6 +80,19 @@ def is_closed(faces: Tensor) -> bool:
     ends, sides, of_side = edges_of(faces)
     sign = (sides[:, 1] - sides[:, 0]).sign()
     return not bool(torch.zeros_like(ends[:, 0]).index_add(0, of_side, sign).any())
+
+
+def parts_of(faces: Tensor, vertices: int) -> tuple[Tensor, int]:
+    """``[F]`` int64: which part of the surface each face belongs to, from 0, and how many parts there are.
+
+    Parts share no vertex; vertices of no face are parts as well.
+    """
+    import scipy.sparse
+
+    first, second = edges_of(faces.cpu()).ends.numpy().T
+    graph = scipy.sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(vertices, vertices))
+    count, of_vertex = scipy.sparse.csgraph.connected_components(graph, directed=False)
+    return torch.from_numpy(of_vertex).long().to(faces.device)[faces[:, 0]], int(count)
 
 
 class Split(NamedTuple):

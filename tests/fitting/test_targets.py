@@ -6,7 +6,7 @@ import torch
 from render3d import Cameras
 from render3d.errors import FitError
 from render3d.fitting import TemplateFitSettings, fit_template
-from render3d.fitting.targets import check_targets, pixel_size, shrunk
+from render3d.fitting.targets import check_targets, pixel_at, shrunk
 from render3d.view_sets import ViewSet
 
 
@@ -63,14 +63,14 @@ def test_small_views_are_not_enlarged(views):
 def test_the_size_of_a_pixel_is_what_moves_a_point_by_one(distance):
     cameras = Cameras.look_at([0.0, 0.0, distance], image_size=(40, 60))
     for these in (cameras, cameras.to_orthographic(3.0)):
-        size = pixel_size(these, torch.zeros(3))
+        size = pixel_at(these, torch.zeros(3))
         moved = these.project(torch.tensor([[0.0, 0, 0], [size, 0, 0]]))[0]
         assert (moved[1, 0] - moved[0, 0]).item() == pytest.approx(1, rel=1e-4)
 
 
 def test_a_point_behind_all_cameras_is_an_error():
     with pytest.raises(FitError, match="behind all of them"):
-        pixel_size(Cameras.look_at([0.0, 0.0, 3.0]), torch.tensor([0.0, 0.0, 10.0]))
+        pixel_at(Cameras.look_at([0.0, 0.0, 3.0]), torch.tensor([0.0, 0.0, 10.0]))
 
 
 @pytest.mark.parametrize(

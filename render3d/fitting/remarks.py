@@ -1,0 +1,111 @@
+"""What is wrong with views, or with what came of them, in words: what to know before the mesh is used."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from render3d.errors import FitError
+from render3d.fitting.hulls import volumes_of_parts
+from render3d.fitting.measures import Measure
+from render3d.fitting.spheres import Ball
+from render3d.fitting.targets import named
+from render3d.scenes import Mesh
+from render3d.view_sets import ViewSet
+
+_FEW = 8  # views
+_ONE_SIDE = 0.5  # the cosine of the angle to the mean direction that no camera exceeds
+_CUT_SHARE = 0.02  # of the border of an image
+_AS_LARGE = 0.1  # of the volume of the largest part
+_WORSE = 0.002  # of the intersection over union: less is chance
+
+
+def without_empty(views: ViewSet) -> tuple[ViewSet, list[str]]:
+    """The views that show something, and a remark on the others.
+
+    Raises:
+        FitError: Fewer than two are left.
+    """
+    empty = ~(views.alpha > 0.5).flatten(1).any(1)
+    if not bool(empty.any()):
+        return views, []
+    kept = (~empty).nonzero()[:, 0].tolist()
+    if len(kept) < 2:
+        raise FitError(
+            f"The masks must show the object in two views at least; {int(empty.sum())} of {len(views)} masks are "
+            "empty. Mend them (1 is object, 0 is background)."
+        )
+    return views.select(kept), [f"Left out, as their masks are empty: {named(views, empty)}."]
+
+
+def on_views(views: ViewSet, ball: Ball) -> Iterator[str]:
+    """What the views leave open, or show wrongly.
+
+    Args:
+        views: Silhouettes and cameras.
+        ball: About where the object is.
+    """
+    if len(views) < _FEW:
+        yield (
+            f"There are {len(views)} views. Few silhouettes allow many shapes, and no mask can be outvoted: add views "
+            "from other directions if the mesh bulges."
+        )
+    if len(views) > 1 and _are_on_one_side(views, ball):
+        yield (
+            "All cameras look from one side. The far side of the mesh, and its extent along the line of sight, are "
+            "guesses: add photographs from behind."
+        )
+    cut = _cut_off(views.alpha)
+    if bool(cut.any()):
+        yield (
+            f"The object leaves the image in {named(views, cut)}. What lies outside is taken from the other views "
+            "alone."
+        )
+
+
+def _are_on_one_side(views: ViewSet, ball: Ball) -> bool:
+    directions = views.cameras.position.cpu() - torch.tensor(ball.center)
+    directions = torch.nn.functional.normalize(directions, dim=-1)
+    mean = torch.nn.functional.normalize(directions.mean(0), dim=0)
+    return float((directions @ mean).min()) > _ONE_SIDE
+
+
+def _cut_off(alpha: Tensor) -> Tensor:
+    """``[views]``: whether a silhouette runs along the border of its image."""
+    covered = (alpha[:, 0] > 0.5).float()
+    border = torch.cat([covered[:, 0], covered[:, -1], covered[:, :, 0], covered[:, :, -1]], dim=1)
+    return border.mean(1) > _CUT_SHARE
+
+
+def on_parts(hull: Mesh) -> Iterator[str]:
+    """Whether the views show several objects."""
+    _, volume = volumes_of_parts(hull)
+    large = int((volume > _AS_LARGE * volume.max()).sum())
+    if large > 1:
+        yield (
+            f"The silhouettes are those of {large} separate parts, and the mesh holds all of them. If only one is "
+            "wanted, take the others out of the masks."
+        )
+
+
+def on_outliers(outliers: tuple[str, ...]) -> Iterator[str]:
+    """Views whose colours are not those of the others."""
+    if outliers:
+        yield (
+            f"The colours of {', '.join(outliers)} do not agree with those of the other views (exposure, pose or "
+            "content), and had no say."
+        )
+
+
+def on_measures(measures: Mapping[str, Measure]) -> Iterator[str]:
+    """Whether the visual hull is better than the fit, and what to do then."""
+    fit, hull = measures["fit"], measures.get("visual hull")
+    if hull is None:
+        return
+    ours, theirs = fit.held_out_iou or fit.training_iou, hull.held_out_iou or hull.training_iou
+    if theirs > ours + _WORSE:
+        yield (
+            f"The visual hull agrees better with the views ({theirs:.4f}) than the fit ({ours:.4f}). Its triangles are "
+            "probably too large for the object's thin parts: take --quality high. If that does not help, look for "
+            "views whose error maps show one-sided borders: their poses or masks are off; leave them out."
+        )
