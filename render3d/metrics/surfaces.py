@@ -14,11 +14,10 @@ from render3d.scenes import Mesh
 # A truth is seen through buffers of depth that are filled with points: with so many, and of so many pixels along the
 # longer side that a surface has no holes in them. What lies deeper than they say by less than this share of the radius
 # is seen too, as a pixel holds a piece of the surface, and not a point.
-_BUFFER_POINTS = 400_000
-_BUFFER_SIDE = 200
-_BUFFER_TOLERANCE = 1 / 35
 
 _Points = NDArray[np.float64]
+
+_HIDDEN = 0.01  # of the radius, behind what a pixel shows: depth differs by less within a pixel that faces it
 
 
 @final
@@ -46,7 +45,8 @@ class SurfaceComparison:
     Attributes:
         radius: What distances are divided by, scene units.
         whole: Against all of the true surface.
-        visible: Against what cameras see of the true surface; None if there were no cameras, or they see nothing of it.
+        visible: What cameras see of either surface, against all of the other; None if there were no cameras, or they
+            see nothing of one of them.
     """
 
     radius: float
@@ -60,14 +60,13 @@ def compare_surfaces(
     """Compare a surface with a true one: 25,000 points of each with the nearest of 250,000 points of the other.
 
     Points are spread evenly over the area, always the same on the same mesh. A chamfer distance of 0 is not reached, as
-    points of equal surfaces are apart too: by 0.002 of the radius for a ball. Only the truth is restricted to what is
-    visible: the inside of an object, where no camera looks, may be missing, but all that was found must be true.
+    points of equal surfaces are apart too: by 0.002 of the radius for a ball.
 
     Args:
         found: One mesh, no batch.
         truth: Another.
-        cameras: ``[views]``, whose views show what is visible: a point of the truth that at least one of them has in
-            its image, and in which nothing of the truth hides it. None: only the whole is compared.
+        cameras: ``[views]``, whose views show what is visible: a point that at least one of them has in its image, and
+            which nothing of its own surface hides there. None: only the whole is compared.
         radius: Scene units that distances are divided by; by default half the diagonal of the truth's bounding box.
 
     Raises:
@@ -83,13 +82,13 @@ def compare_surfaces(
     if radius is None:
         corners = truth.vertices[truth.faces].detach().reshape(-1, 3)
         radius = float((corners.amax(0) - corners.amin(0)).norm()) / 2
-    points = _points_on(truth, 25_000, seed=2)
-    missed = _distances(_tree(points), _tree(_points_on(found, 250_000, seed=5))) / radius
-    wrong = _distances(_tree(_points_on(found, 25_000, seed=3)), _tree(_points_on(truth, 250_000, seed=4))) / radius
+    true, ours = _points_on(truth, 25_000, seed=2), _points_on(found, 25_000, seed=3)
+    missed = _distances(_tree(true), _tree(_points_on(found, 250_000, seed=5))) / radius
+    wrong = _distances(_tree(ours), _tree(_points_on(truth, 250_000, seed=4))) / radius
     visible = None
     if cameras is not None:
-        seen = _seen(points, _points_on(truth, _BUFFER_POINTS, seed=1), cameras, radius * _BUFFER_TOLERANCE)
-        visible = _accuracy(missed[seen], wrong) if seen.any() else None
+        seen, shown = (_seen(of, mesh, cameras, radius * _HIDDEN) for of, mesh in ((true, truth), (ours, found)))
+        visible = _accuracy(missed[seen], wrong[shown]) if seen.any() and shown.any() else None
     return SurfaceComparison(radius=radius, whole=_accuracy(missed, wrong), visible=visible)
 
 
@@ -154,17 +153,15 @@ def _points_on(mesh: Mesh, count: int, seed: int = 0) -> _Points:
     return points
 
 
-def _seen(points: _Points, surface: _Points, cameras: Cameras, tolerance: float) -> NDArray[np.bool_]:
-    """Which points ``[N, 3]`` a camera sees that has no point of a surface before them by more than a tolerance."""
-    shrink = min(1.0, _BUFFER_SIDE / max(cameras.image_size))
-    height, width = (max(1, int(side * shrink)) for side in cameras.image_size)
-    small = cameras.to("cpu").resize(height, width)
-    solid, single = (torch.from_numpy(each).to(small.dtype) for each in (surface, points))
+def _seen(points: _Points, mesh: Mesh, cameras: Cameras, tolerance: float) -> NDArray[np.bool_]:
+    """Which points ``[N, 3]`` of a mesh a camera sees: nothing of it is before them by more than a tolerance."""
+    from render3d.renderers import OpenGL
+
+    cameras, places = cameras.detach().to("cpu"), torch.from_numpy(points).float()
+    with torch.no_grad():
+        depths = OpenGL()(mesh.detach().to("cpu"), cameras, ("depth",)).depth
     seen = torch.zeros(len(points), dtype=torch.bool)
-    for number in range(small.views):
-        camera = small[number : number + 1]
-        _, pixel, depth = landing(camera, solid)
-        buffer = torch.full((height * width,), torch.inf, dtype=depth.dtype).scatter_reduce(0, pixel, depth, "amin")
-        of, pixel, depth = landing(camera, single)
-        seen[of[depth < buffer[pixel] + tolerance]] = True
+    for number, depth in enumerate(depths.flatten(1)):
+        of, pixel, distance = landing(cameras[number : number + 1], places)
+        seen[of[(depth[pixel] > 0) & (distance < depth[pixel] + tolerance)]] = True
     return seen.numpy()
