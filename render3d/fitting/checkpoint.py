@@ -1,16 +1,22 @@
 """A fit on disk: enough to go on from any update as if nothing had happened."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import final
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as decode
+from safetensors.torch import save as encode
 
-from render3d.errors import FitError
+from render3d.atomic import atomic_write
+from render3d.errors import FitError, Render3DError
 from render3d.fitting.optimiser import Adam
 from render3d.runs.checkpoint import Checkpoint
 from render3d.runs.folder import CHECKPOINT, RunFolder
+from render3d.scenes import Mesh
 
 
 @final
@@ -82,3 +88,29 @@ def load(file: Checkpoint[FitRecord], start: Callable[[int], Adam], updates: int
 
 def _tensors(state: Adam) -> dict[str, torch.Tensor]:
     return {name: getattr(state, name) for name in ("parameters", "first_moment", "second_moment")}
+
+
+def kept(file: Path, make: Callable[[], Mesh], device: torch.device) -> Mesh:
+    """The mesh in a file, bit for bit; where there is no such file, the one that ``make`` gives, which is put there.
+
+    Raises:
+        FitError: The file is damaged, or cannot be written.
+    """
+    if not file.exists():
+        mesh = make()
+        tensors = {"faces": mesh.faces} | {name: tensor for name, (tensor, _) in mesh.inputs().items()}
+        content = encode({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(file) as stream:
+                stream.write(content)
+        except OSError as error:
+            raise FitError(
+                f"Could not write {file}: {os.strerror(error.errno or 0)}. Make room, and resume."
+            ) from error
+        return mesh
+    try:
+        found = decode(file.read_bytes())
+        return Mesh(found["vertices"], found["faces"], colors=found.get("colors")).to(device)
+    except (SafetensorError, KeyError, Render3DError, OSError) as error:
+        raise FitError(f"{file} is damaged ({error}). Remove {file.parent} and those after it, and resume.") from error

@@ -12,7 +12,7 @@ import torch
 from render3d import renderers
 from render3d.errors import FitError
 from render3d.fitting import remarks
-from render3d.fitting.checkpoint import FitRecord, run_folder
+from render3d.fitting.checkpoint import FitRecord, kept, run_folder
 from render3d.fitting.color_fit import ColorFitResult, fit_colors, pixel_size
 from render3d.fitting.hulls import visual_hull
 from render3d.fitting.identity import identity
@@ -33,6 +33,9 @@ from render3d.view_sets import ViewSet
 
 ROUNDS = "rounds"
 """The folder of the rounds, in that of a fit."""
+
+START = "start.safetensors"
+"""The template of a round, in its folder."""
 
 _DEFAULTS = FitSettings()
 _SUBDIVISIONS = 4  # of a sphere, where nothing can be carved
@@ -193,13 +196,27 @@ class _Work:
     def fitted(self, mesh: Mesh, level: Level) -> Mesh:
         """The mesh after the rounds of a level."""
         pixel = self._pixel(level)
-        mesh = remeshed(mesh, level.edge * pixel)
         for number in range(level.rounds):
-            if level.stage == "colour":
-                small = shrunk(self.views, level.pixels, "rgb")
-                mesh = fit_colors(small, mesh, self._painter, updates=_UPDATES).mesh
-            mesh = self._round(mesh, level, pixel, number)
+            mesh = self._round(self._start(mesh, level, pixel, number), level, pixel, number)
         return mesh.without_colors()
+
+    def _start(self, mesh: Mesh, level: Level, pixel: float, number: int) -> Mesh:
+        """The template of a round; of one that was begun, the very same, whatever machine and threads go on with it."""
+
+        def make() -> Mesh:
+            start = remeshed(mesh, level.edge * pixel) if number == 0 else mesh
+            if level.stage == "shape":
+                return start
+            small = shrunk(self.views, level.pixels, "rgb")
+            return fit_colors(small, start, self._painter, updates=_UPDATES).mesh
+
+        folder = self._folder
+        return make() if folder is None else kept(folder / START, make, self.views.alpha.device)
+
+    @property
+    def _folder(self) -> Path | None:
+        """Of the next round."""
+        return self.folder and self.folder / ROUNDS / f"{self._rounds:02d}"
 
     def _pixel(self, level: Level) -> float:
         """The side of a pixel on the object, scene units."""
@@ -208,7 +225,6 @@ class _Work:
 
     def _round(self, mesh: Mesh, level: Level, pixel: float, number: int) -> Mesh:
         settings = self.settings.template_settings(level, number, pixel / radius_of(mesh))
-        folder = self.folder and self.folder / ROUNDS / f"{self._rounds:02d}"
         self._lap()
         began = self._updates, self._seconds
 
@@ -221,7 +237,7 @@ class _Work:
                 self.progress(placed(record))
 
         start = self.views, mesh, self.renderer, settings
-        result = fit_template(*start, held_out=self.held_out, folder=folder, progress=told)
+        result = fit_template(*start, held_out=self.held_out, folder=self._folder, progress=told)
         self.records += map(placed, result.records)
         self._rounds, self._updates, self._seconds = self._rounds + 1, self.records[-1].update, self.records[-1].seconds
         self._mark = time.monotonic()
