@@ -24,7 +24,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "doctor": Command("render3d.cli.doctor:doctor", "[--json]", "what is installed, and what to do about what is not"),
     "views": Command("render3d.cli.views:views", "MODELS --out DIR", "training views from a collection of meshes"),
-    "fit": Command("render3d.cli.fit:fit_of", "VIEWS --out DIR", "a mesh or a volume from posed images", True),
+    "fit": Command("render3d.cli.fit:fit_of", "VIEWS --out DIR", "a textured mesh from posed photographs", True),
+    "pose": Command("render3d.cli.pose:pose", "MESH VIEWS --out DIR", "where a known mesh stands in photographs"),
     "compare": Command(
         "render3d.cli.compare:compare_of",
         "MODEL|VIEWS --out DIR",

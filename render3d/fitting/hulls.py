@@ -25,7 +25,7 @@ _COARSE = 48  # cubes, to find the box
 _LARGEST = 1024  # pixels; silhouettes of more tell a grid of this kind nothing
 _ENOUGH = 8  # views, of which one may be wrong
 _POINTS = 1 << 18  # at once
-_SMOOTHINGS = (0.5, 1.0)  # standard deviations, cubes
+_SMOOTHINGS = (1.0, 0.5)  # standard deviations, cubes; the first is taken where both are as good
 _WORSE = 0.01  # of the intersection over union: what fewer handles may cost
 _LEAST_PART = 0.01  # of the volume of the largest
 
