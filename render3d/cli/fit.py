@@ -1,6 +1,5 @@
 """``render3d fit``: a mesh or a volume from posed images."""
 
-import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from rich.table import Table
 from render3d.batches import usable_device
 from render3d.cli.calls import Json, Out, Quiet, Result, Resume, default
 from render3d.cli.progress import Bar
-from render3d.errors import CapabilityError, FitError, UsageError
+from render3d.errors import FitError, UsageError
 from render3d.fitting import (
     FitFigures,
     FitRecord,
@@ -23,7 +22,7 @@ from render3d.fitting import (
     VolumeFitSettings,
     fit_to_folder,
 )
-from render3d.renderers import Renderer, Shading, make_renderer
+from render3d.fitting.task import renderer_for
 from render3d.renderers.table import RENDERER_HELP
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet, read_views
@@ -167,14 +166,6 @@ def check_kind(scene: Scene, template: Path | None, settings: AnySettings) -> No
             f"settings must be {type(expected).__name__} with {scene=!s} and {'a' if template else 'no'} template; got "
             f"{type(settings).__name__}."
         )
-
-
-def renderer_for(name: str, settings: AnySettings) -> Renderer:
-    """The renderer of a name: for colours without lights, if it takes a shading."""
-    if isinstance(settings, FitSettings):
-        with contextlib.suppress(CapabilityError):
-            return make_renderer(name, Shading.unlit())
-    return make_renderer(name)
 
 
 def also_read(settings: AnySettings) -> list[str]:

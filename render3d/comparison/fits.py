@@ -15,9 +15,9 @@ from render3d.fitting.folder import fit_to_folder, seen
 from render3d.fitting.identity import fingerprints_of
 from render3d.fitting.measures import measure
 from render3d.fitting.targets import check_targets
-from render3d.fitting.task import FitTask
+from render3d.fitting.task import FitTask, renderer_for
 from render3d.metrics import chamfer_distance
-from render3d.renderers import Renderer, make_renderer
+from render3d.renderers import Renderer
 from render3d.runs.identity import fingerprint
 from render3d.scenes import Mesh, Volume
 from render3d.settings import facts_of
@@ -56,12 +56,14 @@ def compare_fits(
         KeyboardInterrupt: Passed on, after what was finished has been written.
     """
     check_names(names)
+    task, _ = task.without_empty()
     check_targets(views=task.views, held_out=task.held_out)
     begin(out, dataclasses.asdict(task.settings), _identity(task), names, resume=resume)
     work = functools.partial(_work, task=task, resume=resume, progress=progress or (lambda name, record: None))
-    turns, stopped = take_turns(out, names, work)
+    make = functools.partial(renderer_for, settings=task.settings)
+    turns, stopped = take_turns(out, names, work, make=make)
     fitted = {turn.label: _fitted(turn, task) for turn in turns if turn.worked}
-    judge = next((make_renderer(turn.name) for turn in turns if turn.worked), None)
+    judge = next((make(turn.name) for turn in turns if turn.worked), None)
     figures = {label: _figures(each, task, judge) for label, each in fitted.items() if judge}
     return finish(out, turns, figures, fits_report(task, turns, fitted, figures, judge), stopped=stopped)
 
@@ -75,7 +77,7 @@ def _work(renderer: Renderer, name: str, folder: Path, task: FitTask, resume: bo
 
 def _one_update(name: str, task: FitTask) -> None:
     """What needs as much memory as the whole fit."""
-    dataclasses.replace(task, settings=task.settings.one_update).fit(make_renderer(name))
+    dataclasses.replace(task, settings=task.settings.one_update).fit(renderer_for(name, task.settings))
 
 
 def _fitted(turn: Turn, task: FitTask) -> Fitted:

@@ -97,7 +97,12 @@ def _words(error: Exception) -> str:
 
 
 def take_turns(
-    out: Path, names: Sequence[str], work: Work, progress: Callable[[str], None] | None = None
+    out: Path,
+    names: Sequence[str],
+    work: Work,
+    progress: Callable[[str], None] | None = None,
+    *,
+    make: Callable[[str], Renderer] = make_renderer,
 ) -> tuple[list[Turn], bool]:
     """Let each renderer work, unless it has finished before, and say whether ctrl-C stopped that.
 
@@ -108,6 +113,7 @@ def take_turns(
         names: Of the renderers.
         work: What each is to do.
         progress: Called with the name of each whose turn it is.
+        make: Returns the renderer of a name.
     """
     begun = [Turn(name=name, label=label, folder=out / folder_name(name)) for name, label in labels_of(names).items()]
     turns: list[Turn] = []
@@ -117,7 +123,7 @@ def take_turns(
             if done is None:
                 if progress:
                     progress(turn.name)
-                done = _worked(turn, work)
+                done = _worked(turn, work, make)
             turns.append(done)
     except KeyboardInterrupt:
         stopped = "stopped before it had finished"
@@ -125,10 +131,10 @@ def take_turns(
     return turns, False
 
 
-def _worked(turn: Turn, work: Work) -> Turn:
+def _worked(turn: Turn, work: Work, make: Callable[[str], Renderer]) -> Turn:
     """What comes of letting a renderer work."""
     try:
-        renderer = make_renderer(turn.name)
+        renderer = make(turn.name)
         figures = work(renderer, turn.name, turn.folder)
         facts = RendererFacts.of(turn.name, renderer)
         turn.folder.mkdir(parents=True, exist_ok=True)

@@ -111,9 +111,9 @@ def fit(
     renderer = renderer or renderers.OpenGL(renderers.Shading.unlit())
     check_renderer(renderer, Mesh)
     settings = settings.chosen_for(renderer)
-    if settings.until == settings.appearance == "texture":
+    if settings.until == settings.appearance == "texture" and views.rgb is not None:
         XATLAS.load()
-    views, found = remarks.without_empty(views)
+    views, held_out, found = remarks.without_empty(views, held_out)
     check_targets(views=views, held_out=held_out)
     work = _Work(views, held_out, renderer, settings, folder, progress)
     if folder is not None:

@@ -72,6 +72,7 @@ def fit_to_folder(
     check_renderer(renderer, task.scene)
     _check_names(further, _KEYS if task.scene is Mesh else _KEYS | {_MESH_OF_VOLUME})
     run_folder(out).check_resume(resume)
+    task, left_out = task.without_empty()
     result = task.fit(renderer, folder=out, progress=progress)
     surfaces = _saved(out, result)
     both = seen(task.views, result.scene), None if task.held_out is None else seen(task.held_out, result.scene)
@@ -83,7 +84,7 @@ def fit_to_folder(
     for name, mesh in surfaces.items():
         if name != "fit":
             measures[name] = measure(mesh, task.views, task.held_out, judge)
-    figures = _figures(task, result, measures, surfaces)
+    figures = _figures(task, result, measures, surfaces, left_out)
     history = [dataclasses.asdict(record) for record in result.records if record.training_iou is not None]
     course = {"seconds": result.records[-1].seconds, "updates": task.settings.updates, "history": history}
     write_json(out / "metrics.json", {**figures.facts, **course})
@@ -109,6 +110,7 @@ def _figures(
     result: FitResult | TemplateFitResult | VolumeFitResult,
     measures: dict[str, Measure],
     surfaces: Mapping[str, Mesh],
+    left_out: list[str],
 ) -> FitFigures:
     truth = {}
     if task.truth is not None:
@@ -117,7 +119,7 @@ def _figures(
     found: tuple[str, ...] = tuple(on_measures(measures))
     unseen = None
     if isinstance(result, FitResult):
-        found, unseen = (*result.remarks, *found), result.colors and result.colors.unseen
+        found, unseen = (*left_out, *result.remarks, *found), result.colors and result.colors.unseen
     return FitFigures(measures, mesh and mesh_topology(mesh), truth, unseen, found)
 
 

@@ -19,6 +19,7 @@ from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
 _WHOLE = 0.999  # coverage of a pixel that shows nothing but the object
+_MOST = 100.0  # decibels; equal images have infinitely many, which JSON cannot say
 
 
 @final
@@ -31,7 +32,7 @@ class Measure:
         held_out_iou: The same, views that were not; None where there are none.
         held_out_disagreement: The share of pixels on whose coverage they differ, held-out views.
         held_out_psnr: Peak signal-to-noise ratio of sRGB colours where both show nothing but the object, decibels,
-            held-out views; None where there are none, or no colours.
+            held-out views, at most 100; None where there are none, or no colours, or no such pixel.
         held_out_psnr_on_white: The same of whole images, both over white.
         held_out_ssim: Structural similarity, where both show nothing but the object, likewise.
         held_out_ssim_on_white: The same of whole images, both over white.
@@ -69,17 +70,23 @@ def _has_colors(scene: Mesh | Volume, views: ViewSet, renderer: Renderer) -> boo
     return colored and views.rgb is not None and "rgb" in renderer.capabilities.outputs
 
 
-def _compare_colors(scene: Mesh | Volume, views: ViewSet, renderer: Renderer) -> dict[str, float]:
+def _compare_colors(scene: Mesh | Volume, views: ViewSet, renderer: Renderer) -> dict[str, float | None]:
     found, wanted = (linear_to_srgb(image) for image in on_white(scene, views, renderer))
     with torch.no_grad():
         alpha = renderer(scene, views.cameras, ("alpha",)).alpha
     both = (alpha > _WHOLE) & (views.alpha > _WHOLE)
     return {
-        "held_out_psnr": float(psnr(found, wanted, where=both).nanmean()),
-        "held_out_psnr_on_white": float(psnr(found, wanted).mean()),
-        "held_out_ssim": float(ssim(found, wanted, where=both).nanmean()),
-        "held_out_ssim_on_white": float(ssim(found, wanted).mean()),
+        "held_out_psnr": _mean(psnr(found, wanted, where=both).clamp(max=_MOST)),
+        "held_out_psnr_on_white": _mean(psnr(found, wanted).clamp(max=_MOST)),
+        "held_out_ssim": _mean(ssim(found, wanted, where=both)),
+        "held_out_ssim_on_white": _mean(ssim(found, wanted)),
     }
+
+
+def _mean(values: Tensor) -> float | None:
+    """The mean over the views that have a value; None where none has."""
+    found = values[~values.isnan()]
+    return float(found.mean()) if len(found) else None
 
 
 def on_white(scene: Mesh | Volume, views: ViewSet, renderer: Renderer) -> tuple[Tensor, Tensor]:

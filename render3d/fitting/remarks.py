@@ -20,21 +20,29 @@ _AS_LARGE = 0.1  # of the volume of the largest part
 _WORSE = 0.002  # of the intersection over union: less is chance
 
 
-def without_empty(views: ViewSet) -> tuple[ViewSet, list[str]]:
-    """The views that show something, and a remark on the others.
+def without_empty(views: ViewSet, held_out: ViewSet | None) -> tuple[ViewSet, ViewSet | None, list[str]]:
+    """Both without the views that show nothing, and a remark on those.
 
     Raises:
-        FitError: Fewer than two are left.
+        FitError: Fewer than two views are left, or no held-out one.
     """
+    views, found = _shown(views, "The masks must show the object in two views at least", 2)
+    if held_out is not None:
+        held_out, of_held_out = _shown(held_out, "The masks must show the object in a held-out view at least", 1)
+        found += of_held_out
+    return views, held_out, found
+
+
+def _shown(views: ViewSet, need: str, least: int) -> tuple[ViewSet, list[str]]:
     empty = ~(views.alpha > 0.5).flatten(1).any(1)
+    kept = (~empty).nonzero()[:, 0].tolist()
+    if len(kept) < least:
+        raise FitError(
+            f"{need}; {int(empty.sum())} of {len(views)} masks are empty. Mend them (1 is object, 0 is background), or "
+            "add views."
+        )
     if not bool(empty.any()):
         return views, []
-    kept = (~empty).nonzero()[:, 0].tolist()
-    if len(kept) < 2:
-        raise FitError(
-            f"The masks must show the object in two views at least; {int(empty.sum())} of {len(views)} masks are "
-            "empty. Mend them (1 is object, 0 is background)."
-        )
     return views.select(kept), [f"Left out, as their masks are empty: {named(views, empty)}."]
 
 

@@ -1,15 +1,18 @@
 """What is fitted: views, and how."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
-from typing import final
+from typing import Self, final
 
+from render3d.errors import CapabilityError
+from render3d.fitting import remarks
 from render3d.fitting.fit import FitResult, fit
 from render3d.fitting.loop import Progress
 from render3d.fitting.settings import FitSettings, Settings, TemplateFitSettings, VolumeFitSettings
 from render3d.fitting.template_fit import TemplateFitResult, fit_template
 from render3d.fitting.volume_fit import VolumeFitResult, fit_volume
-from render3d.renderers.base import Renderer
+from render3d.renderers import Renderer, Shading, make_renderer
 from render3d.scenes import Mesh, Volume
 from render3d.view_sets import ViewSet
 
@@ -45,6 +48,13 @@ class FitTask:
         """``"mesh"`` or ``"volume"``."""
         return self.scene.__name__.lower()
 
+    def without_empty(self) -> tuple[Self, list[str]]:
+        """The task without the views that `fit` leaves out, as their masks are empty, and remarks on them."""
+        if not isinstance(self.settings, FitSettings):
+            return self, []
+        views, held_out, found = remarks.without_empty(self.views, self.held_out)
+        return dataclasses.replace(self, views=views, held_out=held_out), found
+
     def fit(
         self, renderer: Renderer, *, folder: Path | None = None, progress: Progress | None = None
     ) -> FitResult | TemplateFitResult | VolumeFitResult:
@@ -58,3 +68,11 @@ class FitTask:
                 return fit_template(*start, held_out=held_out, folder=folder, progress=progress)
             case VolumeFitSettings():
                 return fit_volume(views, renderer, settings, held_out=held_out, folder=folder, progress=progress)
+
+
+def renderer_for(name: str, settings: Settings) -> Renderer:
+    """The renderer of a name: for fits to photographs without lights, if it takes a shading."""
+    if isinstance(settings, FitSettings):
+        with contextlib.suppress(CapabilityError):
+            return make_renderer(name, Shading.unlit())
+    return make_renderer(name)
