@@ -1,7 +1,7 @@
-"""Recover real meshes from their silhouettes, through a renderer that gives no gradient.
+"""Recover real meshes from their images, through a renderer that gives no gradient.
 
 Training views of the Stanford bunny and of the Utah teapot are rendered and written to disk. Then the models are
-forgotten: spheres are fitted to the silhouettes alone, through black-box OpenGL. Run it by ``make demo``.
+forgotten: meshes and their textures are made of the images alone, through OpenGL. Run it by ``make demo``.
 """
 
 import argparse
@@ -27,13 +27,14 @@ def render_views(model: r3.Mesh, folder: Path) -> None:
 
 
 def picture(folder: Path) -> Tensor:
-    """Held-out silhouettes above the fitted mesh as the same cameras see it, ``[3, 2 * 192, 6 * 192]`` linear light."""
+    """Held-out views above the fitted mesh as the same cameras see it, ``[3, 2 * 192, 6 * 192]`` linear light."""
     _, held_out = r3.view_sets.read_views(folder / "views").split(HELD_OUT)
     shown = held_out.select(list(range(0, HELD_OUT, HELD_OUT // 5))[:6])
-    shading = r3.Shading(samples_per_pixel=9)
+    shading = r3.Shading(ambient=(1.0, 1.0, 1.0), lights=(), samples_per_pixel=9)  # the texture holds the light
     fitted = r3.renderers.OpenGL(shading)(r3.Mesh.load(folder / "fit/mesh.obj"), shown.cameras.resize(192, 192)).rgb
-    silhouettes = (1 - shown.alpha).expand(-1, 3, -1, -1).repeat_interleave(3, -1).repeat_interleave(3, -2)
-    return torch.cat([torch.cat(list(row), dim=-1) for row in (silhouettes, fitted)], dim=-2)
+    assert shown.rgb is not None
+    seen = (shown.rgb * shown.alpha + 1 - shown.alpha).repeat_interleave(3, -1).repeat_interleave(3, -2)
+    return torch.cat([torch.cat(list(row), dim=-1) for row in (seen, fitted)], dim=-2)
 
 
 def main() -> None:

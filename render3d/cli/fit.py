@@ -64,7 +64,11 @@ SETTINGS: dict[Kind, AnySettings] = {
     "template": TemplateFitSettings(),
     "volume": VolumeFitSettings(),
 }
-_ASKED_BY: dict[Kind, str] = {"mesh": "no --template", "template": "--template MESH", "volume": "--scene volume"}
+_NAMES: dict[Kind, str] = {
+    "mesh": "a fit without --template",
+    "template": "a fit with --template",
+    "volume": "a fit with --scene volume",
+}
 _DEFAULTS = FitSettings()
 
 
@@ -146,7 +150,7 @@ def kind_of(words: Sequence[str]) -> Kind:
         name = word[2:].partition("=")[0].replace("-", "_")
         owners = [other for other, settings in SETTINGS.items() if word.startswith("--") and hasattr(settings, name)]
         if owners and kind not in owners and name in vars(SETTINGS[owners[0]]):
-            raise UsageError(f"{word.partition('=')[0]} is a flag of {_ASKED_BY[owners[0]]}; got {_ASKED_BY[kind]}.")
+            raise UsageError(f"{word.partition('=')[0]} is a flag of {_NAMES[owners[0]]}; this is {_NAMES[kind]}.")
     return kind
 
 

@@ -16,7 +16,7 @@ from render3d.fitting.checkpoint import FitRecord, kept, run_folder
 from render3d.fitting.color_fit import ColorFitResult, fit_colors, pixel_size
 from render3d.fitting.hulls import visual_hull
 from render3d.fitting.identity import identity
-from render3d.fitting.levels import Level, scaled
+from render3d.fitting.levels import Level, within
 from render3d.fitting.loop import Measured, Progress, check_renderer, mean_iou
 from render3d.fitting.settings import FitSettings
 from render3d.fitting.spheres import enclosing_sphere
@@ -175,7 +175,7 @@ class _Work:
 
     def levels(self) -> Sequence[Level]:
         """Those that are asked for and can be done."""
-        levels = scaled(self.settings.levels, self.views.cameras.image_size)
+        levels = within(self.settings.levels, self.views.cameras.image_size)
         return [level for level in levels if level.stage == "shape" or self._has_colors]
 
     @property

@@ -37,9 +37,9 @@ class Level:
     rates: tuple[float, float] = _RATES
     rgb: float = 0.0
 
-    def shrunk(self, scale: float) -> Self:
-        """The level for images that are smaller by a factor."""
-        return dataclasses.replace(self, pixels=max(8, round(scale * self.pixels)))
+    def within(self, longest: int) -> Self:
+        """The level for images whose longer side has so many pixels."""
+        return dataclasses.replace(self, pixels=min(self.pixels, longest))
 
 
 def _shape(pixels: int, updates: int, smoothness: float) -> Level:
@@ -71,7 +71,6 @@ def levels_of(quality: Quality, *, colors: bool) -> Sequence[Level]:
     return [level for level in _LEVELS[quality] if colors or level.stage == "shape"]
 
 
-def scaled(levels: Sequence[Level], image_size: tuple[int, int]) -> Sequence[Level]:
-    """The levels for images of this height and width: all shrink in proportion, if these are smaller."""
-    scale = min(1.0, max(image_size) / max(level.pixels for level in levels))
-    return [level.shrunk(scale) for level in levels]
+def within(levels: Sequence[Level], image_size: tuple[int, int]) -> Sequence[Level]:
+    """The levels for images of this height and width: none of larger images."""
+    return [level.within(max(image_size)) for level in levels]

@@ -14,7 +14,7 @@ from render3d.renderers import OpenGL
 from render3d.view_sets import write_views
 
 SMALL = ("--views", "2", "--size", "24", "32", "--rounds", "1")
-QUICK = ("--updates", "4", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
+QUICK = ("--template", "start.obj", "--updates", "4", "--samples", "4", "--evaluate-every", "2")
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,10 @@ def egg(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def views(egg: Path) -> Path:
+def views(egg: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory is the folder above, which holds a ``start.obj`` to deform."""
+    monkeypatch.chdir(egg.parent)
+    r3.Mesh.icosphere(1, 0.95).save(egg.parent / "start.obj")
     cameras = r3.Cameras.sphere(6, 3.0, image_size=(24, 32))
     write_views(egg.parent / "views", cameras, OpenGL()(r3.Mesh.load(egg), cameras))
     return egg.parent / "views"

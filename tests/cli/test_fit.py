@@ -16,9 +16,7 @@ from render3d.view_sets import write_views
 
 pytestmark = pytest.mark.usefixtures("small_turntables")
 
-QUICK = ("--updates", "6", "--samples", "4", "--subdivisions", "1", "--evaluate-every", "2")
-
-
+QUICK = ("--template", "start.obj", "--updates", "6", "--samples", "4", "--evaluate-every", "2")
 QUICK_VOLUME = ("--scene", "volume", "--updates", "6", "--resolution", "16", "--levels", "2", "--evaluate-every", "2")
 
 
@@ -39,7 +37,10 @@ class Impatient:
 
 
 @pytest.fixture
-def views(tmp_path: Path) -> Path:
+def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An egg from all round; the working directory is the folder above, which holds a ``start.obj`` to deform."""
+    monkeypatch.chdir(tmp_path)
+    r3.Mesh.icosphere(1, 0.95).save(tmp_path / "start.obj")
     ball = r3.Mesh.icosphere(2)
     model = ball.with_vertices(ball.vertices * torch.tensor([0.9, 0.5, 0.6]))
     cameras = r3.Cameras.sphere(6, 3.0, image_size=(24, 32))
@@ -85,7 +86,7 @@ def test_nothing_need_be_held_out(views: Path, capsys: pytest.CaptureFixture[str
 def test_a_template_is_deformed_and_keeps_its_faces(views: Path) -> None:
     r3.Mesh.icosphere(1, 0.5).save(views.parent / "start.stl")  # a format that splits every vertex
     out = views.parent / "out"
-    assert run(views, "--out", out, "--template", views.parent / "start.stl", *QUICK) == 0
+    assert run(views, "--out", out, *QUICK, "--template", views.parent / "start.stl") == 0
     fitted = r3.Mesh.load(out / "mesh.obj")
     assert (len(fitted.vertices), len(fitted.faces)) == (42, 80)
 
@@ -125,7 +126,8 @@ def test_a_volume_goes_through_emission_and_absorption_by_default_and_is_resumed
 
 def test_the_help_is_that_of_the_kind_of_scene(capsys: pytest.CaptureFixture[str]) -> None:
     for words, own, other in (
-        ((), "--samples", "--sparsity"),
+        ((), "--until", "--updates"),
+        (("--template", "start.obj"), "--smoothness", "--until"),
         (("--scene", "volume"), "--sparsity", "--samples"),
         (("--scene=volume",), "--total-variation", "--noise"),
     ):
@@ -160,35 +162,41 @@ def test_flags_that_do_not_go_together_fail_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("flags", "owner", "asked"),
     [
-        (("--scene", "volume", "--samples", "3"), "--samples is a flag of --scene mesh; got --scene volume."),
-        (("--sparsity=3",), "--sparsity is a flag of --scene volume; got --scene mesh."),
-        (("--total_variation", "3"), "--total_variation is a flag of --scene volume; got --scene mesh."),
+        (("--scene", "volume", "--samples", "3"), "without --template", "with --scene volume"),
+        (("--sparsity=3",), "with --scene volume", "without --template"),
+        (("--total_variation", "3"), "with --scene volume", "without --template"),
+        (("--smoothness", "3"), "with --template", "without --template"),
+        (("--template", "start.obj", "--until", "shape"), "without --template", "with --template"),
+        (("--scene=volume", "--quality", "draft"), "without --template", "with --scene volume"),
     ],
 )
 @pytest.mark.parametrize("command", ["fit", "compare"])
-def test_flags_of_the_other_kind_of_scene_are_wrong_usage(
-    views: Path, capsys: pytest.CaptureFixture[str], command: str, flags: tuple[str, ...], message: str
+def test_flags_of_another_kind_of_fit_are_wrong_usage(
+    views: Path, capsys: pytest.CaptureFixture[str], command: str, flags: tuple[str, ...], owner: str, asked: str
 ) -> None:
     assert cli.main([command, str(views), "--out", str(views.parent / "out"), *flags]) == 2
-    assert message in capsys.readouterr().err
+    flag = next(word.partition("=")[0] for word in reversed(flags) if word.startswith("--"))
+    assert f"{flag} is a flag of a fit {owner}; this is a fit {asked}." in capsys.readouterr().err
 
 
 def test_settings_of_the_other_kind_are_refused_from_python(views: Path) -> None:
     from render3d.cli.fit import fit
 
-    with pytest.raises(FitError, match="settings of a volume must be VolumeFitSettings; got TemplateFitSettings"):
+    with pytest.raises(FitError, match="settings must be VolumeFitSettings with scene=volume and no template; got Fit"):
         fit(views, out=views.parent / "out", scene="volume")
+    with pytest.raises(FitError, match="settings must be TemplateFitSettings with scene=mesh and a template; got Fit"):
+        fit(views, out=views.parent / "out", template=views.parent / "start.obj")
 
 
 def test_ctrl_c_loses_nothing(views: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from render3d.cli import fit
+    from render3d.fitting import task
 
     whole, stopped = views.parent / "whole", views.parent / "stopped"
     assert run(views, "--out", whole, *QUICK) == 0
     impatient = Impatient()
-    monkeypatch.setattr(fit, "make_renderer", lambda name: impatient)
+    monkeypatch.setattr(task, "make_renderer", lambda name: impatient)
     assert run(views, "--out", stopped, *QUICK) == 130
     message = " ".join(capsys.readouterr().err.split())
     assert "stopped after 1 of 6 updates; nothing is lost. Go on by the same command with --resume." in message

@@ -9,7 +9,6 @@ import torch
 
 import render3d as r3
 from render3d.comparison import compare_fits
-from render3d.comparison.fits import images_of
 from render3d.comparison.fits_report import LEVELS
 from render3d.errors import ComparisonError, FitError
 from render3d.fitting import FitRecord, FitTask, TemplateFitSettings, VolumeFitSettings, fit_template, fit_volume
@@ -92,7 +91,7 @@ def test_the_images_of_a_fit_are_counted(task, differentiable, gradient):
     counting = Counting(r3.differentiable(OpenGL(), gradient) if differentiable else OpenGL())
     blind = dataclasses.replace(QUICK, evaluate_every=100, gradient="own" if differentiable else gradient)
     fit_template(task.views, None, counting, blind)
-    assert images_of(dataclasses.replace(task, settings=blind), counting) == counting.images - len(task.views)
+    assert blind.images(counting, len(task.views)) == counting.images - len(task.views)
 
 
 def test_the_images_of_a_fit_of_a_volume_are_counted(task):
@@ -101,7 +100,7 @@ def test_the_images_of_a_fit_of_a_volume_are_counted(task):
         VolumeFitSettings(updates=4, resolution=8, levels=2, views_per_update=3),
     )
     fit_volume(task.views, counting, settings)
-    assert images_of(FitTask(views=task.views, settings=settings), counting) == counting.images - len(task.views)
+    assert settings.images(counting, len(task.views)) == counting.images - len(task.views)
 
 
 def test_a_failure_is_told_and_the_others_go_on(task, tmp_path, faulty, read_page):

@@ -51,7 +51,7 @@ def without_seconds(content: dict) -> dict:
 
 def test_the_folder_holds_the_mesh_the_settings_the_figures_and_a_page(split, renderer, quick, tmp_path):
     out = tmp_path / "some" / "where"
-    measures = fit_to_folder(out, FitTask(*split, settings=quick), renderer)
+    measures = fit_to_folder(out, FitTask(*split, settings=quick), renderer).measures
     files = {path.name for path in out.iterdir()}
     assert files == WRITTEN - {"mesh.mtl"}
     config = json.loads((out / "config.json").read_text())
@@ -63,7 +63,7 @@ def test_the_folder_holds_the_mesh_the_settings_the_figures_and_a_page(split, re
 
 
 def test_the_figures_are_those_of_the_fit_and_of_the_baselines(split, renderer, quick, tmp_path):
-    measures = fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer)
+    measures = fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer).measures
     content = metrics(tmp_path)
     assert {name: Measure(**content[name]) for name in measures} == measures
     result = fit_template(split[0], None, renderer, quick, held_out=split[1])
@@ -101,16 +101,18 @@ def test_a_template_with_colours_is_fitted_and_keeps_them_in_the_files(split, re
 
 
 def test_meshes_to_compare_with_are_measured_as_well(split, ellipsoid, renderer, quick, tmp_path):
-    measures = fit_to_folder(tmp_path, FitTask(*split, settings=quick), renderer, compare_with={"the truth": ellipsoid})
+    measures = fit_to_folder(
+        tmp_path, FitTask(*split, settings=quick), renderer, compare_with={"the truth": ellipsoid}
+    ).measures
     assert measures["the truth"] == Measure(training_iou=1.0, held_out_iou=1.0, held_out_disagreement=0.0)
     assert metrics(tmp_path)["the truth"]["held_out_iou"] == 1.0
     assert "the truth" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["fit", "seconds", "updates", "history"])
+@pytest.mark.parametrize("name", ["fit", "seconds", "updates", "history", "remarks", "topology", "truth", "unseen"])
 def test_a_mesh_to_compare_with_may_not_take_the_place_of_another_figure(split, renderer, quick, tmp_path, name):
     compare_with = {name: Mesh.icosphere(1)}
-    with pytest.raises(FitError, match=rf"must not use the names fit, history, seconds, updates; got {name}\."):
+    with pytest.raises(FitError, match=rf"must not use the names fit, history, remarks, .*; got {name}\."):
         fit_to_folder(tmp_path / "out", FitTask(*split, settings=quick), renderer, compare_with=compare_with)
     assert not (tmp_path / "out").exists()
 
@@ -220,4 +222,4 @@ class Masks:
 
 
 def test_a_renderer_of_alpha_alone_is_enough(split, quick, tmp_path):
-    assert fit_to_folder(tmp_path, FitTask(*split, settings=quick), Masks())["fit"].training_iou > 0
+    assert fit_to_folder(tmp_path, FitTask(*split, settings=quick), Masks()).measures["fit"].training_iou > 0

@@ -58,7 +58,7 @@ def metrics(folder: Path) -> dict:
 
 def test_the_folder_holds_the_volume_its_surface_the_figures_and_a_page(split, tmp_path):
     out = tmp_path / "some" / "where"
-    measures = fit_to_folder(out, FitTask(*split, settings=QUICK), EmissionAbsorption())
+    measures = fit_to_folder(out, FitTask(*split, settings=QUICK), EmissionAbsorption()).measures
     assert {path.name for path in out.iterdir()} == FILES
     result = fit_volume(split[0], None, QUICK, held_out=split[1])
     saved = Volume.load(out / "volume.npz")
@@ -77,7 +77,7 @@ def test_the_folder_holds_the_volume_its_surface_the_figures_and_a_page(split, t
 def test_the_surface_stands_in_the_world_of_the_views(split, tmp_path):
     shift = torch.tensor([3.0, -2.0, 1.0])
     moved = [with_origin_at(views, shift) for views in split]
-    measures = fit_to_folder(tmp_path, FitTask(*moved, settings=QUICK), EmissionAbsorption())
+    measures = fit_to_folder(tmp_path, FitTask(*moved, settings=QUICK), EmissionAbsorption()).measures
     assert measures["fit, as a mesh"].held_out_iou > 0.6
     for name in ("mesh.glb", "mesh.obj"):
         found = measure(Mesh.load(tmp_path / name), *moved, OpenGL())
@@ -95,11 +95,11 @@ def with_origin_at(views: ViewSet, shift: torch.Tensor) -> ViewSet:
 def test_the_figures_are_those_of_the_volume_in_its_cube_and_of_baselines_as_for_meshes(
     split, renderer, quick, tmp_path
 ):
-    measures = fit_to_folder(tmp_path / "volume", FitTask(*split, settings=QUICK), EmissionAbsorption())
+    measures = fit_to_folder(tmp_path / "volume", FitTask(*split, settings=QUICK), EmissionAbsorption()).measures
     volume = Volume.load(tmp_path / "volume" / "volume.npz")
     seen = [dataclasses.replace(views, cameras=in_volume_frame(views.cameras, volume)) for views in split]
     assert measures["fit"] == measure(volume, *seen, EmissionAbsorption())
-    of_mesh = fit_to_folder(tmp_path / "mesh", FitTask(*split, settings=quick), renderer)
+    of_mesh = fit_to_folder(tmp_path / "mesh", FitTask(*split, settings=quick), renderer).measures
     shared = ["best sphere", "convex hull of the visual hull", "visual hull"]
     assert {name: measures[name] for name in shared} == {name: of_mesh[name] for name in shared}
 
@@ -121,7 +121,7 @@ def test_the_page_shows_the_volume_lit_its_slices_and_the_views(split, tmp_path,
 
 def test_a_fog_without_a_surface_has_all_the_rest(split, tmp_path):
     fog = dataclasses.replace(QUICK, sparsity=1e6)
-    measures = fit_to_folder(tmp_path, FitTask(*split, settings=fog), EmissionAbsorption())
+    measures = fit_to_folder(tmp_path, FitTask(*split, settings=fog), EmissionAbsorption()).measures
     assert "fit, as a mesh" not in measures
     assert {path.name for path in tmp_path.iterdir()} == FILES - {"mesh.glb", "mesh.obj"}
 
@@ -167,11 +167,9 @@ def test_a_renderer_of_the_other_kind_leaves_no_folder(split, tmp_path):
 def test_meshes_to_compare_with_are_measured_but_take_no_name_that_is_used(split, ellipsoid, tmp_path):
     measures = fit_to_folder(
         tmp_path / "one", FitTask(*split, settings=QUICK), EmissionAbsorption(), compare_with={"the truth": ellipsoid}
-    )
+    ).measures
     assert measures["the truth"].held_out_iou == 1
-    with pytest.raises(
-        FitError, match="must not use the names fit, fit, as a mesh, history, seconds, updates; got fit, a"
-    ):
+    with pytest.raises(FitError, match="must not use the names fit, fit, as a mesh, history, .*; got fit, as a mesh"):
         fit_to_folder(
             tmp_path / "two",
             FitTask(*split, settings=QUICK),

@@ -123,7 +123,8 @@ def views(tmp_path: Path) -> Path:
 
 
 def test_the_command_line_fits_by_it(views: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("fit", views, "--samples", 8, "--subdivisions", 1, "--updates", 20, "--evaluate-every", 1)
+    Mesh.icosphere(1, 0.95).save(tmp_path / "ball.obj")
+    words = ("fit", views, "--template", tmp_path / "ball.obj", "--samples", 8, "--updates", 20, "--evaluate-every", 1)
     done = render3d(*words, "--out", tmp_path / "out", "--gradient", NAME)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "config.json").read_text())["settings"]["gradient"] == NAME

@@ -92,7 +92,7 @@ def test_an_object_is_a_view_set_that_can_be_fitted(
     found = read_views(place, NPZ)
     assert len(found) == 5
     assert torch.equal(read_cameras(place, NPZ).intrinsics, found.cameras.intrinsics)
-    flags = ("--updates", 4, "--samples", 4, "--subdivisions", 1, "--evaluate-every", 2, "--json")
+    flags = ("--quality", "draft", "--until", "shape", "--json")
     measures = run(capsys, "fit", place, "--format", NPZ, "--out", tmp_path / "fit", *flags)
     assert measures["fit"]["training_iou"] > 0.3
 

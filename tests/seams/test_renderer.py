@@ -77,7 +77,7 @@ def test_a_scene_is_compared_and_fitted_through_it(
     assert rows["renderers"][MINE]["licence"] == "WTFPL"
     assert rows["renderers"]["opengl"]["peak_mib"] == 1 < rows["renderers"][MINE]["peak_mib"]
     write_views(tmp_path / "views", CAMERAS, r3.renderers.OpenGL()(r3.Mesh.load(egg), CAMERAS))
-    quick = ("--updates", 2, "--samples", 2, "--subdivisions", 1, "--evaluate-every", 2)
+    quick = ("--template", egg, "--updates", 2, "--samples", 2, "--evaluate-every", 2)
     run("fit", tmp_path / "views", "--out", tmp_path / "fitted", "--renderer", MINE, *quick)
     assert (tmp_path / "fitted" / "mesh.obj").exists()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import trees
 
-from render3d import cli
+from render3d import Mesh, cli
 from render3d.cli.fit import task_of
 from render3d.datasets import PosedObjects
 from render3d.errors import ViewSetError
@@ -51,7 +51,8 @@ def test_files_of_one_split_leave_the_choice_open(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small_turntables")
 def test_the_command_fits_what_is_for_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = trees.blender(tmp_path / "views", SEEN)
-    flags = ("--updates", "1", "--samples", "2", "--subdivisions", "1")
+    Mesh.icosphere(1).save(tmp_path / "ball.obj")
+    flags = ("--template", str(tmp_path / "ball.obj"), "--updates", "1", "--samples", "2")
     assert cli.main(["fit", str(folder), "--out", str(tmp_path / "fit"), *flags]) == 0
     assert "3 views, 2 held out" in capsys.readouterr().err
 

@@ -1,0 +1,257 @@
+"""Photographs in, a textured mesh out."""
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from render3d import Mesh
+from render3d.errors import CapabilityError, FitError
+from render3d.fitting import FitRecord, FitSettings, fit, mean_iou, measure
+from render3d.metrics import mesh_topology
+from render3d.optional import MITSUBA, Library
+from render3d.renderers import EmissionAbsorption, Mitsuba, OpenGL, Pyrender, Shading
+from render3d.scenes.topology import is_closed
+from render3d.view_sets import ViewSet
+
+pytestmark = pytest.mark.usefixtures("quick_photo_fits")
+
+DRAFT = FitSettings(quality="draft")
+UNLIT = OpenGL(Shading.unlit())
+
+
+@pytest.fixture
+def split(photographs: ViewSet) -> tuple[ViewSet, ViewSet]:
+    return photographs.split(3)
+
+
+def without_seconds(records: tuple[FitRecord, ...]) -> list[FitRecord]:
+    return [dataclasses.replace(record, seconds=0.0) for record in records]
+
+
+def assert_same(first: Mesh, second: Mesh) -> None:
+    assert torch.equal(first.faces, second.faces)
+    for one, other in zip(first.inputs().values(), second.inputs().values(), strict=True):
+        assert torch.equal(one[0], other[0])
+
+
+def test_the_shape_its_hole_and_its_colours_are_found(split: tuple[ViewSet, ViewSet], cup: Mesh) -> None:
+    views, held_out = split
+    result = fit(views, settings=FitSettings(), held_out=held_out)
+    assert is_closed(result.mesh.faces)
+    topology = mesh_topology(result.mesh)
+    assert (topology.euler_number, topology.components) == (0, 1)
+    found, hull = (measure(mesh, views, held_out, UNLIT) for mesh in (result.mesh, result.stages["hull"]))
+    # Seen: 0.951 and 0.889. The truth itself has 1.
+    assert found.held_out_iou > max(0.93, hull.held_out_iou + 0.04)
+    assert found.held_out_psnr > 27  # seen: 31
+    grey = Mesh(result.mesh.vertices, result.mesh.faces, colors=torch.full_like(result.mesh.vertices, 0.5))
+    assert measure(grey, views, held_out, UNLIT).held_out_psnr < 15
+    assert result.remarks == ()
+
+
+def test_stages_and_records_are_in_their_order(split: tuple[ViewSet, ViewSet]) -> None:
+    views, held_out = split
+    seen: list[FitRecord] = []
+    result = fit(views, settings=DRAFT, held_out=held_out, progress=seen.append)
+    assert tuple(seen) == result.records
+    assert list(result.stages) == ["hull", "shape", "colour", "texture"]
+    stages = [(stage, len(list(records))) for stage, records in itertools.groupby(seen, lambda record: record.stage)]
+    assert stages == [("hull", 1), ("shape", 8), ("colour", 4), ("texture", 1)]
+    assert [record.update for record in seen] == [0, *range(1, 13), 12]
+    assert DRAFT.updates == 12
+    assert [record.seconds for record in seen] == sorted(record.seconds for record in seen)
+    assert [record.update for record in seen if record.training_iou is not None] == [0, 8, 10, 12, 12]
+    assert all((record.training_iou is None) == (record.held_out_iou is None) for record in seen)
+    # The hull's loss is one minus its intersection over union, the texture's the squared difference of its colours.
+    assert seen[0].loss == pytest.approx(1 - seen[0].training_iou)
+    assert result.colors is not None
+    assert seen[-1].loss == result.colors.differences[-1] ** 2
+    assert result.training_iou == mean_iou(UNLIT, result.mesh, views)
+    assert result.held_out_iou == mean_iou(UNLIT, result.mesh, held_out)
+
+
+def test_the_last_mesh_is_that_of_the_last_stage_in_a_texture(photographs: ViewSet) -> None:
+    result = fit(photographs, settings=DRAFT)
+    assert result.held_out_iou is None
+    assert result.scene is result.mesh is result.stages["texture"]
+    assert result.mesh.texture is not None and result.mesh.colors is None
+    assert torch.equal(result.mesh.vertices, result.stages["colour"].vertices)
+    assert all(result.stages[name].colors is None for name in ("hull", "shape", "colour"))
+    assert all(not mesh.vertices.requires_grad for mesh in result.stages.values())
+    assert result.settings == dataclasses.replace(DRAFT, gradient="edges")
+
+
+@pytest.mark.parametrize("appearance", ["vertices", "none"])
+def test_colours_may_be_those_of_vertices_or_none(photographs: ViewSet, appearance: str) -> None:
+    result = fit(photographs, settings=dataclasses.replace(DRAFT, appearance=appearance))
+    assert (result.mesh.colors is not None) == (appearance == "vertices") == (result.colors is not None)
+    assert result.mesh.texture is None
+    assert list(result.stages)[:3] == ["hull", "shape", "colour"]
+
+
+def test_a_fit_may_stop_after_a_stage_which_is_then_the_last(photographs: ViewSet) -> None:
+    whole = fit(photographs, settings=DRAFT)
+    for until, last in (("shape", "shape"), ("colour", "colour")):
+        result = fit(photographs, settings=dataclasses.replace(DRAFT, until=until))
+        assert list(result.stages)[-1] == result.records[-1].stage == last
+        assert result.colors is None
+        assert_same(result.mesh, whole.stages[last])
+
+
+def test_held_out_views_change_nothing(split: tuple[ViewSet, ViewSet]) -> None:
+    views, held_out = split
+    assert_same(fit(views, settings=DRAFT).mesh, fit(views, settings=DRAFT, held_out=held_out).mesh)
+
+
+def test_colours_move_vertices(photographs: ViewSet) -> None:
+    result = fit(photographs, settings=dataclasses.replace(DRAFT, until="colour"))
+    plain = fit(dataclasses.replace(photographs, rgb=photographs.rgb.roll(3, -1)), settings=result.settings)
+    assert torch.equal(result.stages["shape"].vertices, plain.stages["shape"].vertices)
+    assert not torch.equal(result.mesh.vertices, plain.mesh.vertices)
+
+
+def test_depth_and_normals_are_weighed(photographs: ViewSet, cup: Mesh) -> None:
+    shape = dataclasses.replace(DRAFT, until="shape")
+    plain = fit(photographs, settings=shape)
+    for name in ("depth", "normal"):
+        helped = fit(photographs, settings=dataclasses.replace(shape, **{name: 1.0}))
+        assert not torch.equal(helped.mesh.vertices, plain.mesh.vertices)
+        lacking = dataclasses.replace(photographs, **{name: None})
+        with pytest.raises(
+            FitError, match=rf"compares {name}, and views have alpha, .*read_views\(..., also=\('{name}',"
+        ):
+            fit(lacking, settings=dataclasses.replace(shape, **{name: 1.0}))
+
+
+NEEDS_MITSUBA = pytest.mark.skipif(not MITSUBA.is_installed, reason="Mitsuba is not installed: pip install mitsuba")
+
+
+@pytest.mark.parametrize("kind", [Pyrender, pytest.param(Mitsuba, marks=NEEDS_MITSUBA)])
+def test_it_goes_through_any_renderer_of_meshes(photographs: ViewSet, kind: type[Pyrender] | type[Mitsuba]) -> None:
+    views = photographs.select([0, 4, 8, 11])
+    result = fit(views, kind(Shading.unlit()), DRAFT)
+    assert list(result.stages) == ["hull", "shape", "colour", "texture"]
+    assert result.mesh.texture is not None
+
+
+class Box:
+    """A black box: an OpenGL that tells neither faces nor where it came from."""
+
+    def __init__(self, *outputs: str) -> None:
+        self._renderer = UNLIT
+        self.capabilities = dataclasses.replace(UNLIT.capabilities, name="Box", outputs=outputs)
+
+    def __call__(self, scene, cameras, outputs=("alpha",), *, generator=None):
+        assert set(outputs) <= set(self.capabilities.outputs)
+        return self._renderer(scene, cameras, outputs)
+
+
+def test_a_black_box_is_fitted_through_by_noise_and_others_find_its_colours(photographs: ViewSet) -> None:
+    result = fit(photographs, Box("rgb", "alpha"), dataclasses.replace(DRAFT, samples=2))
+    assert result.settings.gradient == "local_credit"
+    assert result.mesh.texture is not None
+    assert result.training_iou > result.records[0].training_iou - 0.05
+    again = fit(photographs, Box("rgb", "alpha"), dataclasses.replace(DRAFT, samples=2))
+    assert_same(result.mesh, again.mesh)
+
+
+def test_without_colours_the_shape_is_all_and_that_is_said(
+    photographs: ViewSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Library, "is_installed", False)  # xatlas is not needed
+    result = fit(dataclasses.replace(photographs, rgb=None), settings=DRAFT)
+    assert (list(result.stages), result.colors) == (["hull", "shape"], None)
+    assert result.remarks == ("The views have no colours: only the shape was fitted.",)
+    blind = fit(photographs, Box("alpha"), dataclasses.replace(DRAFT, samples=2, appearance="vertices"))
+    assert list(blind.stages) == ["hull", "shape"]
+    assert any(remark.startswith("Box does not render colours: only the shape") for remark in blind.remarks)
+
+
+def test_a_renderer_of_volumes_is_an_error(photographs: ViewSet) -> None:
+    with pytest.raises(CapabilityError, match="A mesh is to be fitted, and EmissionAbsorption renders Volume"):
+        fit(photographs, EmissionAbsorption(), DRAFT)
+
+
+def stopped_at(number: int, folder: Path, views: ViewSet, settings: FitSettings) -> None:
+    """A fit whose user presses ctrl-C at a record."""
+    seen: list[FitRecord] = []
+
+    def stop(record: FitRecord) -> None:
+        seen.append(record)
+        if len(seen) == number:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(views, settings=settings, folder=folder, progress=stop)
+
+
+def test_a_fit_that_was_stopped_in_any_stage_ends_where_it_would_have_ended(
+    photographs: ViewSet, tmp_path: Path
+) -> None:
+    whole = fit(photographs, settings=DRAFT)
+    for number, stage in ((1, "hull"), (4, "shape"), (10, "colour"), (13, "colour"), (14, "texture")):
+        assert whole.records[number - 1].stage == stage
+        folder = tmp_path / str(number)
+        stopped_at(number, folder, photographs, DRAFT)
+        again: list[FitRecord] = []
+        resumed = fit(photographs, settings=DRAFT, folder=folder, progress=again.append)
+        assert_same(resumed.mesh, whole.mesh)
+        assert without_seconds(resumed.records) == without_seconds(whole.records)
+        updates = [record.update for record in again if record.stage in ("shape", "colour")]
+        assert updates == list(range(max(1, number), 13))  # none is made twice
+        assert list(resumed.stages) == list(whole.stages)
+
+
+def test_a_fit_goes_further_than_it_was_asked_to_at_first(photographs: ViewSet, tmp_path: Path) -> None:
+    for until in ("shape", "colour", "texture"):
+        last = fit(photographs, settings=dataclasses.replace(DRAFT, until=until), folder=tmp_path)
+    assert_same(last.mesh, fit(photographs, settings=DRAFT).mesh)
+    vertices = fit(photographs, settings=dataclasses.replace(DRAFT, appearance="vertices"), folder=tmp_path)
+    assert vertices.mesh.colors is not None
+
+
+@pytest.mark.parametrize("change", [{"quality": "normal"}, {"seed": 1}, {"depth": 1.0}, {"gradient": "spsa"}])
+def test_another_fit_is_not_gone_on_with(photographs: ViewSet, tmp_path: Path, change: dict[str, object]) -> None:
+    stopped_at(3, tmp_path, photographs, DRAFT)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    (name,) = change
+    with pytest.raises(FitError, match=rf"settings\.{name} was .* and is {change[name]}"):
+        fit(photographs, settings=dataclasses.replace(DRAFT, **change), folder=tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(FitError, match="views"):
+        fit(photographs.select(list(range(10))), settings=DRAFT, folder=tmp_path)
+
+
+def test_what_cannot_be_fitted_leaves_no_folder(photographs: ViewSet, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(FitError):
+        fit(photographs.select([0]), settings=DRAFT, folder=out)
+    assert not out.exists()
+
+
+def test_a_fit_draws_from_no_global_generator_and_minds_no_no_grad(photographs: ViewSet) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first = fit(photographs, settings=DRAFT)
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.no_grad():
+        assert_same(fit(photographs, settings=DRAFT).mesh, first.mesh)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"quality": "best"}, "quality must be draft, normal, high; got 'best'"),
+        ({"until": "hull"}, "until must be shape, colour, texture; got 'hull'"),
+        ({"appearance": "gold"}, "appearance must be texture, vertices, none; got 'gold'"),
+        ({"samples": 1}, "samples must be at least 2; got 1"),
+        ({"depth": -1.0}, "depth must be zero or positive; got -1.0"),
+        ({"noise": (1.0, 0.0)}, "noise must be two positive numbers"),
+    ],
+)
+def test_settings_that_there_are_not_are_errors(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FitSettings(**wrong)
