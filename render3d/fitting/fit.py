@@ -16,7 +16,7 @@ from render3d.fitting.checkpoint import FitRecord, kept, run_folder
 from render3d.fitting.color_fit import ColorFitResult, fit_colors, pixel_size
 from render3d.fitting.hulls import visual_hull
 from render3d.fitting.identity import identity
-from render3d.fitting.levels import Level, within
+from render3d.fitting.levels import LONGEST_EDGE, Level, within
 from render3d.fitting.loop import Measured, Progress, check_renderer, mean_iou
 from render3d.fitting.settings import FitSettings
 from render3d.fitting.spheres import enclosing_sphere
@@ -204,7 +204,8 @@ class _Work:
         """The template of a round; of one that was begun, the very same, whatever machine and threads go on with it."""
 
         def make() -> Mesh:
-            start = remeshed(mesh, level.edge * pixel) if number == 0 else mesh
+            edge = min(level.edge * pixel, LONGEST_EDGE * self.ball.radius)
+            start = remeshed(mesh, edge) if number == 0 else mesh
             if level.stage == "shape":
                 return start
             small = shrunk(self.views, level.pixels, "rgb")

@@ -9,6 +9,9 @@ Quality = Literal["draft", "normal", "high"]
 EDGE = 4.5
 """How long the sides of triangles are, in pixels of the images that the mesh is fitted to."""
 
+LONGEST_EDGE = 0.07
+"""How long they are at most, as a share of the object's radius: where it is small in the images, they show it whole."""
+
 _RATES = (1.0, 0.2)  # largest move in the first and in the last update of a level, pixels
 
 
@@ -55,7 +58,7 @@ def _colour(pixels: int, updates: int) -> Level:
         smoothness=4.0,
         edge=2.5,  # colours tell more of where the surface is than silhouettes do
         rates=(0.5, 0.1),
-        rgb=1.0,
+        rgb=2.0,
     )
 
 
