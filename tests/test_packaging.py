@@ -57,6 +57,9 @@ def test_a_wheel_holds_one_package_and_its_data(wheel: Path) -> None:
         "data/chicken/chicken.mtl",
         "data/chicken/chicken.jpg",
         "data/CREDITS.md",
+        "data/teapot_photographs/transforms.json",
+        "data/teapot_photographs/images/frame_00001.jpg",
+        "data/teapot_photographs/masks/frame_00001.png",
         "renderers/pyrender_shaders/mesh.vert",
         "renderers/pyrender_shaders/mesh.frag",
     }

@@ -1,10 +1,10 @@
-"""Models that come with the package; ``CREDITS.md`` beside them says whose they are."""
+"""Models and photographs that come with the package; ``CREDITS.md`` beside them says whose they are."""
 
 from pathlib import Path
 
 from render3d.scenes import Mesh
 
-__all__ = ["bunny", "chicken", "teapot"]
+__all__ = ["bunny", "chicken", "teapot", "teapot_photographs"]
 
 _FOLDER = Path(__file__).parent
 
@@ -22,3 +22,12 @@ def teapot() -> Mesh:
 def chicken() -> Mesh:
     """A chicken with a texture of 512 x 512: 2,724 faces, upright along +Y, its head towards +Z, 45 units tall."""
     return Mesh.load(_FOLDER / "chicken" / "chicken.obj")
+
+
+def teapot_photographs() -> Path:
+    """The folder of 20 photographs of another teapot, 500 x 400 pixels, with cameras and masks; nerfstudio's format.
+
+    They were made by a path tracer: grainy, before clutter, with masks that are wrong by about 1.5 pixels. The world is
+    upright along +Z, and the teapot's radius is 0.35.
+    """
+    return _FOLDER / "teapot_photographs"

@@ -64,7 +64,7 @@ def _colour(pixels: int, updates: int) -> Level:
 
 _LEVELS: dict[Quality, tuple[Level, ...]] = {
     "draft": (_shape(256, 40, 1.0), _colour(256, 10)),
-    "normal": (_shape(256, 60, 1.0), _shape(512, 40, 4.0), _colour(256, 40)),
+    "normal": (_shape(256, 60, 1.0), _shape(512, 40, 4.0), _colour(256, 60)),
     "high": (_shape(256, 60, 1.0), _shape(512, 60, 4.0), _shape(1024, 40, 4.0), _colour(512, 60)),
 }
 
