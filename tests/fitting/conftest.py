@@ -8,7 +8,7 @@ import torch
 import trimesh
 
 from render3d import Cameras, Mesh
-from render3d.fitting import TemplateFitSettings, visual_hull
+from render3d.fitting import FitResult, FitSettings, TemplateFitSettings, fit, visual_hull
 from render3d.fitting.levels import Level, Quality
 from render3d.renderers import OpenGL, Renderer, Shading
 from render3d.view_sets import ViewSet
@@ -51,9 +51,7 @@ def quick() -> TemplateFitSettings:
     return TemplateFitSettings(updates=12, samples=4, subdivisions=1, evaluate_every=5)
 
 
-@pytest.fixture
-def quick_photo_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fits to photographs of any quality are done in a second: few updates, and a hull of large cubes."""
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Level(stage="shape", pixels=64, updates=8)
     colour = Level(stage="colour", pixels=64, updates=4, rounds=2, smoothness=4.0, rates=(0.5, 0.1), rgb=1.0)
     levels: dict[Quality, tuple[Level, ...]] = {
@@ -70,6 +68,12 @@ def quick_photo_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def quick_photo_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits to photographs of any quality are done in a second: few updates, and a hull of large cubes."""
+    _hurry(monkeypatch)
+
+
+@pytest.fixture(scope="session")
 def cup() -> Mesh:
     """A ring and a ball on it: one handle, no symmetry, and a colour that changes everywhere."""
     ring = trimesh.creation.torus(0.6, 0.2, major_sections=32, minor_sections=16)
@@ -81,7 +85,7 @@ def cup() -> Mesh:
     return Mesh(vertices, torch.tensor(both.faces), colors=colors)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def photographs(cup: Mesh) -> ViewSet:
     """Of the cup from all round, higher than wide, with a principal point that is not in the middle."""
     cameras = Cameras.sphere(12, 3.0, vertical_fov_degrees=54.0, image_size=(72, 64)).crop(11, 3, 56, 53)
@@ -89,3 +93,11 @@ def photographs(cup: Mesh) -> ViewSet:
     names = tuple(f"{number:02d}.png" for number in range(12))
     images = {name: getattr(rendering, name) for name in ("rgb", "depth", "normal")}
     return ViewSet(cameras, rendering.alpha, names=names, **images)
+
+
+@pytest.fixture(scope="session")
+def drafted(photographs: ViewSet) -> FitResult:
+    """A quick fit to the photographs."""
+    with pytest.MonkeyPatch.context() as patch:
+        _hurry(patch)
+        return fit(photographs, settings=FitSettings(quality="draft"))

@@ -9,7 +9,7 @@ import torch
 
 from render3d import Mesh
 from render3d.errors import CapabilityError, FitError
-from render3d.fitting import FitRecord, FitSettings, fit, mean_iou, measure
+from render3d.fitting import FitRecord, FitResult, FitSettings, fit, mean_iou, measure
 from render3d.metrics import mesh_topology
 from render3d.optional import MITSUBA, Library
 from render3d.renderers import EmissionAbsorption, Mitsuba, OpenGL, Pyrender, Shading
@@ -73,15 +73,14 @@ def test_stages_and_records_are_in_their_order(split: tuple[ViewSet, ViewSet]) -
     assert result.held_out_iou == mean_iou(UNLIT, result.mesh, held_out)
 
 
-def test_the_last_mesh_is_that_of_the_last_stage_in_a_texture(photographs: ViewSet) -> None:
-    result = fit(photographs, settings=DRAFT)
-    assert result.held_out_iou is None
-    assert result.scene is result.mesh is result.stages["texture"]
-    assert result.mesh.texture is not None and result.mesh.colors is None
-    assert torch.equal(result.mesh.vertices, result.stages["colour"].vertices)
-    assert all(result.stages[name].colors is None for name in ("hull", "shape", "colour"))
-    assert all(not mesh.vertices.requires_grad for mesh in result.stages.values())
-    assert result.settings == dataclasses.replace(DRAFT, gradient="edges")
+def test_the_last_mesh_is_that_of_the_last_stage_in_a_texture(drafted: FitResult) -> None:
+    assert drafted.held_out_iou is None
+    assert drafted.scene is drafted.mesh is drafted.stages["texture"]
+    assert drafted.mesh.texture is not None and drafted.mesh.colors is None
+    assert torch.equal(drafted.mesh.vertices, drafted.stages["colour"].vertices)
+    assert all(drafted.stages[name].colors is None for name in ("hull", "shape", "colour"))
+    assert all(not mesh.vertices.requires_grad for mesh in drafted.stages.values())
+    assert drafted.settings == dataclasses.replace(DRAFT, gradient="edges")
 
 
 @pytest.mark.parametrize("appearance", ["vertices", "none"])
@@ -92,38 +91,34 @@ def test_colours_may_be_those_of_vertices_or_none(photographs: ViewSet, appearan
     assert list(result.stages)[:3] == ["hull", "shape", "colour"]
 
 
-def test_a_fit_may_stop_after_a_stage_which_is_then_the_last(photographs: ViewSet) -> None:
-    whole = fit(photographs, settings=DRAFT)
-    for until, last in (("shape", "shape"), ("colour", "colour")):
-        result = fit(photographs, settings=dataclasses.replace(DRAFT, until=until))
-        assert list(result.stages)[-1] == result.records[-1].stage == last
-        assert result.colors is None
-        assert_same(result.mesh, whole.stages[last])
+@pytest.mark.parametrize("last", ["shape", "colour"])
+def test_a_fit_may_stop_after_a_stage_which_is_then_the_last(
+    photographs: ViewSet, drafted: FitResult, last: str
+) -> None:
+    result = fit(photographs, settings=dataclasses.replace(DRAFT, until=last))
+    assert list(result.stages)[-1] == result.records[-1].stage == last
+    assert result.colors is None
+    assert_same(result.mesh, drafted.stages[last])
 
 
-def test_held_out_views_change_nothing(split: tuple[ViewSet, ViewSet]) -> None:
-    views, held_out = split
-    assert_same(fit(views, settings=DRAFT).mesh, fit(views, settings=DRAFT, held_out=held_out).mesh)
+def test_held_out_views_change_nothing(photographs: ViewSet, drafted: FitResult) -> None:
+    assert_same(fit(photographs, settings=DRAFT, held_out=photographs.select([0, 5])).mesh, drafted.mesh)
 
 
-def test_colours_move_vertices(photographs: ViewSet) -> None:
-    result = fit(photographs, settings=dataclasses.replace(DRAFT, until="colour"))
-    plain = fit(dataclasses.replace(photographs, rgb=photographs.rgb.roll(3, -1)), settings=result.settings)
-    assert torch.equal(result.stages["shape"].vertices, plain.stages["shape"].vertices)
-    assert not torch.equal(result.mesh.vertices, plain.mesh.vertices)
+def test_colours_move_vertices(photographs: ViewSet, drafted: FitResult) -> None:
+    other = dataclasses.replace(photographs, rgb=photographs.rgb.roll(3, -1))
+    found = fit(other, settings=dataclasses.replace(DRAFT, until="colour"))
+    assert torch.equal(found.stages["shape"].vertices, drafted.stages["shape"].vertices)
+    assert not torch.equal(found.mesh.vertices, drafted.stages["colour"].vertices)
 
 
-def test_depth_and_normals_are_weighed(photographs: ViewSet, cup: Mesh) -> None:
-    shape = dataclasses.replace(DRAFT, until="shape")
-    plain = fit(photographs, settings=shape)
-    for name in ("depth", "normal"):
-        helped = fit(photographs, settings=dataclasses.replace(shape, **{name: 1.0}))
-        assert not torch.equal(helped.mesh.vertices, plain.mesh.vertices)
-        lacking = dataclasses.replace(photographs, **{name: None})
-        with pytest.raises(
-            FitError, match=rf"compares {name}, and views have alpha, .*read_views\(..., also=\('{name}',"
-        ):
-            fit(lacking, settings=dataclasses.replace(shape, **{name: 1.0}))
+@pytest.mark.parametrize("name", ["depth", "normal"])
+def test_depth_and_normals_are_weighed(photographs: ViewSet, drafted: FitResult, name: str) -> None:
+    weighed = dataclasses.replace(DRAFT, until="shape", **{name: 1.0})
+    assert not torch.equal(fit(photographs, settings=weighed).mesh.vertices, drafted.stages["shape"].vertices)
+    message = rf"compares {name}, and views have alpha, .*read_views\(..., also=\('{name}',"
+    with pytest.raises(FitError, match=message):
+        fit(dataclasses.replace(photographs, **{name: None}), settings=weighed)
 
 
 NEEDS_MITSUBA = pytest.mark.skipif(not MITSUBA.is_installed, reason="Mitsuba is not installed: pip install mitsuba")
@@ -188,29 +183,33 @@ def stopped_at(number: int, folder: Path, views: ViewSet, settings: FitSettings)
         fit(views, settings=settings, folder=folder, progress=stop)
 
 
+STAGES = [(1, "hull"), (4, "shape"), (10, "colour"), (13, "colour"), (14, "texture")]
+
+
+@pytest.mark.parametrize(("number", "stage"), STAGES)
 def test_a_fit_that_was_stopped_in_any_stage_ends_where_it_would_have_ended(
-    photographs: ViewSet, tmp_path: Path
+    photographs: ViewSet, drafted: FitResult, tmp_path: Path, number: int, stage: str
 ) -> None:
-    whole = fit(photographs, settings=DRAFT)
-    for number, stage in ((1, "hull"), (4, "shape"), (10, "colour"), (13, "colour"), (14, "texture")):
-        assert whole.records[number - 1].stage == stage
-        folder = tmp_path / str(number)
-        stopped_at(number, folder, photographs, DRAFT)
-        again: list[FitRecord] = []
-        resumed = fit(photographs, settings=DRAFT, folder=folder, progress=again.append)
-        assert_same(resumed.mesh, whole.mesh)
-        assert without_seconds(resumed.records) == without_seconds(whole.records)
-        updates = [record.update for record in again if record.stage in ("shape", "colour")]
-        assert updates == list(range(max(1, number), 13))  # none is made twice
-        assert list(resumed.stages) == list(whole.stages)
+    assert drafted.records[number - 1].stage == stage
+    stopped_at(number, tmp_path, photographs, DRAFT)
+    again: list[FitRecord] = []
+    resumed = fit(photographs, settings=DRAFT, folder=tmp_path, progress=again.append)
+    assert_same(resumed.mesh, drafted.mesh)
+    assert without_seconds(resumed.records) == without_seconds(drafted.records)
+    updates = [record.update for record in again if record.stage in ("shape", "colour")]
+    assert updates == list(range(max(1, number), 13))  # none is made twice
+    assert list(resumed.stages) == list(drafted.stages)
 
 
-def test_a_fit_goes_further_than_it_was_asked_to_at_first(photographs: ViewSet, tmp_path: Path) -> None:
-    for until in ("shape", "colour", "texture"):
-        last = fit(photographs, settings=dataclasses.replace(DRAFT, until=until), folder=tmp_path)
-    assert_same(last.mesh, fit(photographs, settings=DRAFT).mesh)
-    vertices = fit(photographs, settings=dataclasses.replace(DRAFT, appearance="vertices"), folder=tmp_path)
-    assert vertices.mesh.colors is not None
+def test_a_fit_goes_further_than_it_was_asked_to_at_first(
+    photographs: ViewSet, drafted: FitResult, tmp_path: Path
+) -> None:
+    fit(photographs, settings=dataclasses.replace(DRAFT, until="shape"), folder=tmp_path)
+    again: list[FitRecord] = []
+    colored = dataclasses.replace(DRAFT, appearance="vertices")
+    assert fit(photographs, settings=colored, folder=tmp_path, progress=again.append).mesh.colors is not None
+    assert [record.stage for record in again] == ["hull", *["colour"] * 4, "texture"]
+    assert_same(fit(photographs, settings=DRAFT, folder=tmp_path).mesh, drafted.mesh)
 
 
 @pytest.mark.parametrize("change", [{"quality": "normal"}, {"seed": 1}, {"depth": 1.0}, {"gradient": "spsa"}])
@@ -232,13 +231,12 @@ def test_what_cannot_be_fitted_leaves_no_folder(photographs: ViewSet, tmp_path: 
     assert not out.exists()
 
 
-def test_a_fit_draws_from_no_global_generator_and_minds_no_no_grad(photographs: ViewSet) -> None:
+def test_a_fit_draws_from_no_global_generator_and_minds_no_no_grad(photographs: ViewSet, drafted: FitResult) -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    first = fit(photographs, settings=DRAFT)
-    assert torch.equal(torch.get_rng_state(), before)
     with torch.no_grad():
-        assert_same(fit(photographs, settings=DRAFT).mesh, first.mesh)
+        assert_same(fit(photographs, settings=DRAFT).mesh, drafted.mesh)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(
