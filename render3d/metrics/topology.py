@@ -46,9 +46,10 @@ def mesh_topology(mesh: Mesh) -> MeshTopology:
         ShapeError: A batch.
     """
     mesh = _one(mesh)
-    of_face, _ = parts_of(mesh.faces, len(mesh.vertices))
+    faces = mesh.faces[(mesh.faces != mesh.faces[:, [1, 2, 0]]).all(1)]  # others are lines, or points, once merged
+    of_face, _ = parts_of(faces, len(mesh.vertices))
     return MeshTopology(
-        euler_number=len(torch.unique(mesh.faces)) - len(edges_of(mesh.faces).ends) + len(mesh.faces),
+        euler_number=len(torch.unique(faces)) - len(edges_of(faces).ends) + len(faces),
         components=len(torch.unique(of_face)),
         crossing_faces=int(crossing_faces(mesh).sum()),
     )

@@ -154,3 +154,15 @@ def test_a_batch_has_no_one_topology() -> None:
     ball = Mesh.icosphere(1)
     with pytest.raises(ShapeError, match=r"mesh must be one mesh; got a batch of shape \[2\]"):
         mesh_topology(ball.with_vertices(ball.vertices.expand(2, -1, -1)))
+
+
+def test_faces_that_are_lines_change_nothing() -> None:
+    """Marching cubes leaves some where two vertices fall on one place."""
+    ball = Mesh.icosphere(2)
+    vertices = ball.vertices.clone()
+    first, second, _ = ball.faces[7].tolist()
+    vertices[first] = vertices[second]
+    found = mesh_topology(Mesh(vertices, ball.faces))
+    assert (found.euler_number, found.components) == (2, 1)
+
+
