@@ -16,7 +16,7 @@ from render3d.fitting.loop import Progress, check_renderer
 from render3d.fitting.measures import Measure, baselines, measure
 from render3d.fitting.photo_report import photo_report
 from render3d.fitting.remarks import on_measures
-from render3d.fitting.settings import Settings
+from render3d.fitting.settings import FitSettings, Settings, VolumeFitSettings
 from render3d.fitting.task import FitTask
 from render3d.fitting.template_fit import TemplateFitResult
 from render3d.fitting.volume_fit import VolumeFitResult, in_volume_frame
@@ -31,6 +31,7 @@ STAGES = "stages"
 _KEYS = {"fit", "seconds", "updates", "history", "remarks", "topology", "truth", "unseen"}
 """Of metrics.json, beside the names of baselines."""
 _MESH_OF_VOLUME = "fit, as a mesh"
+_OWN = {FitSettings: {"shape", "visual hull"}, VolumeFitSettings: {_MESH_OF_VOLUME}}  # by the settings of fits
 # Rays that graze a surface meet many of its voxels, so silhouettes end where a single voxel takes little. At this level
 # of occupancy, the mesh of a fitted volume has about its silhouettes; at one half it is thinner.
 _LEVEL = 0.25
@@ -70,7 +71,7 @@ def fit_to_folder(
     """
     further = compare_with or {}
     check_renderer(renderer, task.scene)
-    _check_names(further, _KEYS if task.scene is Mesh else _KEYS | {_MESH_OF_VOLUME})
+    _check_names(further, _KEYS | _OWN.get(type(task.settings), set()))
     run_folder(out).check_resume(resume)
     task, left_out = task.without_empty()
     result = task.fit(renderer, folder=out, progress=progress)

@@ -53,9 +53,12 @@ def prepared(views: ViewSet, held_out: ViewSet | None, longest: int, *also: str)
     check_targets(views=views, held_out=held_out)
     for name in also:
         if name not in views.images:
+            way_out = "Take images with colours, all of them"
+            if name != "rgb":
+                way_out = f"Read the view set with it: read_views(..., also=({name!r},))"
             raise FitError(
-                f"The fit compares {name}, and views have {', '.join(views.images)}. Read the view set with it: "
-                f"read_views(..., also=({name!r},)); or leave its weight at zero."
+                f"The fit compares {name}, and views have {', '.join(views.images)}. {way_out}; or leave its weight at "
+                "zero."
             )
     return shrunk(views, longest, *also), None if held_out is None else shrunk(held_out, longest)
 

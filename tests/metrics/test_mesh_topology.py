@@ -164,5 +164,3 @@ def test_faces_that_are_lines_change_nothing() -> None:
     vertices[first] = vertices[second]
     found = mesh_topology(Mesh(vertices, ball.faces))
     assert (found.euler_number, found.components) == (2, 1)
-
-
