@@ -93,6 +93,8 @@ class TemplateFitSettings:
         return geometric(self.learning_rate, update / self.updates)
 
 
+_CALM = 0.25  # of the last moves of a level by an estimator: small moves average its noise
+
 Stage = Literal["shape", "colour", "texture"]
 Appearance = Literal["texture", "vertices", "none"]
 
@@ -124,7 +126,7 @@ class FitSettings:
     appearance: Appearance = "texture"
     gradient: str | None = None
     samples: int = 4
-    noise: tuple[float, float] = (1.0, 0.2)
+    noise: tuple[float, float] = (0.5, 0.1)
     depth: float = 0.0
     normal: float = 0.0
     seed: int = 0
@@ -170,7 +172,8 @@ class FitSettings:
         def part(ends: tuple[float, float]) -> tuple[float, float]:
             return geometric(ends, number / level.rounds), geometric(ends, (number + 1) / level.rounds)
 
-        first, last = part(level.rates)
+        calm = 1.0 if self.gradient is None or self.gradient in SHARP else _CALM
+        first, last = part((level.rates[0], calm * level.rates[1]))
         return TemplateFitSettings(
             updates=updates,
             gradient=self.gradient,

@@ -179,4 +179,5 @@ def test_ellipsoids_stay_closed_and_no_face_turns_over(stretch, turn: int, edge:
     outward = (torch.linalg.cross(b - a, c - a) * (a + b + c)).sum(-1)
     if edge < min(stretch):  # else triangles are larger than the thing
         assert mesh_topology(found).euler_number == 2
+    if edge < min(stretch) ** 2 / max(stretch):  # the least radius of curvature
         assert float(outward.min()) > 0
