@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.findings import Cell, Measurements, Results
 from benchmarks.timing import Comparison
-from render3d.renderers import make_renderer
+from render3d.renderers import Renderer, make_renderer
 from render3d.runs.provenance import provenance
 
 Subject = Literal["render", "volume", "gradients", "edges", "duel", "views", "train"]
@@ -49,7 +49,20 @@ def bench(
         renderers: Of render: names of renderers that are timed instead.
     """
     found = _find(subject, renderers, rounds)
-    made_with = provenance(None if subject == "volume" else make_renderer("opengl"))
+    return tell(subject, found, None if subject == "volume" else make_renderer("opengl"), check=check, as_json=as_json)
+
+
+def tell(subject: str, found: Results, renderer: Renderer | None, *, check: bool, as_json: bool) -> int:
+    """Print what was found, and return the exit status.
+
+    Args:
+        subject: What was measured.
+        found: The result.
+        renderer: What it was measured with, for the record.
+        check: Return 1 if a ratio is below its floor.
+        as_json: Print JSON instead of tables.
+    """
+    made_with = provenance(renderer)
     if as_json:
         rows = [dataclasses.asdict(each) | {"ratio": each.ratio} for each in found.comparisons]
         tables = [dataclasses.asdict(each) for each in found.tables]

@@ -1,0 +1,1 @@
+"""How good meshes of photographs are, on objects whose shape is known."""
