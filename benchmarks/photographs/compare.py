@@ -59,7 +59,7 @@ def compare(folders: Mapping[str, Path], fitting: Fitting) -> Results:
         fitting: How they are fitted.
     """
     rows: list[Mapping[str, Cell]] = []
-    comparisons = []
+    comparisons: list[Comparison] = []
     for name, folder in folders.items():
         found = _rows(name, folder, fitting)
         rows += found.values()

@@ -131,8 +131,7 @@ def distort(source: Path, folder: Path) -> None:
             pixels = np.asarray(Image.open(source / name))
             bent = OPENCV.load().remap(pixels, *where, OPENCV.load().INTER_CUBIC)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            # What was a JPEG has lost enough; what is stored anew is not to lose more.
-            Image.fromarray(bent).save(folder / name, **({"quality": 98} if name.endswith("jpg") else {}))
+            Image.fromarray(bent).save(folder / name, quality=98)  # JPEG lost enough before; PNG has no quality
     (folder / "transforms.json").write_bytes(json_by_lines({**transforms, "camera_model": "OPENCV", **LENS}))
 
 
@@ -145,7 +144,7 @@ def undistorted(matrix: _Floats, image_size: tuple[int, int]) -> NDArray[np.floa
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).reshape(-1, 1, 2).astype(np.float64)
     lens = np.array([LENS["k1"], 0.0, LENS["p1"], 0.0, 0.0])
     found = cv2.undistortPoints(pixels, matrix, lens, None, None, matrix)
-    return np.moveaxis(found.reshape(height, width, 2), -1, 0).astype(np.float32)
+    return np.asarray(found, np.float32).reshape(height, width, 2).transpose(2, 0, 1)
 
 
 def distance(mesh: Mesh, other: Mesh) -> float:
@@ -158,5 +157,7 @@ def distance(mesh: Mesh, other: Mesh) -> float:
     count = min(_NEIGHBOURS, len(corners))
     _, near = cKDTree(corners.mean(1)).query(vertices, count)
     every = np.repeat(vertices, count, 0)
-    nearest = trimesh.triangles.closest_point(corners[near.reshape(-1)], every)
+    nearest = trimesh.triangles.closest_point(  # type: ignore[no-untyped-call]
+        corners[near.reshape(-1)], every
+    )
     return float(np.linalg.norm(nearest - every, axis=-1).reshape(-1, count).min(1).max())

@@ -75,5 +75,4 @@ def wrong_mask(alpha: Floats, random: Generator, wrong: float = WRONG) -> Floats
     inside = alpha > 0.5
     distance = np.where(inside, distance_transform_edt(inside) - 0.5, 0.5 - distance_transform_edt(~inside))
     error = gaussian_filter(random.standard_normal(alpha.shape), _SMOOTH)
-    found: Floats = np.clip(distance + wrong * error / error.std() + 0.5, 0, 1).astype(np.float32)
-    return found
+    return np.clip(distance + wrong * error / error.std() + 0.5, 0, 1).astype(np.float32)
