@@ -66,8 +66,7 @@ def clutter(image_size: tuple[int, int], random: Generator) -> Floats:
         x, y = random.uniform(0, width), random.uniform(0, height)
         a, b = random.uniform(0.02, 0.2, 2) * height
         draw.ellipse((x - a, y - b, x + a, y + b), fill=tuple(random.integers(0, 256, 3).tolist()))
-    found: Floats = np.asarray(image.filter(ImageFilter.GaussianBlur(height / 100)), np.float32) / 255
-    return found
+    return (np.asarray(image.filter(ImageFilter.GaussianBlur(height / 100)), np.float32) / 255).astype(np.float32)
 
 
 def wrong_mask(alpha: Floats, random: Generator, wrong: float = WRONG) -> Floats:
@@ -75,4 +74,4 @@ def wrong_mask(alpha: Floats, random: Generator, wrong: float = WRONG) -> Floats
     inside = alpha > 0.5
     distance = np.where(inside, distance_transform_edt(inside) - 0.5, 0.5 - distance_transform_edt(~inside))
     error = gaussian_filter(random.standard_normal(alpha.shape), _SMOOTH)
-    return np.clip(distance + wrong * error / error.std() + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(distance + wrong * error / error.std() + 0.5, 0, 1), np.float32)
