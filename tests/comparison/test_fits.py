@@ -179,7 +179,7 @@ def test_another_fit_is_not_gone_on_with(task, tmp_path, faulty):
 
 def test_views_that_say_nothing_are_refused_before_anything_is_written(task, tmp_path):
     empty = dataclasses.replace(task.views, alpha=torch.zeros_like(task.views.alpha))
-    with pytest.raises(FitError, match="The masks of views must show the object"):
+    with pytest.raises(FitError, match="The masks must show the object in two views at least"):
         compare_fits(tmp_path / "out", FitTask(views=empty), ["opengl", "pyrender"])
     assert not (tmp_path / "out").exists()
 
