@@ -11,8 +11,9 @@ import render3d as r3
 from render3d import cli
 from render3d.cli.fit import stages_of
 from render3d.cli.progress import Bar
-from render3d.fitting import FitSettings
+from render3d.fitting import FitSettings, TemplateFitSettings
 from render3d.fitting.levels import Level
+from render3d.fitting.task import renderer_for
 from render3d.renderers import OpenGL
 from render3d.view_sets import read_cameras, write_views
 
@@ -185,6 +186,13 @@ def test_bad_flags_are_told_and_leave_no_folder(
     assert run(views, "--out", views.parent / "out", *flags) == status
     assert message in capsys.readouterr().err
     assert not (views.parent / "out").exists()
+
+
+def test_only_fits_to_photographs_are_without_lights() -> None:
+    for name in ("opengl", "pyrender"):
+        assert renderer_for(name, FitSettings()).shading == r3.Shading.unlit()
+        assert renderer_for(name, TemplateFitSettings()).shading == r3.Shading()
+    assert renderer_for("emissionabsorption", FitSettings()).capabilities.name == "EmissionAbsorption"  # has no lights
 
 
 def test_renderers_render_without_lights(views: Path) -> None:

@@ -1,6 +1,7 @@
 """Photographs in, a textured mesh out."""
 
 import dataclasses
+import importlib
 import itertools
 from pathlib import Path
 
@@ -199,6 +200,20 @@ def test_a_fit_that_was_stopped_in_any_stage_ends_where_it_would_have_ended(
     updates = [record.update for record in again if record.stage in ("shape", "colour")]
     assert updates == list(range(max(1, number), 13))  # none is made twice
     assert list(resumed.stages) == list(drafted.stages)
+
+
+@pytest.mark.parametrize("number", [4, 10])
+def test_a_round_goes_on_from_the_mesh_that_it_began_with(
+    photographs: ViewSet, drafted: FitResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    stopped_at(number, tmp_path, photographs, DRAFT)
+    module = importlib.import_module("render3d.fitting.fit")  # the package has a function of that name
+    with monkeypatch.context() as patch:  # another machine, where roundings differ
+        remeshed = module.remeshed
+        patch.setattr(module, "remeshed", lambda mesh, edge: remeshed(mesh, 1.3 * edge))
+        settings = dataclasses.replace(DRAFT, until="shape" if number == 4 else "colour")
+        resumed = fit(photographs, settings=settings, folder=tmp_path)
+    assert_same(resumed.mesh, drafted.stages[settings.until])
 
 
 def test_a_fit_goes_further_than_it_was_asked_to_at_first(
