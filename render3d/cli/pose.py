@@ -16,9 +16,11 @@ from render3d.cli.calls import Json, Out, Result
 from render3d.cli.fit import FollowLinks, Format, Masks
 from render3d.errors import FitError
 from render3d.fitting import PoseResult, PoseSettings, enclosing_sphere, fit_pose, mean_iou
+from render3d.fitting.loop import check_renderer
 from render3d.fitting.targets import check_targets, shrunk
+from render3d.fitting.task import unlit_renderer
 from render3d.images import Rendering
-from render3d.renderers import Renderer, Shading, make_renderer
+from render3d.renderers import Renderer
 from render3d.renderers.table import RENDERER_HELP
 from render3d.report import Row
 from render3d.scenes import Mesh
@@ -64,7 +66,8 @@ def pose(
         raise FitError(
             f"--most-views must be at least 1, and --pixels {1 << settings.levels}; got {most_views}, {pixels}."
         )
-    through = make_renderer(renderer, Shading.unlit())
+    through = unlit_renderer(renderer)
+    check_renderer(through, Mesh)
     found = read_views(views, format, follow_links=follow_links, masks=masks)
     check_targets(views=found)
     seen = _spread(found, most_views)

@@ -138,6 +138,8 @@ def _saved(out: Path, result: FitResult | TemplateFitResult | VolumeFitResult) -
     if not isinstance(result, FitResult):
         return {"fit": scene}
     (out / STAGES).mkdir(exist_ok=True)
+    for path in (out / STAGES).glob("*.glb"):  # of a fit that went further and was resumed for less
+        path.unlink()
     for name, mesh in result.stages.items():
         mesh.save(out / STAGES / f"{name}.glb")
     shape = {"shape": result.stages["shape"]} if "colour" in result.stages else {}
@@ -158,5 +160,7 @@ def seen(views: ViewSet, scene: Mesh | Volume) -> ViewSet:
 
 
 def _save_mesh(out: Path, mesh: Mesh) -> None:
+    for suffix in ("mtl", "png"):  # of a mesh in other colours
+        (out / f"mesh.{suffix}").unlink(missing_ok=True)
     for suffix in ("glb", "obj"):
         mesh.save(out / f"mesh.{suffix}")

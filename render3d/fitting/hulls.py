@@ -28,6 +28,7 @@ _POINTS = 1 << 18  # at once
 _SMOOTHINGS = (1.0, 0.5)  # standard deviations, cubes; the first is taken where both are as good
 _WORSE = 0.01  # of the intersection over union: what fewer handles may cost
 _LEAST_PART = 0.01  # of the volume of the largest
+_CUT_SHARE = 0.02  # of the border of an image; less is noise of the mask
 
 
 def visual_hull(views: ViewSet, *, resolution: int = 128) -> Mesh:
@@ -70,17 +71,24 @@ def visual_hull(views: ViewSet, *, resolution: int = 128) -> Mesh:
     return _with_fewest_handles(found, views)
 
 
+def cut_off(alpha: Tensor) -> Tensor:
+    """Whether each silhouette ``[views, 1, H, W]`` runs along the border of its image, ``[views]``."""
+    covered = (alpha[:, 0] > 0.5).float()
+    border = torch.cat([covered[:, 0], covered[:, -1], covered[:, :, 0], covered[:, :, -1]], dim=1)
+    return border.mean(1) > _CUT_SHARE
+
+
 def _distances(views: ViewSet) -> list[tuple[Tensor, bool]]:
     """Of each view, the distance to the edge of its silhouette ``[H, W]`` in pixels, and whether the border cuts it."""
     from scipy.ndimage import distance_transform_edt
 
     found = []
-    for mask in views.alpha[:, 0].cpu().numpy() > 0.5:
+    for mask, is_cut in zip(views.alpha[:, 0].cpu().numpy() > 0.5, cut_off(views.alpha).tolist(), strict=True):
         inner = distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, math.hypot(*mask.shape))
         outer = distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, math.hypot(*mask.shape))
         # Edges lie between pixels, half a pixel from the centres of both.
         distance = np.where(mask, inner - 0.5, 0.5 - outer).astype(np.float32)
-        found.append((torch.from_numpy(distance), bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())))
+        found.append((torch.from_numpy(distance), is_cut))
     return found
 
 

@@ -12,6 +12,7 @@ from render3d.errors import FitError
 from render3d.fitting.hulls import convex_hull, visual_hull
 from render3d.fitting.spheres import best_sphere
 from render3d.metrics import psnr, silhouette_disagreement, silhouette_iou, ssim
+from render3d.metrics.images import SSIM_WINDOW
 from render3d.renderers.base import Renderer
 from render3d.renderers.deferred_shading import Shaded
 from render3d.renderers.shading import Shading
@@ -34,7 +35,8 @@ class Measure:
         held_out_psnr: Peak signal-to-noise ratio of sRGB colours where both show nothing but the object, decibels,
             held-out views, at most 100; None where there are none, or no colours, or no such pixel.
         held_out_psnr_on_white: The same of whole images, both over white.
-        held_out_ssim: Structural similarity, where both show nothing but the object, likewise.
+        held_out_ssim: Structural similarity, where both show nothing but the object, likewise; None where images
+            are smaller than its window.
         held_out_ssim_on_white: The same of whole images, both over white.
     """
 
@@ -75,12 +77,17 @@ def _compare_colors(scene: Mesh | Volume, views: ViewSet, renderer: Renderer) ->
     with torch.no_grad():
         alpha = renderer(scene, views.cameras, ("alpha",)).alpha
     both = (alpha > _WHOLE) & (views.alpha > _WHOLE)
-    return {
+    noise = {
         "held_out_psnr": _mean(psnr(found, wanted, where=both).clamp(max=_MOST)),
         "held_out_psnr_on_white": _mean(psnr(found, wanted).clamp(max=_MOST)),
+    }
+    if min(views.cameras.image_size) < SSIM_WINDOW:
+        return noise
+    similarity = {
         "held_out_ssim": _mean(ssim(found, wanted, where=both)),
         "held_out_ssim_on_white": _mean(ssim(found, wanted)),
     }
+    return noise | similarity
 
 
 def _mean(values: Tensor) -> float | None:

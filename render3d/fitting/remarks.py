@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor
 
 from render3d.errors import FitError
-from render3d.fitting.hulls import volumes_of_parts
+from render3d.fitting.hulls import cut_off, volumes_of_parts
 from render3d.fitting.measures import Measure
 from render3d.fitting.spheres import Ball
 from render3d.fitting.targets import named
@@ -15,7 +14,6 @@ from render3d.view_sets import ViewSet
 
 _FEW = 8  # views
 _ONE_SIDE = 0.5  # the cosine of the angle to the mean direction that no camera exceeds
-_CUT_SHARE = 0.02  # of the border of an image
 _AS_LARGE = 0.1  # of the volume of the largest part
 _WORSE = 0.002  # of the intersection over union: less is chance
 
@@ -63,7 +61,7 @@ def on_views(views: ViewSet, ball: Ball) -> Iterator[str]:
             "All cameras look from one side. The far side of the mesh, and its extent along the line of sight, are "
             "guesses: add photographs from behind."
         )
-    cut = _cut_off(views.alpha)
+    cut = cut_off(views.alpha)
     if bool(cut.any()):
         yield (
             f"The object leaves the image in {named(views, cut)}. What lies outside is taken from the other views "
@@ -76,13 +74,6 @@ def _are_on_one_side(views: ViewSet, ball: Ball) -> bool:
     directions = torch.nn.functional.normalize(directions, dim=-1)
     mean = torch.nn.functional.normalize(directions.mean(0), dim=0)
     return float((directions @ mean).min()) > _ONE_SIDE
-
-
-def _cut_off(alpha: Tensor) -> Tensor:
-    """``[views]``: whether a silhouette runs along the border of its image."""
-    covered = (alpha[:, 0] > 0.5).float()
-    border = torch.cat([covered[:, 0], covered[:, -1], covered[:, :, 0], covered[:, :, -1]], dim=1)
-    return border.mean(1) > _CUT_SHARE
 
 
 def on_parts(hull: Mesh) -> Iterator[str]:

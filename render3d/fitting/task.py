@@ -71,8 +71,12 @@ class FitTask:
 
 
 def renderer_for(name: str, settings: Settings) -> Renderer:
-    """The renderer of a name: for fits to photographs without lights, if it takes a shading."""
-    if isinstance(settings, FitSettings):
-        with contextlib.suppress(CapabilityError):
-            return make_renderer(name, Shading.unlit())
+    """The renderer of a name: for fits to photographs without lights."""
+    return unlit_renderer(name) if isinstance(settings, FitSettings) else make_renderer(name)
+
+
+def unlit_renderer(name: str) -> Renderer:
+    """The renderer of a name, without lights, if it takes a shading."""
+    with contextlib.suppress(CapabilityError):
+        return make_renderer(name, Shading.unlit())
     return make_renderer(name)

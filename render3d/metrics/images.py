@@ -8,6 +8,9 @@ from render3d.errors import ShapeError
 
 _RADIUS = 5  # of SSIM's window, pixels
 
+SSIM_WINDOW = 2 * _RADIUS + 1
+"""The side of the window of `ssim`, pixels: images must not be smaller."""
+
 
 def silhouette_iou(first: Tensor, second: Tensor, *, threshold: float = 0.5) -> Tensor:
     """Intersection over union of two silhouettes, one number an image.
@@ -73,9 +76,9 @@ def ssim(first: Tensor, second: Tensor, *, where: Tensor | None = None) -> Tenso
     similarity", TIP 2004; as scikit-image has it.
     """
     _check_size(first, second)
-    if min(first.shape[-2:]) <= 2 * _RADIUS:
+    if min(first.shape[-2:]) < SSIM_WINDOW:
         raise ShapeError(
-            f"Images must be at least {2 * _RADIUS + 1} pixels a side, the window of SSIM; got {list(first.shape)}. "
+            f"Images must be at least {SSIM_WINDOW} pixels a side, the window of SSIM; got {list(first.shape)}. "
             "Render them larger."
         )
     shape = broadcast_shapes(first.shape, second.shape, names=("first", "second"))

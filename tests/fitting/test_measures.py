@@ -49,6 +49,15 @@ def test_colours_are_compared_as_a_twin_does(photographs: ViewSet, cup: Mesh) ->
     assert 0 < found.held_out_ssim_on_white < 1 and 0 < found.held_out_ssim < 1
 
 
+def test_images_smaller_than_the_window_of_ssim_have_no_such_figure(photographs: ViewSet, cup: Mesh) -> None:
+    cameras = photographs.cameras.crop(20, 20, 10, 12)
+    images = UNLIT(cup, cameras, ("rgb", "alpha"))
+    small = ViewSet(cameras, images.alpha, images.rgb, photographs.names)
+    found = measure(cup, small, small, UNLIT)
+    assert found.held_out_psnr_on_white == 100
+    assert found.held_out_ssim is None and found.held_out_ssim_on_white is None
+
+
 @pytest.mark.parametrize("renderer", [BLUE, OpenGL(Shading.unlit(background=torch.tensor([0.1, 0.2, 0.9])))])
 def test_the_background_of_the_renderer_does_not_count(photographs: ViewSet, cup: Mesh, renderer: OpenGL) -> None:
     held_out = photographs.select([1, 4, 7])

@@ -131,6 +131,15 @@ def test_a_stopped_fit_is_resumed_to_the_same_files(task: FitTask, tmp_path: Pat
         fit_to_folder(stopped, dataclasses.replace(task, settings=FitSettings(quality="high")), UNLIT, resume=True)
 
 
+def test_a_fit_that_is_resumed_for_less_leaves_nothing_of_what_it_was(task: FitTask, tmp_path: Path) -> None:
+    fit_to_folder(tmp_path, task, UNLIT)
+    assert {"mesh.png", "mesh.mtl"} <= {path.name for path in tmp_path.iterdir()}
+    shape = dataclasses.replace(task, settings=dataclasses.replace(task.settings, until="shape"))
+    fit_to_folder(tmp_path, shape, UNLIT, resume=True)
+    assert not {"mesh.png", "mesh.mtl"} & {path.name for path in tmp_path.iterdir()}
+    assert {path.name for path in (tmp_path / "stages").iterdir()} == {"hull.glb", "shape.glb"}
+
+
 @pytest.mark.parametrize("name", ["shape", "visual hull", "remarks", "truth", "fit"])
 def test_a_mesh_to_compare_with_may_not_take_the_place_of_another_figure(
     task: FitTask, cup: Mesh, tmp_path: Path, name: str

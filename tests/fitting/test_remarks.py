@@ -9,6 +9,7 @@ from render3d import Cameras, Mesh
 from render3d.errors import FitError
 from render3d.fitting import FitSettings, Measure, enclosing_sphere, fit, visual_hull
 from render3d.fitting import remarks as found_by
+from render3d.fitting.hulls import cut_off
 from render3d.metrics import mesh_topology
 from render3d.renderers import OpenGL
 from render3d.view_sets import ViewSet
@@ -118,6 +119,16 @@ def test_an_object_that_leaves_the_image_is_told_with_the_views() -> None:
     result = fit(seen(mesh, cameras), settings=SHAPE)
     assert result.remarks == (remark,)
     assert float((result.mesh.vertices.norm(dim=-1) - 0.5).abs().max()) < 0.1
+
+
+def test_a_speck_on_the_border_is_noise_and_cuts_nothing_off(photographs: ViewSet) -> None:
+    alpha = photographs.alpha.clone()
+    alpha[3, 0, 0, 5] = 1
+    specked = dataclasses.replace(photographs, alpha=alpha)
+    assert remarks_on(specked) == []
+    assert not bool(cut_off(alpha).any())
+    one, other = (visual_hull(views, resolution=32).vertices for views in (photographs, specked))
+    assert float(torch.cdist(one, other).min(1).values.max()) < 0.06  # a cube
 
 
 def test_several_objects_are_told_and_all_of_them_are_fitted() -> None:
