@@ -10,7 +10,8 @@ from render3d.scenes import Mesh
 
 OBJECTS = {
     "jar": "Scopia/old_jar",  # one handle
-    "kettle": "Blend_Swap_CC-BY/espressokettle",  # one handle
+    "kettle": "Blend_Swap_CC-BY/espressokettle",  # a handle that is open below
+    "basket": "Scopia/shopping-basket",  # a handle
     "lamp": "Scopia/desk_lamp1",  # a thin arm
     "chair": "Blend_Swap_CC-0/chair",  # thin legs
     "bear": "Blend_Swap_CC-0/teddyBear",
