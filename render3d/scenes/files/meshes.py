@@ -20,8 +20,8 @@ _READERS: Registry[Callable[[Path, Folder], RawMesh]] = Registry(
         ".off": f"{_HERE}.off:read_off",
         ".ply": f"{_HERE}.ply_stl_gltf:read_ply",
         ".stl": f"{_HERE}.ply_stl_gltf:read_stl",
-        ".glb": f"{_HERE}.ply_stl_gltf:read_gltf",
-        ".gltf": f"{_HERE}.ply_stl_gltf:read_gltf",
+        ".glb": f"{_HERE}.gltf.reader:read_gltf",
+        ".gltf": f"{_HERE}.gltf.reader:read_gltf",
     },
     error=MeshError,
 )

@@ -1,9 +1,7 @@
-"""PLY, STL and glTF, read and written through trimesh."""
+"""PLY and STL, read and written through trimesh, and glTF, written through it."""
 
 import dataclasses
 import io
-import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,6 @@ from render3d.scenes.files.folder import Folder, encode_image, quiet_about_bombs
 from render3d.scenes.files.raw import Floats, Image, RawMesh, join
 from render3d.scenes.mesh import Mesh
 from render3d.scenes.repair import unique_rows
-
-_DECODED_EXTENSIONS = {"KHR_materials_pbrSpecularGlossiness", "EXT_texture_webp", "KHR_mesh_quantization"}
-_REPEAT = 10497  # GL_REPEAT, the wrap mode of a sampler that names none
 
 
 def read_ply(path: Path, folder: Folder) -> RawMesh:
@@ -50,20 +45,6 @@ def read_stl(path: Path, folder: Folder) -> RawMesh:
     raw = join(_parts(scene, path, folder, linear=False))
     first, inverse = unique_rows(raw.vertices)
     return RawMesh(vertices=raw.vertices[first], faces=inverse[raw.faces])
-
-
-def read_gltf(path: Path, folder: Folder) -> RawMesh:
-    """Read glTF 2.0, binary or not: all nodes of the scene, in their places. Its vertex and base colours are linear."""
-    header = _gltf_header(path)
-    unknown = set(header.get("extensionsRequired", [])) - _DECODED_EXTENSIONS
-    if unknown:
-        raise MeshError(
-            f"{path}: it requires the glTF extensions {', '.join(sorted(unknown))}, which cannot be read. Export it "
-            "without compression or these extensions."
-        )
-    scene = _load(path, folder)
-    folder.problems.extend(_gltf_problems(header, scene))
-    return join(_parts(scene, path, folder, linear=True))
 
 
 def _load(path: Path, folder: Folder) -> Any:
@@ -151,44 +132,6 @@ def _unit(colors: NDArray[Any], *, linear: bool) -> Floats:
         values /= np.iinfo(colors.dtype).max
     decoded: Floats = values if linear else srgb_to_linear(torch.from_numpy(values)).numpy()
     return decoded
-
-
-def _gltf_header(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
-    if content[:4] == b"glTF":
-        if len(content) < 20 or len(content) < struct.unpack("<I", content[8:12])[0]:
-            raise MeshError(f"{path}: truncated: {len(content)} bytes, fewer than it announces; fetch the file again.")
-        content = content[20 : 20 + struct.unpack("<I", content[12:16])[0]]
-    header = json.loads(content)
-    if not isinstance(header, dict):
-        raise MeshError(f"{path}: no glTF file.")
-    return header
-
-
-def _gltf_problems(header: dict[str, Any], scene: Any) -> list[str]:
-    """What trimesh passes over in silence: images it could not read, and unusual ways to lay them on."""
-    problems = []
-    used = {primitive.get("material") for mesh in header.get("meshes", []) for primitive in mesh["primitives"]}
-    textured = {}
-    for number, material in enumerate(header.get("materials", [])):
-        texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
-        if number in used and texture is not None:
-            textured[material.get("name")] = texture
-    for name, texture in textured.items():
-        if texture.get("texCoord", 0) != 0 or "KHR_texture_transform" in texture.get("extensions", {}):
-            problems.append(f"Material {name!r} places its texture in a way that is not applied.")
-        sampler = header["textures"][texture["index"]].get("sampler")
-        wraps = {} if sampler is None else header["samplers"][sampler]
-        if {wraps.get("wrapS", _REPEAT), wraps.get("wrapT", _REPEAT)} != {_REPEAT}:
-            problems.append(f"Material {name!r} does not repeat its texture beyond 0-1; drawn repeated.")
-    materials = [getattr(geometry.visual, "material", None) for geometry in scene.geometry.values()]
-    without_image = {
-        material.name
-        for material in materials
-        if isinstance(material, PBRMaterial) and material.baseColorTexture is None
-    }
-    problems += [f"The texture of material {name!r} could not be read." for name in textured if name in without_image]
-    return problems
 
 
 def write_trimesh(mesh: Mesh, path: Path) -> dict[str, bytes]:
