@@ -33,7 +33,28 @@ BENT = {
     "frames": [{"file_path": "a.png", "transform_matrix": np.eye(4).tolist()}],
 }
 
+PACKED = {
+    "asset": {"version": "2.0"},
+    "extensionsRequired": ["KHR_draco_mesh_compression"],
+    "nodes": [{"mesh": 0}],
+    "meshes": [
+        {
+            "primitives": [
+                {
+                    "attributes": {"POSITION": 0},
+                    "extensions": {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}},
+                }
+            ]
+        }
+    ],
+    "accessors": [{"componentType": 5126, "count": 3, "type": "VEC3"}],
+}
+
 PARTS = {
+    "draco": (
+        ["DracoPy"],
+        f"open('a.gltf', 'w').write({json.dumps(PACKED)!r}); import render3d as r3; r3.Mesh.load('a.gltf')",
+    ),
     "fit": (
         ["cv2"],
         "from PIL import Image; Image.new('L', (8, 6)).save('a.png')\n"

@@ -88,6 +88,7 @@ def test_all_that_is_installed_is_under_a_permissive_licence() -> None:
         "grpcio",
         "opencv-python-headless",
         "xatlas",
+        "dracopy",
     } <= found.keys()
     wrong = {name: faults(one.metadata) for name, one in found.items() if faults(one.metadata)}
     assert wrong.keys() == EXCEPTIONS, wrong

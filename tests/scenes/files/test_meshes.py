@@ -311,14 +311,6 @@ def test_gltf_reads_buffers_of_its_folder_only(tmp_path, cube):
         Mesh.load(path)
 
 
-def test_gltf_extensions_that_cannot_be_read_are_refused(tmp_path, cube):
-    path, _ = as_gltf(tmp_path, cube, extensionsRequired=["KHR_draco_mesh_compression"])
-    with pytest.raises(
-        MeshError, match="requires the glTF extensions KHR_draco_mesh_compression, which cannot be read"
-    ):
-        Mesh.load(path)
-
-
 def test_gltf_materials(tmp_path, cube):
     material = {"name": "skin", "pbrMetallicRoughness": {"baseColorFactor": [0.2, 0.4, 0.6, 1.0]}}
     path, header = as_gltf(tmp_path, cube, materials=[material])

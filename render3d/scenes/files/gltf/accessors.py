@@ -12,7 +12,7 @@ from render3d.scenes.files.raw import Floats, Integers
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-_MOST_ZEROS = 10_000_000  # elements that no byte of the file stands for
+_MOST_ZEROS = 1_000_000  # elements that no byte of the file stands for
 
 
 def has_data(accessor: Entry) -> bool:

@@ -33,9 +33,9 @@ class Document:
         self.folder = folder
         self._lists: dict[str, list[Entry]] = {}
         self._buffers: dict[int, bytes] = {}
-        version = self.root.entry("asset").text("version", "2.0")
+        version = str(self.root.entry("asset").values.get("version", "2.0"))[:10]
         if not version.startswith("2"):
-            raise MeshError(f"it is glTF {version[:10]}; only glTF 2.0 is read. Convert it to glTF 2.0")
+            raise MeshError(f"it is glTF {version}; only glTF 2.0 is read. Convert it to glTF 2.0")
 
     def note(self, problem: str) -> None:
         """List a problem, once."""
@@ -73,18 +73,13 @@ class Document:
             )
         return _part(self._buffer(entry.integer("buffer")), entry)
 
-    def bytes_of(self, uri: str) -> bytes:
-        """The content of a data URI, or of a file of the folder.
+    def bytes_of(self, uri: str) -> bytes | None:
+        """The content of a data URI, or of a file of the folder, or None and a note.
 
         Raises:
-            MeshError: There is no such file, which is also noted, or it may not be read; base64 that is none.
+            MeshError: A data URI that is broken.
         """
-        if uri[:5].lower() == "data:":
-            return _of_data_uri(uri)
-        content = self.folder.read(uri)
-        if content is None:
-            raise MeshError(f"{uri!r} could not be read")
-        return content
+        return _of_data_uri(uri) if uri[:5].lower() == "data:" else self.folder.read(uri)
 
     def _has_data(self, buffer: int) -> bool:
         return self.item("buffers", buffer).has("uri") or (buffer == 0 and self._binary is not None)
@@ -94,18 +89,19 @@ class Document:
             entry = self.item("buffers", index)
             if not self._has_data(index):
                 raise MeshError(f"{entry.where} has no data: neither a uri nor the chunk of a GLB")
-            own = index == 0 and not entry.has("uri")
-            self._buffers[index] = self._binary or b"" if own else self.bytes_of(entry.text("uri", ""))
+            content = self.bytes_of(entry.text("uri", "")) if entry.has("uri") else self._binary
+            if content is None:
+                raise MeshError(f"{entry.where} could not be read")
+            self._buffers[index] = content
         return self._buffers[index]
 
 
 def _part(content: bytes, entry: Entry) -> memoryview:
     start, length = entry.integer("byteOffset", 0), entry.integer("byteLength")
-    if start + length > len(content):
-        raise MeshError(
-            f"{entry.where} ends at byte {start + length} of a buffer of {len(content)}: truncated or broken"
-        )
-    return memoryview(content)[start : start + length]
+    end = start + length
+    if end > len(content):
+        raise MeshError(f"{entry.where} ends at byte {end} of a buffer of {len(content)} bytes: truncated or broken")
+    return memoryview(content)[start:end]
 
 
 def _chunks(content: bytes) -> tuple[bytes, bytes | None]:

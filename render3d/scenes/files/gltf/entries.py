@@ -1,7 +1,7 @@
 """Objects of the JSON of a glTF file, and what they hold, checked: errors name the place in the file."""
 
 import dataclasses
-import math
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, final
 
@@ -32,7 +32,7 @@ class Entry:
     def integer(self, key: str, default: int | None = None) -> int:
         """An integer that is not negative: an index, a count, an offset or a code."""
         value = self._value(key, default)
-        return value if _is_index(value) else self._refuse(key, value, "an integer of at least 0")
+        return int(value) if _is_index(value) else self._refuse(key, value, "an integer of at least 0")
 
     def number(self, key: str, default: float) -> float:
         """A finite number."""
@@ -105,9 +105,7 @@ def _is_index(value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
-    )
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _all_finite(values: Any) -> bool:

@@ -57,6 +57,5 @@ def check_extensions(document: Document) -> None:
     """Raise `MeshError` for a file that requires an extension which is not read and changes what is drawn."""
     unknown = set(document.root.texts("extensionsRequired")) - _READ - _WITHOUT_EFFECT
     if unknown:
-        raise MeshError(
-            f"it requires the glTF extensions {', '.join(sorted(unknown))}, which cannot be read. Export it without them"
-        )
+        names = ", ".join(sorted(unknown))
+        raise MeshError(f"it requires the glTF extensions {names}, which cannot be read. Export it without them")

@@ -90,10 +90,10 @@ def _parents(document: Document, children: list[list[int]]) -> list[int]:
     parents = [-1] * len(children)
     for parent, own in enumerate(children):
         for child in own:
-            where = document.item("nodes", child).where
+            document.item("nodes", child)
             if parents[child] >= 0:
                 raise MeshError(
-                    f"{where} is a child of two nodes, {parents[child]} and {parent}; nodes must form trees"
+                    f"node {child} is a child of nodes {parents[child]} and {parent}; nodes must form trees"
                 )
             parents[child] = parent
     return parents

@@ -62,8 +62,8 @@ class _Reader:
                 self._leave_out(node.where, error)
         self._note_left_out()
         if not self._parts:
-            problems = " ".join(self._document.folder.problems) or "Its scene places no meshes."
-            raise MeshError(f"no faces that can be read. {problems}")
+            problems = " ".join(self._document.folder.problems) or "its scene places no meshes."
+            raise MeshError(f"{problems} There are no faces that can be drawn")
         return dataclasses.replace(join(self._parts), images=tuple(self._materials.images))
 
     def _read_node(self, node: Entry, transform: Floats) -> None:

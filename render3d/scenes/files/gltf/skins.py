@@ -45,7 +45,8 @@ def read_binding(attributes: Attributes) -> Binding | None:
     Raises:
         MeshError: Joints or weights that cannot be read.
     """
-    joints, weights = [], []
+    joints: list[Integers] = []
+    weights: list[Floats] = []
     while attributes.has(f"JOINTS_{len(joints)}") and attributes.has(f"WEIGHTS_{len(joints)}"):
         weights.append(attributes.values(f"WEIGHTS_{len(joints)}", "VEC4"))
         joints.append(attributes.joints(f"JOINTS_{len(joints)}"))

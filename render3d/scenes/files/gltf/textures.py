@@ -76,11 +76,13 @@ def read_image(document: Document, index: int, *, with_alpha: bool) -> Image | N
     Transparency is noted, except where the material demands that it be ignored, ``with_alpha`` False.
 
     Raises:
-        MeshError: Its file or its bytes are not there.
+        MeshError: Its bytes are not there.
     """
     entry = document.item("images", index)
     uri = entry.text("uri", "")
     content = document.bytes_of(uri) if uri else bytes(document.view(entry.integer("bufferView")))
+    if content is None:
+        return None
     name = entry.text("name", "") or (uri if uri and not uri.startswith("data:") else entry.where)
 
     def opened() -> PillowImage.Image:

@@ -33,18 +33,24 @@ def read_faces(document: Document, primitive: Entry, attributes: Attributes) -> 
     """
     mode, count = demand_triangles(primitive), len(attributes.positions)
     if attributes.unpacked is not None:
-        faces = attributes.unpacked.faces
-    elif primitive.has("indices"):
+        return _in_range(document, primitive, attributes.unpacked.faces, count)
+    if primitive.has("indices"):
         accessor = document.item("accessors", primitive.integer("indices"))
         demand_data(accessor)
-        faces = _triangles(mode, unsigned(document, accessor, "SCALAR")[:, 0])
+        corners = unsigned(document, accessor, "SCALAR")[:, 0]
     else:
-        faces = _triangles(mode, np.arange(count))
+        corners = np.arange(count)
+    if mode == _TRIANGLES and len(corners) % 3:
+        document.note(f"{primitive.where} has {len(corners)} corners, no multiple of 3; the last ones are left out.")
+    return _in_range(document, primitive, _triangles(mode, corners), count)
+
+
+def _in_range(document: Document, primitive: Entry, faces: Integers, count: int) -> Integers:
+    """The faces without those of vertices from ``count`` on, which would be drawn between those of other parts."""
     if not len(faces):
         raise MeshError("it has no whole triangle")
     if int(faces.max()) < count:
         return faces
-    # Joined with other parts, they would be drawn between vertices of those.
     inside = (faces < count).all(1)
     if not inside.any():
         raise MeshError(f"all its faces are of vertices beyond its {count}")
