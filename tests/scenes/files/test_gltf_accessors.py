@@ -205,6 +205,20 @@ def test_a_primitive_that_is_broken_is_listed_and_the_rest_of_the_file_loads(loa
     assert problem.startswith("meshes[0].primitives[1] is left out: ")
 
 
+def test_a_primitive_without_positions_is_listed(load):
+    file = GltfFile()
+    mesh = load(file, file.square(), {"attributes": {}})
+    assert_square(mesh)
+    assert mesh.problems == ("meshes[0].primitives[1] is left out: it has no POSITION.",)
+
+
+def test_the_stride_of_a_single_element_may_be_anything(load):
+    file, changes = sparse([[0, 5, 0]], [1])
+    file.header["bufferViews"][1]["byteStride"] = 10**30
+    mesh = load(file, {"attributes": {"POSITION": file.accessor(SQUARE, sparse=changes)}})
+    assert mesh.vertices.tolist() == [SQUARE[0], [0, 5, 0], SQUARE[2], SQUARE[3]]
+
+
 def test_zeros_without_bytes_are_bounded(load):
     file = GltfFile()
     _, changes = sparse(SQUARE, [0, 1, 2, 3])

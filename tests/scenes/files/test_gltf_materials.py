@@ -104,10 +104,11 @@ def test_texture_transforms(load, transform, expected):
     assert mesh.problems == ()
 
 
-def test_materials_are_told_apart_by_number_and_not_by_name(load):
-    file, square = textured(name="same")
+@pytest.mark.parametrize("names", [{}, {"name": "same"}])
+def test_materials_are_told_apart_by_number_and_not_by_name(load, names):
+    file, square = textured(**names)
     moved = {"index": 0, "extensions": {"KHR_texture_transform": {"offset": [0.5, 0]}}}
-    file.add("materials", name="same", pbrMetallicRoughness={"baseColorTexture": moved})
+    file.add("materials", **names, pbrMetallicRoughness={"baseColorTexture": moved})
     other = square | {"material": 1}
     mesh = load(file, square, other)
     u = mesh.texture.uv[mesh.uv_faces][..., 0]

@@ -132,6 +132,12 @@ def test_instances_that_disagree_on_their_number_are_listed(load):
     assert "equally many of each of its attributes; got [1, 2]" in mesh.problems[0]
 
 
+def test_instances_without_a_rotation_that_is_one_are_listed(load):
+    with pytest.raises(MeshError, match=r"nodes\[0\] is left out: .*ROTATION must be unit quaternions; got zeros"):
+        file = instanced(ROTATION=([QUARTER_TURN, [0, 0, 0, 0]], "float32"))
+        load(file, file.square())
+
+
 def test_a_small_file_cannot_place_a_mesh_any_number_of_times(load):
     file = instanced(TRANSLATION=([[5, 0, 0]], "float32"))
     file.header["accessors"][0] |= {"bufferView": None, "count": 1_000_000}
@@ -268,6 +274,12 @@ def test_draco(load, monkeypatch):
     torch.testing.assert_close(mesh.vertices, torch.tensor(SQUARE, dtype=torch.float32), atol=1e-3, rtol=0)
     assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
     torch.testing.assert_close(mesh.colors, torch.tensor([[1.0, 0.2, 0]]).expand(4, 3))
+    compressed["attributes"]["TEXCOORD_0"] = names[2]
+    square["attributes"]["TEXCOORD_0"] = file.accessor(np.zeros((4, 2)))
+    material = file.add("materials", pbrMetallicRoughness={"baseColorTexture": {"index": 0}})
+    file.header["textures"] = [{"source": file.image([[[0, 0, 0]]])}]
+    (problem, *_) = load(file, square | {"material": material}).problems
+    assert problem.endswith("TEXCOORD_0 must be VEC2; its Draco buffer has shape (4, 3).")
     compressed["attributes"]["POSITION"] = 77
     with pytest.raises(MeshError, match="its Draco buffer has no attribute 77"):
         load(file, square)

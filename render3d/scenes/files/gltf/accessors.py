@@ -11,7 +11,8 @@ from render3d.scenes.files.gltf.entries import Entry
 from render3d.scenes.files.raw import Floats, Integers
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+"""Components of an element, by the type of an accessor; the others are not of use here."""
 _MOST_ZEROS = 1_000_000  # elements that no byte of the file stands for
 
 
@@ -40,7 +41,7 @@ def stored(document: Document, accessor: Entry, *types: str) -> NDArray[Any]:
     count, kind = accessor.integer("count"), accessor.text("type", "")
     if kind not in types:
         raise MeshError(f"{accessor.where}.type must be {' or '.join(types)}; got {kind[:20]!r}")
-    shape = (count, _SIZES[kind])
+    shape = (count, SIZES[kind])
     if accessor.has("bufferView"):
         values = _elements(document, accessor, shape, _component(accessor))
     elif count > _MOST_ZEROS:
@@ -92,7 +93,8 @@ def _elements(document: Document, entry: Entry, shape: tuple[int, int], componen
         )
     if not shape[0]:
         return np.zeros(shape, component)
-    return np.ndarray(shape, component, content, start, (stride, component.itemsize))
+    # The stride of a single element means nothing, and may be any number.
+    return np.ndarray(shape, component, content, start, (min(stride, len(content)), component.itemsize))
 
 
 def _with_sparse(document: Document, accessor: Entry, base: NDArray[Any]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render3d.errors import MeshError
-from render3d.scenes.files.gltf.accessors import demand_data, fractions, has_data, stored
+from render3d.scenes.files.gltf.accessors import SIZES, demand_data, fractions, has_data, stored
 from render3d.scenes.files.gltf.document import Document
 from render3d.scenes.files.gltf.draco import EXTENSION, Unpacked, unpack
 from render3d.scenes.files.gltf.entries import Entry
@@ -94,7 +94,10 @@ class Attributes:
     def _stored(self, attributes: Entry, name: str, types: tuple[str, ...]) -> NDArray[Any]:
         if attributes is self._entry and self._is_unpacked(name):
             assert self.unpacked is not None
-            return self.unpacked.attributes[name]
+            values = self.unpacked.attributes[name]
+            if values.ndim != 2 or values.shape[1] not in [SIZES[kind] for kind in types]:
+                raise MeshError(f"{name} must be {' or '.join(types)}; its Draco buffer has shape {values.shape}")
+            return values
         return stored(self._document, self._accessor(attributes, name), *types)
 
     def _is_unpacked(self, name: str) -> bool:

@@ -74,6 +74,8 @@ def instances(document: Document, node: Entry) -> Floats | None:
             # Rotations may be integers, which are fractions whether they say so or not.
             values = stored(document, accessor, kind)
             found[name] = fractions(values) if name == "ROTATION" else decoded(document, accessor, kind)
+    if "ROTATION" in found and not found["ROTATION"].any(1).all():
+        raise MeshError(f"{attributes.where}.ROTATION must be unit quaternions; got zeros")
     counts = {len(values) for values in found.values()}
     if len(counts) != 1:
         raise MeshError(f"{extension.where} must have equally many of each of its attributes; got {sorted(counts)}")
