@@ -212,6 +212,15 @@ def test_a_primitive_without_positions_is_listed(load):
     assert mesh.problems == ("meshes[0].primitives[1] is left out: it has no POSITION.",)
 
 
+def test_attributes_of_a_wrong_type_leave_out_their_primitive_alone(load):
+    file = GltfFile()
+    mesh = load(file, file.square(), {"attributes": "x"})
+    assert_square(mesh)
+    assert mesh.problems == (
+        "meshes[0].primitives[1] is left out: meshes[0].primitives[1].attributes must be an object; got 'x'.",
+    )
+
+
 def test_the_stride_of_a_single_element_may_be_anything(load):
     file, changes = sparse([[0, 5, 0]], [1])
     file.header["bufferViews"][1]["byteStride"] = 10**30

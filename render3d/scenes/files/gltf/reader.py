@@ -52,7 +52,7 @@ class _Reader:
         self._primitives: dict[tuple[str, tuple[float, ...]], Primitive] = {}
         self._parts: list[RawMesh] = []
         self._rows = 0
-        self._left_out: dict[str, list[str]] = {}
+        self._left_out: dict[str, set[str]] = {}
 
     def read(self) -> RawMesh:
         for node, transform in self._nodes.placed:
@@ -102,18 +102,17 @@ class _Reader:
             self._parts.append(placed(primitive.raw, transforms))
 
     def _leave_out(self, where: str, error: MeshError) -> None:
-        places = self._left_out.setdefault(str(error), [])
-        if where not in places[-1:]:
-            places.append(where)
+        self._left_out.setdefault(str(error), set()).add(where)
 
     def _note_left_out(self) -> None:
         for reason, places in self._left_out.items():
             others = f" and {len(places) - 1} more are" if len(places) > 1 else " is"
-            self._document.note(f"{places[0]}{others} left out: {reason}.")
+            self._document.note(f"{min(places)}{others} left out: {reason}.")
 
 
 def _shared_positions(mesh: Entry) -> set[int]:
     """The accessors of positions of which several primitives of a mesh have a part each."""
-    attributes = [primitive.entry("attributes") for primitive in mesh.entries("primitives")]
-    counts = Counter(each.integer("POSITION") for each in attributes if each.has("POSITION"))
+    attributes = [primitive.values.get("attributes") for primitive in mesh.entries("primitives")]
+    positions = [each.get("POSITION") for each in attributes if isinstance(each, dict)]
+    counts = Counter(position for position in positions if isinstance(position, int))
     return {position for position, count in counts.items() if count > 1}
