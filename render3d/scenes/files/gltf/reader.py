@@ -35,7 +35,7 @@ def read_gltf(path: Path, folder: Folder) -> RawMesh:
     try:
         document = Document(path.read_bytes(), folder)
         check_extensions(document)
-        with np.errstate(invalid="ignore", over="ignore"):  # infinite positions are found later
+        with np.errstate(all="ignore"):  # infinite positions are found later
             return _Reader(document).read()
     except MeshError as error:
         raise MeshError(f"{path}: {str(error).removesuffix('.')}.") from error
