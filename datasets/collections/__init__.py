@@ -5,6 +5,7 @@ from render3d.datasets.collections.collection import CollectionObject, MeshColle
 from render3d.datasets.collections.finding import open_collection
 from render3d.datasets.collections.furniture import DEBIAN_FURNITURE, furniture
 from render3d.datasets.collections.layouts import LAYOUTS, CollectionLayout, FoundObject
+from render3d.datasets.collections.several import open_collections
 
 __all__ = [
     "DEBIAN_FURNITURE",
@@ -17,5 +18,6 @@ __all__ = [
     "extract",
     "furniture",
     "open_collection",
+    "open_collections",
     "with_splits",
 ]

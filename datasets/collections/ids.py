@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 _LONGEST = 100  # characters of a part: file systems take 255, and suffixes are added to it
 
@@ -50,3 +50,16 @@ def _crowded(ids: Sequence[str]) -> list[bool]:
     count = Counter(lowered)
     folders = {str(folder) for id_ in count for folder in PurePosixPath(id_).parents}
     return [count[id_] > 1 or id_ in folders for id_ in lowered]
+
+
+def endings(paths: Sequence[PurePath]) -> list[str]:
+    """The shortest ending of each absolute path that no other path has, ignoring case; equal paths share theirs."""
+    parts = {path: path.parts[1:] for path in paths}
+    lengths = dict.fromkeys(parts, 1)
+    while True:
+        names = {path: "/".join(parts[path][-length:]) for path, length in lengths.items()}
+        count = Counter(name.lower() for name in names.values())
+        crowded = [path for path, name in names.items() if count[name.lower()] > 1 and lengths[path] < len(parts[path])]
+        if not crowded:
+            return [names[path] for path in paths]
+        lengths |= {path: lengths[path] + 1 for path in crowded}

@@ -15,6 +15,7 @@ LAYOUTS: Registry[type[CollectionLayout]] = Registry(
         "sweethome3d": "render3d.datasets.collections.layouts.sweethome3d:SweetHome3D",
         "classes": "render3d.datasets.collections.layouts.folders:Classes",
         "flat": "render3d.datasets.collections.layouts.folders:Flat",
+        "recursive": "render3d.datasets.collections.layouts.folders:Recursive",
         "list": "render3d.datasets.collections.layouts.listed:Listed",
     },
     base=CollectionLayout,

@@ -1,4 +1,4 @@
-"""Folders of meshes: one of them, one for each class, or one for each class and split."""
+"""Folders of meshes: one of them, one for each class, one for each class and split, or a tree of any depth."""
 
 import abc
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, final
 
 from render3d.datasets.collections.collection import split_of
+from render3d.datasets.collections.foreign import unreadable
 from render3d.datasets.collections.layouts.layout import CollectionLayout, FoundObject
 from render3d.datasets.collections.tree import Tree
 
@@ -42,6 +43,23 @@ class Flat(_Folders):
             yield "", "", tree.meshes(tree.path)
         elif tree.path.suffix.lower() in READ:
             yield "", "", [tree.path]
+
+
+@final
+class Recursive(_Folders):
+    """Meshes at any depth, without classes.
+
+    Any folder could be read so: this layout is never recognised, only chosen.
+    """
+
+    pattern: ClassVar[str] = "<folder>/<folder>/.../<model>.{obj,off,ply,stl,glb,gltf}, at any depth; if you name it"
+
+    def fits(self, tree: Tree) -> bool:
+        """Return False: it is for those who choose it."""
+        return False
+
+    def _meshes(self, tree: Tree) -> Iterator[tuple[str, str, list[Path]]]:
+        yield "", "", [path for path in tree.files() if not unreadable(path)]
 
 
 @final

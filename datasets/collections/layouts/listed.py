@@ -1,6 +1,7 @@
 """A file that lists meshes."""
 
 import csv
+import os
 from collections.abc import Iterator
 from typing import ClassVar, final
 
@@ -10,7 +11,7 @@ from render3d.datasets.collections.layouts.layout import CollectionLayout, Found
 from render3d.datasets.collections.tree import Tree
 from render3d.errors import DatasetError
 
-_SUFFIXES = (".txt", ".csv")
+SUFFIXES = (".txt", ".csv")
 
 
 @final
@@ -18,25 +19,26 @@ class Listed(CollectionLayout):
     """A ``.txt`` of one path a line, or a ``.csv`` of columns.
 
     Those are ``path`` and, if known, ``label``, ``split``, ``creator``, ``licence``. Paths are relative to the
-    folder of the list. In a ``.txt``, empty lines and those that begin with ``#`` are passed over.
+    folder of the list, or absolute. In a ``.txt``, empty lines and those that begin with ``#`` are passed over.
     """
 
     pattern: ClassVar[str] = "a .txt of paths, or a .csv with the columns path, label, split, creator, licence"
 
     def fits(self, tree: Tree) -> bool:
         """Whether the path is such a file."""
-        return tree.path.is_file() and tree.path.suffix.lower() in _SUFFIXES
+        return tree.path.is_file() and tree.path.suffix.lower() in SUFFIXES
 
     def find(self, tree: Tree) -> Iterator[FoundObject]:
         """What the list names."""
         for row in _rows(tree):
-            path = tree.root / row["path"]
+            path = tree.path_of(row["path"])
             split = split_of(row.get("split") or "")
             if split is None:
                 tree.skip(path, f"has the split {row['split']!r}, which is none of {', '.join(SPLITS)}")
                 continue
             label, creator, licence = (row.get(name) or "" for name in ("label", "creator", "licence"))
-            yield FoundObject(row["path"].removesuffix(path.suffix), path, label, split, creator, licence)
+            name = os.path.relpath(path, tree.root).removesuffix(path.suffix)
+            yield FoundObject(name, path, label, split, creator, licence)
 
 
 def _rows(tree: Tree) -> list[dict[str, str]]:

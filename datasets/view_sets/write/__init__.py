@@ -5,15 +5,19 @@ from typing import TYPE_CHECKING
 from render3d.lazy import lazy
 
 if TYPE_CHECKING:
+    from render3d.datasets.view_sets.write.dry_run import Preview as Preview
+    from render3d.datasets.view_sets.write.dry_run import preview as preview
     from render3d.datasets.view_sets.write.engine import Engine as Engine
     from render3d.datasets.view_sets.write.engine import Failed as Failed
     from render3d.datasets.view_sets.write.engine import Finished as Finished
     from render3d.datasets.view_sets.write.engine import Job as Job
     from render3d.datasets.view_sets.write.engine import Limits as Limits
     from render3d.datasets.view_sets.write.engine import Outcome as Outcome
+    from render3d.datasets.view_sets.write.failures import Failure as Failure
     from render3d.datasets.view_sets.write.job import RenderedObject as RenderedObject
     from render3d.datasets.view_sets.write.job import RenderObject as RenderObject
     from render3d.datasets.view_sets.write.local import LocalEngine as LocalEngine
+    from render3d.datasets.view_sets.write.problems import Problem as Problem
     from render3d.datasets.view_sets.write.protocols import PROTOCOLS as PROTOCOLS
     from render3d.datasets.view_sets.write.protocols import CameraProtocol as CameraProtocol
     from render3d.datasets.view_sets.write.protocols import Given as Given
@@ -29,8 +33,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "engine": ("Engine", "Failed", "Finished", "Job", "Limits", "Outcome"),
+    "failures": ("Failure",),
     "job": ("RenderObject", "RenderedObject"),
     "local": ("LocalEngine",),
+    "dry_run": ("Preview", "preview"),
+    "problems": ("Problem",),
     "protocols": ("PROTOCOLS", "CameraProtocol", "Given", "Orbit", "R2N2Cameras", "Random", "Sphere"),
     "ray": ("RayEngine",),
     "result": ("ViewsResult",),

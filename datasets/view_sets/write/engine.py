@@ -1,7 +1,7 @@
 """The seam between what is done for one object and the workers that do it."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, final
 
 from render3d.datasets.collections import CollectionObject
@@ -14,19 +14,21 @@ written, which ends the run, for the next object would fail as well."""
 @final
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """An object whose images are stored.
+    """An object whose job is done: that of a run has stored its images.
 
     Attributes:
         object: Which.
         seconds: Of each stage, by name: ``loading``, ``rendering``, ``writing``.
         worker: The process that did it, ``MACHINE:NUMBER``; empty if it was none of its own.
         memory: Bytes that this process held afterwards; None if it was none of its own.
+        problems: What was wrong with the object and did not stop it, each in a sentence.
     """
 
     object: CollectionObject
     seconds: Mapping[str, float]
     worker: str = ""
     memory: int | None = None
+    problems: Sequence[str] = ()
 
 
 @final
@@ -88,3 +90,10 @@ class Engine(Protocol):
         Closing the iterator stops the workers.
         """
         ...
+
+
+def outcomes_of(
+    engine: Engine, job: Job, objects: Sequence[CollectionObject], limits: Limits
+) -> Generator[Outcome, None, None]:
+    """Yield what `Engine.run` yields, as a generator: it can be closed, whatever iterator the engine returns."""
+    yield from engine.run(job, objects, limits)

@@ -1,19 +1,20 @@
-"""Which objects failed and why, in a file that survives the run."""
+"""What was not made, and why, in files that survive the run."""
 
-import csv
 import dataclasses
-import io
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self, final
 
 from render3d.atomic import write_text
-from render3d.datasets.collections import CollectionObject
+from render3d.datasets.collections import CollectionObject, Skipped
 from render3d.datasets.view_sets.write.engine import Failed, Kind
 from render3d.datasets.view_sets.write.sources import MeshSource, source_checksum
+from render3d.datasets.view_sets.write.tables import csv_rows, csv_text, printable
 
 FAILURES = "failures.csv"
+SKIPPED = "skipped.csv"
 
 
 @final
@@ -43,9 +44,11 @@ class Failure:
     def of(cls, failed: Failed) -> Self:
         """What is kept of a failure."""
         item = failed.object
-        source = item.path.relative_to(item.root).as_posix()
+        source, reason, trace = map(
+            printable, (item.path.relative_to(item.root).as_posix(), failed.reason, failed.trace)
+        )
         files = json.dumps(dict(failed.files))
-        return cls(item.id, source, failed.kind, failed.reason, source_checksum(item), files, failed.trace)
+        return cls(item.id, source, failed.kind, reason, source_checksum(item), files, trace)
 
     def would_recur(self, item: CollectionObject) -> bool:
         """Whether the object's files were the reason, and are as they were."""
@@ -59,15 +62,15 @@ _COLUMNS = tuple(field.name for field in dataclasses.fields(Failure))
 
 
 def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
-    """Write the file anew, in the order of ids."""
+    """Write ``failures.csv`` anew, in the order of ids."""
     rows = sorted((dataclasses.astuple(failure) for failure in failures), key=lambda row: row[0])
-    write_text(folder / FAILURES, _lines([_COLUMNS, *rows]))
+    write_text(folder / FAILURES, csv_text([_COLUMNS, *rows]))
 
 
 def append_failure(folder: Path, failure: Failure) -> None:
     """Add a line."""
     with (folder / FAILURES).open("a", encoding="utf-8", newline="") as stream:
-        stream.write(_lines([dataclasses.astuple(failure)]))
+        stream.write(csv_text([dataclasses.astuple(failure)]))
 
 
 def read_failures(folder: Path) -> dict[str, Failure]:
@@ -76,15 +79,15 @@ def read_failures(folder: Path) -> dict[str, Failure]:
         text = (folder / FAILURES).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return {}
-    limit = csv.field_size_limit(len(text))  # a name in a reason may be longer than what csv takes by default
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if len(row) == len(_COLUMNS)]
-    finally:
-        csv.field_size_limit(limit)
+    rows = [row for row in csv_rows(text) if len(row) == len(_COLUMNS)]
     return {row[0]: Failure(*row) for row in rows if tuple(row) != _COLUMNS}  # type: ignore[arg-type]
 
 
-def _lines(rows: Iterable[Iterable[str]]) -> str:
-    stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+def skipped_by_reason(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """How many files were not taken for each reason, the most frequent first."""
+    return dict(Counter(printable(skip.reason) for skip in skipped).most_common())
+
+
+def write_skipped(folder: Path, skipped: Iterable[Skipped]) -> None:
+    """Write ``skipped.csv``: what was met in the collection and not taken for an object, and why."""
+    write_text(folder / SKIPPED, csv_text([Skipped._fields, *((str(path), reason) for path, reason in skipped)]))

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import time
-import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +12,19 @@ import torch
 
 from render3d._version import __version__
 from render3d.cameras import Cameras
-from render3d.datasets.base import OF_CAMERAS, OF_RENDERING, example_generator, number_of
+from render3d.datasets.base import OF_RENDERING, number_of
 from render3d.datasets.collections import CollectionObject
-from render3d.datasets.collections.checksums import sha256_of
-from render3d.datasets.collections.upright import upright
-from render3d.datasets.view_sets.write.engine import Failed, Finished, Kind, Outcome
+from render3d.datasets.view_sets.write.engine import Finished, Outcome
+from render3d.datasets.view_sets.write.preparing import (
+    cameras_of,
+    failure,
+    problems_before_rendering,
+    read_object,
+)
 from render3d.datasets.view_sets.write.settings import ViewsSettings
-from render3d.datasets.view_sets.write.sources import MeshSource
+from render3d.datasets.view_sets.write.sources import MeshSource, check_name
 from render3d.datasets.view_sets.write.store import put
-from render3d.errors import GraphicsError, MeshError, RendererError
+from render3d.errors import MeshError
 from render3d.images import Rendering
 from render3d.images.files import depth_unit
 from render3d.randomness import Key
@@ -70,7 +73,8 @@ class RenderObject:
         files: dict[str, str] = {}
         try:
             with clock.stage("loading"):
-                source, mesh = self._read(item, files)
+                check_name(item)
+                source, mesh = read_object(item, self.settings, files)
             with clock.stage("rendering"):
                 rendered = self._render(item, mesh, source)
             with clock.stage("writing"):
@@ -78,8 +82,8 @@ class RenderObject:
                 files_ = format.files(rendered.cameras, rendered.rendering, rendered.facts["made_with"]["renderer"])
                 put(self.folder, format.place(item), files_, rendered.facts)
         except Exception as error:  # whatever it is, the next object has its turn
-            return Failed(item, _kind(error, clock.current), _reason(error), traceback.format_exc(), files)
-        return Finished(item, clock.seconds)
+            return failure(item, error, clock.current, files)
+        return Finished(item, clock.seconds, problems=rendered.facts["problems"])
 
     def render(self, item: CollectionObject) -> RenderedObject:
         """The images of an object, as they would be stored.
@@ -89,37 +93,29 @@ class RenderObject:
             CapabilityError: As `ViewsSettings.make_renderer`.
             OSError: The file cannot be read.
         """
-        source, mesh = self._read(item, {})
+        source, mesh = read_object(item, self.settings, {})
         return self._render(item, mesh, source)
-
-    def _read(self, item: CollectionObject, files: dict[str, str]) -> tuple[MeshSource, Mesh]:
-        return MeshSource(sha256_of(item.path), files), self._normalised(item.load(files))
-
-    def _normalised(self, mesh: Mesh) -> Mesh:
-        mesh = upright(mesh, self.settings.up)
-        if self.settings.radius is None:
-            return mesh
-        unit = mesh.normalized()
-        assert unit.to_source is not None
-        back = unit.to_source.clone()
-        back[..., :3, :3] /= self.settings.radius
-        return dataclasses.replace(unit, vertices=unit.vertices * self.settings.radius, to_source=back)
 
     def _render(self, item: CollectionObject, mesh: Mesh, source: MeshSource) -> RenderedObject:
         renderer = _renderer(self.settings)
-        cameras = self.settings.protocol(example_generator(self._stream(OF_CAMERAS), number_of(item.id)))
-        key = self._stream(OF_RENDERING).fold_in(number_of(item.id))
+        cameras = cameras_of(item, self.settings)
+        problems = problems_before_rendering(mesh, cameras)
+        key = Key(self.settings.seed).fold_in(OF_RENDERING).fold_in(number_of(item.id))
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", EmptyViewWarning)  # it is told in the facts
             rendering = renderer(mesh, cameras, self.settings.outputs, generator=key)
         empty = (rendering.stored("alpha").flatten(1).amax(-1) == 0).nonzero()[:, 0].tolist()
         if len(empty) == cameras.views:
-            raise MeshError("No view shows anything of it: it lies outside all of them. Have it normalised (radius).")
-        facts = self._facts(item, mesh, source, cameras, renderer) | {"empty_views": empty}
-        return RenderedObject(cameras, rendering, facts)
-
-    def _stream(self, purpose: int) -> Key:
-        return Key(self.settings.seed).fold_in(purpose)
+            raise MeshError(
+                "No view shows anything of it: it lies outside all of them, or not between near and far. Have it "
+                "normalised (radius)."
+            )
+        if empty:
+            problems += (
+                f"It is not seen in {len(empty)} of {cameras.views} views, the first of them view {empty[0]}.",
+            )
+        facts = self._facts(item, mesh, source, cameras, renderer)
+        return RenderedObject(cameras, rendering, facts | {"problems": list(problems), "empty_views": empty})
 
     def _facts(
         self, item: CollectionObject, mesh: Mesh, source: MeshSource, cameras: Cameras, renderer: Renderer
@@ -128,7 +124,6 @@ class RenderObject:
         return {
             **item.facts(),
             "source": {"path": item.path.relative_to(item.root).as_posix(), **dataclasses.asdict(source)},
-            "problems": list(mesh.problems),
             "normalisation": {
                 "radius": self.settings.radius,
                 "up": self.settings.up,
@@ -182,16 +177,3 @@ def _camera_facts(cameras: Cameras) -> dict[str, Any]:
         "intrinsics": cameras.intrinsics.tolist(),
         "world_to_camera": cameras.world_to_camera.tolist(),
     }
-
-
-def _kind(error: Exception, stage: str) -> Kind:
-    if isinstance(error, MemoryError):
-        return "memory"
-    # No object could be rendered or stored then.
-    if isinstance(error, GraphicsError | RendererError) or (isinstance(error, OSError) and stage == "writing"):
-        return "output"
-    return "input" if stage == "loading" or isinstance(error, MeshError) else "crash"
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,8 @@
 """The page that shows what a run has made: some of the images, what failed, and how it was made."""
 
 import collections
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -9,15 +10,19 @@ from torch import Tensor
 
 from render3d import report
 from render3d.datasets.collections import CollectionObject
+from render3d.datasets.view_sets.write.failures import skipped_by_reason
+from render3d.datasets.view_sets.write.problems import objects_by_kind
 from render3d.datasets.view_sets.write.protocols import Given
 from render3d.datasets.view_sets.write.result import ViewsResult
 from render3d.datasets.view_sets.write.settings import ViewsSettings
+from render3d.datasets.view_sets.write.tables import printable
 from render3d.settings import CLASS
 from render3d.view_sets.files import FolderFiles
 from render3d.view_sets.formats import Format
 
 _OBJECTS, _VIEWS = 24, 4  # of the contact sheet
-_MOST_FAILURES = 200
+_MOST_ROWS = 200
+_EXAMPLES = 3
 _MOST_WORKERS = 100
 
 
@@ -36,7 +41,8 @@ def views_report(
     found = result.facts()
     lead = (
         f"{len(stored)} objects are stored, {result.made} of them by the last run: {result.views} views in "
-        f"{result.seconds:.0f} s. {len(result.failures)} failed."
+        f"{result.seconds:.0f} s. {found['with_problems']} of them have problems, {len(result.failures)} objects "
+        f"failed, and {len(result.skipped)} files were not taken."
     )
     shares = {name: f"{share:.0%} of the time of workers" for name, share in found["shares"].items()}
     return report.page(
@@ -44,7 +50,9 @@ def views_report(
         lead,
         *_contact_sheet(folder, format, stored),
         _classes(stored),
+        *_problems(result),
         *_failures(result),
+        *_skipped(result),
         *_memory(result),
         report.section(
             "How it was made",
@@ -98,18 +106,44 @@ def _classes(stored: Sequence[CollectionObject]) -> report.Html:
     return report.section("Classes", report.table(["class", "split", "objects"], rows, words=True))
 
 
+def _problems(result: ViewsResult) -> list[report.Html]:
+    ids: dict[str, dict[str, None]] = {}  # by kind, each once
+    for problem in result.problems:
+        ids.setdefault(problem.kind, {})[problem.id] = None
+    counts = objects_by_kind(result.problems)
+    note = "These objects were made all the same. problems.csv has each problem of each object."
+    rows = [[kind, str(count), _some(ids[kind])] for kind, count in counts.items()]
+    return _listed("Problems of objects", note, ["problem", "objects", "such as"], rows)
+
+
 def _failures(result: ViewsResult) -> list[report.Html]:
-    rows = [[failure.id, failure.kind, failure.reason] for failure in result.failures[:_MOST_FAILURES]]
-    rows += [[str(skip.path), "skipped", skip.reason] for skip in result.skipped[:_MOST_FAILURES]]
+    note = "Nothing is stored of these. failures.csv has all of them, with traces."
+    rows = [[failure.id, failure.kind, failure.reason] for failure in result.failures]
+    return _listed("Failures", note, ["object", "kind", "reason"], rows)
+
+
+def _skipped(result: ViewsResult) -> list[report.Html]:
+    names: dict[str, list[str]] = {}
+    for skip in result.skipped:
+        names.setdefault(printable(skip.reason), []).append(printable(skip.path.name))
+    note = "These were met in the collection and not taken for objects. skipped.csv has all of them."
+    counts = skipped_by_reason(result.skipped)
+    rows = [[reason, str(count), _some(names[reason])] for reason, count in counts.items()]
+    return _listed("Not taken", note, ["reason: it", "files", "such as"], rows)
+
+
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(itertools.islice(names, _EXAMPLES))
+
+
+def _listed(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[report.Html]:
+    """A section with a table, as far as there are rows, and room for them."""
     if not rows:
         return []
-    note = (
-        f"{len(result.failures)} failed: failures.csv has all of them, with traces. {len(result.skipped)} were met in "
-        "the collection and not taken for objects."
-    )
-    return [
-        report.section("Failures", report.paragraph(note), report.table(["object", "kind", "reason"], rows, words=True))
-    ]
+    if len(rows) > _MOST_ROWS:
+        note += f" Here are the first {_MOST_ROWS} rows of {len(rows)}."
+    table = report.table(heads, rows[:_MOST_ROWS], words=True)
+    return [report.section(title, report.paragraph(note), table)]
 
 
 def _memory(result: ViewsResult) -> list[report.Html]:

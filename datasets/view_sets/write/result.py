@@ -7,7 +7,8 @@ from typing import Any, final
 
 from render3d.datasets.collections import Skipped
 from render3d.datasets.view_sets.write.engine import Finished
-from render3d.datasets.view_sets.write.failures import Failure
+from render3d.datasets.view_sets.write.failures import Failure, skipped_by_reason
+from render3d.datasets.view_sets.write.problems import Problem, objects_by_kind
 
 _MIB = 2**20
 
@@ -62,6 +63,7 @@ class ViewsResult:
         made: Objects that this one has stored.
         failures: What is not stored, in the order of ids, with those of earlier runs that are as before.
         skipped: What `open_collection` met and did not take for an object.
+        problems: Of all stored objects, those of earlier runs as well, in the order of ids.
         views: Images that this run has stored.
         seconds: That this run took.
         stages: Seconds that its workers spent on ``loading``, ``rendering`` and ``writing``, added up.
@@ -72,6 +74,7 @@ class ViewsResult:
     made: int
     failures: tuple[Failure, ...]
     skipped: tuple[Skipped, ...]
+    problems: tuple[Problem, ...]
     views: int
     seconds: float
     stages: Mapping[str, float]
@@ -86,6 +89,9 @@ class ViewsResult:
             "failed": len(self.failures),
             "failed_by_kind": dict(sorted(collections.Counter(failure.kind for failure in self.failures).items())),
             "skipped": len(self.skipped),
+            "skipped_by_reason": skipped_by_reason(self.skipped),
+            "with_problems": len({problem.id for problem in self.problems}),
+            "problems_by_kind": objects_by_kind(self.problems),
             "views": self.views,
             "seconds": self.seconds,
             "views_per_second": self.views / self.seconds if self.seconds else 0.0,

@@ -3,7 +3,7 @@
 import collections
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -14,21 +14,29 @@ from render3d.atomic import atomic_write, json_by_lines, write_json, write_text
 from render3d.cameras import Cameras
 from render3d.datasets.collections import CollectionObject, MeshCollection
 from render3d.datasets.collections.checksums import sha256_of
-from render3d.datasets.view_sets.write.engine import Engine, Failed, Finished, Limits, Outcome
-from render3d.datasets.view_sets.write.failures import Failure, append_failure, read_failures, write_failures
+from render3d.datasets.view_sets.write.checking import check_run
+from render3d.datasets.view_sets.write.engine import Engine, Failed, Finished, Limits, outcomes_of
+from render3d.datasets.view_sets.write.failures import (
+    Failure,
+    append_failure,
+    read_failures,
+    write_failures,
+    write_skipped,
+)
 from render3d.datasets.view_sets.write.job import RenderObject
+from render3d.datasets.view_sets.write.problems import problems_of, write_problems
 from render3d.datasets.view_sets.write.report import views_report
 from render3d.datasets.view_sets.write.result import MemoryLog, ViewsResult
 from render3d.datasets.view_sets.write.settings import ViewsSettings
 from render3d.datasets.view_sets.write.sources import MeshSource
-from render3d.datasets.view_sets.write.store import clean, discard, is_whole, locked, wait_for_disk
-from render3d.errors import DatasetError, GenerationError
+from render3d.datasets.view_sets.write.store import clean, discard, locked, read_whole, wait_for_disk
+from render3d.errors import GenerationError
 from render3d.runs.folder import RunFolder
 from render3d.runs.readiness import check_ready
 from render3d.scenes import Mesh
 from render3d.settings import facts_of
 from render3d.view_sets.files import OBJECT
-from render3d.view_sets.formats import FORMATS, Format, format_by_name
+from render3d.view_sets.formats import FORMATS, Format
 
 MANIFEST = "manifest.json"
 
@@ -54,8 +62,9 @@ def generate(
 ) -> ViewsResult:
     """Make images of objects, and write ``config.json``, ``manifest.json``, ``metrics.json`` and ``report.html``.
 
-    What fails is told in ``failures.csv`` and stops nothing else. ``manifest.json`` lists what is stored, and comes
-    when all else is on the disk.
+    What fails is listed in ``failures.csv`` and stops nothing else. ``problems.csv`` lists what was wrong with objects
+    that are stored all the same, and ``skipped.csv`` the files of the collection that were not taken for objects.
+    ``manifest.json`` lists what is stored, and comes when all else is on the disk.
 
     Args:
         objects: Of one collection, such as `render3d.datasets.collections.open_collection` gives.
@@ -77,11 +86,7 @@ def generate(
         OSError: The folder cannot be written to.
     """
     begin = time.perf_counter()
-    renderer = settings.make_renderer()
-    format = format_by_name(settings.format)
-    format.check(settings.protocol(np.random.default_rng(0)), settings.outputs)
-    collection = objects if isinstance(objects, MeshCollection) else MeshCollection.of(objects)
-    _check_places(collection, format)
+    collection, format, renderer = check_run(objects, settings)
     config, asked = RunFolder(folder, "views", GenerationError), settings.to_json()
     config.check_resume(resume)
     if not resume and not getattr(engine, "elsewhere", False):
@@ -101,26 +106,11 @@ def generate(
             clean(folder)
         _finish(folder, format, run.stored())
         result = run.result(settings, time.perf_counter() - begin)
+        write_problems(folder, result.problems)
+        write_skipped(folder, result.skipped)
         write_json(folder / "metrics.json", result.facts())
         write_text(folder / "report.html", views_report(folder, format, run.stored(), settings, result))
     return result
-
-
-def _check_places(objects: MeshCollection, format: Format) -> None:
-    """Raise unless each object has a folder of its own, in none of another object."""
-    if not objects:
-        raise DatasetError("There are no objects to make images of.")
-    places: dict[Any, CollectionObject] = {}
-    for item in objects:
-        other = places.setdefault(format.place(item), item)
-        if other is not item:
-            raise DatasetError(
-                f"{other.path} and {item.path} would both be stored as {format.place(item)}; rename one."
-            )
-    for place, item in places.items():
-        outer = next((places[parent] for parent in place.parents if parent in places), None)
-        if outer is not None:
-            raise DatasetError(f"{item.path} would be stored inside the object of {outer.path}; rename one.")
 
 
 @final
@@ -133,6 +123,7 @@ class _Run:
         self._folder, self._format, self._objects, self._progress = folder, format, objects, progress
         self._kept: set[str] = set()
         self._made: set[str] = set()
+        self._problems: dict[str, Sequence[str]] = {}
         self._failures: dict[str, Failure] = {}
         self._stages: collections.Counter[str] = collections.Counter()
         self._memory = MemoryLog()
@@ -141,31 +132,33 @@ class _Run:
         """Find what earlier runs have stored, and what they found unusable; remove what is damaged or outdated."""
         earlier = read_failures(self._folder)
         with ThreadPoolExecutor() as threads:
-            for item, is_kept in zip(self._objects, threads.map(self._look_at, self._objects), strict=True):
+            for item, facts in zip(self._objects, threads.map(self._look_at, self._objects), strict=True):
                 failure = earlier.get(item.id)
-                if is_kept:
+                if facts is not None:
                     self._kept.add(item.id)
+                    self._problems[item.id] = facts["problems"]
                 elif failure is not None and failure.would_recur(item):
                     self._failures[item.id] = failure
         write_failures(self._folder, self._failures.values())
 
-    def _look_at(self, item: CollectionObject) -> bool:
-        """Whether it is stored whole; if not, nothing of it is left."""
+    def _look_at(self, item: CollectionObject) -> dict[str, Any] | None:
+        """What is stored of it, if it is whole; if not, nothing of it is left."""
         place = self._format.place(item)
-        found = is_whole(self._folder, place, lambda source: MeshSource.from_json(source).is_there(item))
-        if not found:
+        facts = read_whole(self._folder, place, lambda source: MeshSource.from_json(source).is_there(item))
+        if facts is None:
             discard(self._folder, place)
-        return found
+        return facts
 
     def make(self, engine: Engine, job: RenderObject, limits: Limits) -> None:
         """Have the rest made."""
         known = len(self._failures)
         rest = [item for item in self._objects if item.id not in self._kept and item.id not in self._failures]
-        with contextlib.closing(_outcomes(engine, job, rest, limits)) as outcomes:
+        with contextlib.closing(outcomes_of(engine, job, rest, limits)) as outcomes:
             self._tell(known)
             for outcome in outcomes:
                 if isinstance(outcome, Finished):
                     self._made.add(outcome.object.id)
+                    self._problems[outcome.object.id] = outcome.problems
                     self._stages.update(outcome.seconds)
                     self._memory.add(outcome)
                 else:
@@ -201,18 +194,12 @@ class _Run:
             made=len(self._made),
             failures=failures,
             skipped=self._objects.skipped,
+            problems=tuple(problems_of(self._objects, self._problems)),
             views=views * len(self._made),
             seconds=seconds,
             stages=dict(self._stages),
             memory=self._memory.by_worker(),
         )
-
-
-def _outcomes(
-    engine: Engine, job: RenderObject, objects: list[CollectionObject], limits: Limits
-) -> Generator[Outcome, None, None]:
-    # A generator of its own, so that it can be closed whatever iterator the engine returns.
-    yield from engine.run(job, objects, limits)
 
 
 def _finish(folder: Path, format: Format, stored: list[CollectionObject]) -> None:

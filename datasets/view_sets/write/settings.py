@@ -33,6 +33,8 @@ class ViewsSettings:
             else, also where ``radius`` is None.
         renderer: A name as `render3d.renderers.make_renderer` takes it.
         seed: Of everything random.
+        repair: Mend each mesh first, as `Mesh.repair`: faces that cannot be rendered or are there twice are left out,
+            and the others turned to face outwards.
 
     Raises:
         DatasetError: A value outside its range.
@@ -46,6 +48,7 @@ class ViewsSettings:
     up: Up = "y"
     renderer: str = "opengl"
     seed: int = 0
+    repair: bool = False
 
     def __post_init__(self) -> None:
         for name in self.outputs:

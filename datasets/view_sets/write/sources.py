@@ -6,7 +6,8 @@ from typing import Any, Self, final
 
 from render3d.datasets.collections import CollectionObject
 from render3d.datasets.collections.checksums import sha256_of
-from render3d.errors import MeshError
+from render3d.datasets.view_sets.write.tables import printable
+from render3d.errors import DatasetError, MeshError
 from render3d.scenes.files.meshes import checksums_beside
 
 
@@ -36,6 +37,17 @@ class MeshSource:
             return checksums_beside(item.path, item.root, self.files) == self.files
         except MeshError:
             return False
+
+
+def check_name(item: CollectionObject) -> None:
+    """Raise `DatasetError` unless files of results, which are UTF-8, can name the file of an object."""
+    path = item.path.relative_to(item.root).as_posix()
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetError(
+            f"The name of its file, {printable(path)}, is not UTF-8, and files of results are: rename it."
+        ) from error
 
 
 def source_checksum(item: CollectionObject) -> str:

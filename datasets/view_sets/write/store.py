@@ -26,7 +26,7 @@ def put(folder: Path, place: PurePosixPath, files: Iterable[tuple[str, bytes]], 
 
     All of it is written elsewhere, `OBJECT` last, and then renamed, so that neither a reader nor a process that dies
     meets half an object. The disk is not waited for, which would take several times as long as all else: after a power
-    failure the last objects may be damaged, which `is_whole` tells by their checksums.
+    failure the last objects may be damaged, which `read_whole` tells by their checksums.
 
     Args:
         folder: Of the run.
@@ -82,8 +82,10 @@ def _move(partial: Path, target: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def is_whole(folder: Path, place: PurePosixPath, is_current: Callable[[Mapping[str, Any]], bool]) -> bool:
-    """Whether an object is there with all its files as they were written, and of a source that is current.
+def read_whole(
+    folder: Path, place: PurePosixPath, is_current: Callable[[Mapping[str, Any]], bool]
+) -> dict[str, Any] | None:
+    """Return what `OBJECT` has of an object, if all its files are as they were written, and its source is current.
 
     Args:
         folder: Of the run.
@@ -91,12 +93,13 @@ def is_whole(folder: Path, place: PurePosixPath, is_current: Callable[[Mapping[s
         is_current: Told of the source what `OBJECT` has of it; its ValueError, KeyError and TypeError say no.
     """
     try:
-        facts = json.loads((folder / place / OBJECT).read_bytes())
-        return is_current(facts["source"]) and all(
+        facts: dict[str, Any] = json.loads((folder / place / OBJECT).read_bytes())
+        whole = is_current(facts["source"]) and all(
             sha256_of(folder / place / name) == expected for name, expected in facts["files"].items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+        return None
+    return facts if whole else None
 
 
 def discard(folder: Path, place: PurePosixPath) -> None:

@@ -29,7 +29,9 @@ def test_a_run_writes_its_folder(out: Path, objects: MeshCollection) -> None:
         "manifest.json",
         "metrics.json",
         "objects",
+        "problems.csv",
         "report.html",
+        "skipped.csv",
     }
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest == {
@@ -70,7 +72,7 @@ def test_bytes_depend_neither_on_workers_nor_on_their_number_nor_on_the_order(
     generate(objects, settings, tmp_path / "two", LocalEngine(2))
     generate(objects, settings, tmp_path / "one", LocalEngine(1))
     generate(objects[2:], settings, tmp_path / "some", backwards)
-    assert len(tree(out)) == 3 * (3 * 4 + 3) + 2
+    assert len(tree(out)) == 3 * (3 * 4 + 3) + 4
     for name in ("backwards", "two", "one"):
         assert tree(tmp_path / name) == tree(out)
     workers = json.loads((tmp_path / "two" / "metrics.json").read_text())["memory_mib"]

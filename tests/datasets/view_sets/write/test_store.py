@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from render3d.datasets.collections.checksums import sha256_of
-from render3d.datasets.view_sets.write.store import PARTIAL, clean, discard, is_whole, locked, put
+from render3d.datasets.view_sets.write.store import PARTIAL, clean, discard, locked, put, read_whole
 from render3d.errors import GenerationError
 
 PLACE = PurePosixPath("objects/a/b")
@@ -34,7 +34,7 @@ def test_an_object_has_its_files_and_their_checksums(tmp_path: Path) -> None:
     facts = json.loads(found.pop("objects/a/b/object.json"))
     assert found == {f"objects/a/b/{name}": content for name, content in NEW.items()}
     assert facts == FACTS | {"files": {name: sha256_of(tmp_path / PLACE / name) for name in NEW}}
-    assert is_whole(tmp_path, PLACE, has("of the source"))
+    assert read_whole(tmp_path, PLACE, has("of the source"))
     assert not list((tmp_path / PARTIAL).iterdir())
 
 
@@ -55,7 +55,7 @@ def test_two_who_store_one_object_do_not_disturb_each_other(tmp_path: Path, monk
 
     monkeypatch.setattr(Path, "rename", overtaken)
     put(tmp_path, PLACE, NEW.items(), FACTS)
-    assert is_whole(tmp_path, PLACE, has("of the source"))
+    assert read_whole(tmp_path, PLACE, has("of the source"))
     assert not list((tmp_path / PARTIAL).iterdir())
 
 
@@ -100,13 +100,13 @@ def test_a_limit_of_the_system_on_files_is_met_like_a_full_disk(tmp_path: Path) 
 def test_damage_is_found(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     put(tmp_path, PLACE, NEW.items(), FACTS)
     damage(tmp_path / PLACE)
-    assert not is_whole(tmp_path, PLACE, has("of the source"))
+    assert not read_whole(tmp_path, PLACE, has("of the source"))
 
 
 def test_another_source_is_found(tmp_path: Path) -> None:
     put(tmp_path, PLACE, NEW.items(), FACTS)
-    assert not is_whole(tmp_path, PLACE, has("of another"))
-    assert not is_whole(tmp_path, PurePosixPath("objects/none"), has("of the source"))
+    assert not read_whole(tmp_path, PLACE, has("of another"))
+    assert not read_whole(tmp_path, PurePosixPath("objects/none"), has("of the source"))
 
 
 def test_discarding_and_cleaning_leave_nothing(tmp_path: Path) -> None:
