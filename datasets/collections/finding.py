@@ -84,7 +84,7 @@ def _note_the_rest(tree: Tree, layout: CollectionLayout, usable: dict[str, Found
     if not tree.path.is_dir():
         return
     met = tree.skipped.keys() | {found.path for found in usable.values()}
-    rest = [path for path in tree.files() if looks_like_mesh(path) and path not in met]
+    rest = [path for path in tree.all_meshes() if path not in met]
     used = {os.path.realpath(found.path) for found in usable.values()} if rest else set()
     elsewhere = (
         f"lies where the layout {LAYOUTS.short_name_of(type(layout))} does not look; {_ANY_DEPTH} takes meshes at any "
@@ -96,7 +96,7 @@ def _note_the_rest(tree: Tree, layout: CollectionLayout, usable: dict[str, Found
 
 
 def _recognised(path: Path) -> str:
-    if path.is_file() and looks_like_mesh(path) and (reason := unreadable(path)):
+    if path.is_file() and looks_like_mesh(path.name) and (reason := unreadable(path)):
         raise DatasetError(f"{path} {reason}.")
     layouts = {name: LAYOUTS.load(name)() for name in LAYOUTS}
     fitting = [name for name, layout in layouts.items() if layout.fits(Tree(path))]
@@ -116,7 +116,7 @@ def _recognised(path: Path) -> str:
 
 def _what_there_is(path: Path) -> str:
     """What an error says of the meshes in a folder of no known layout."""
-    files = [file for file in Tree(path).files() if looks_like_mesh(file)] if path.is_dir() else []
+    files = list(Tree(path).all_meshes()) if path.is_dir() else []
     counts = Counter(file.suffix.lower() for file in files)
     if not counts:
         return ""

@@ -2,9 +2,11 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import final
+
+from render3d.datasets.collections.foreign import looks_like_mesh, unreadable
 
 _FOREIGN = ("__MACOSX",)  # what archives made on a Mac hold beside the files
 
@@ -29,26 +31,24 @@ class Tree:
 
     def folders(self, folder: Path) -> list[Path]:
         """The folders in a folder, by name."""
-        found = self._entries(folder, of_folders=True)
-        # Nothing but a link can lead elsewhere, for the way to here was taken folder by folder.
-        return [path for path in found if not (path.is_symlink() and self._leaves(path))]
+        return self._inside(folder, self._listed(folder)[0])
 
     def meshes(self, folder: Path) -> list[Path]:
         """The files in a folder, by name, that have a suffix of meshes."""
-        from render3d.scenes.files.meshes import READ  # as in `CollectionObject.load`
+        paths = [folder / name for name in self._listed(folder)[1]]
+        return [path for path in paths if not unreadable(path)]
 
-        return [path for path in self._entries(folder, of_folders=False) if path.suffix.lower() in READ]
-
-    def files(self) -> Iterator[Path]:
-        """Yield all files of the root, at any depth, folder by folder.
+    def all_meshes(self) -> Iterator[Path]:
+        """Yield the files at any depth that have a suffix of meshes, be they read or not, folder by folder.
 
         Links to folders are not followed: what lies in the root is met where it lies, and only once.
         """
         waiting = [self.root]
         while waiting:
             folder = waiting.pop()
-            yield from self._entries(folder, of_folders=False)
-            waiting += reversed([path for path in self.folders(folder) if not path.is_symlink()])
+            folders, files = self._listed(folder)
+            yield from (folder / name for name in files if looks_like_mesh(name))
+            waiting += [path for path in reversed(self._inside(folder, folders)) if not path.is_symlink()]
 
     def problem_of(self, path: Path) -> str:
         """Why a file cannot be used; empty if it can."""
@@ -72,7 +72,10 @@ class Tree:
         if whole.is_relative_to(self.root):
             return whole
         # Two ways may lead to one folder: /data/models and /home/me/data/models, which is a link.
-        real = Path(os.path.realpath(whole.parent), whole.name)
+        try:
+            real = Path(os.path.realpath(whole.parent), whole.name)
+        except ValueError:  # a name that cannot be
+            return whole
         return self.root / real.relative_to(self._real_root) if real.is_relative_to(self._real_root) else whole
 
     def skip(self, path: Path, reason: str) -> None:
@@ -83,14 +86,21 @@ class Tree:
         """The path of a file below the root without its suffix."""
         return path.relative_to(self.root).with_suffix("").as_posix()
 
-    def _entries(self, folder: Path, *, of_folders: bool) -> list[Path]:
+    def _listed(self, folder: Path) -> tuple[list[str], list[str]]:
+        """The names of the folders and of the files in a folder, sorted."""
         try:
             with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry in entries if _is_folder(entry) == of_folders)
+                kinds = {entry.name: _is_folder(entry) for entry in entries}
         except OSError as error:
             self.skip(folder, f"cannot be listed: {error.strerror}")
-            return []
-        return [folder / name for name in names if not name.startswith(".") and name not in _FOREIGN]
+            return [], []
+        names = sorted(name for name in kinds if not name.startswith(".") and name not in _FOREIGN)
+        return [name for name in names if kinds[name]], [name for name in names if not kinds[name]]
+
+    def _inside(self, folder: Path, names: Iterable[str]) -> list[Path]:
+        # Nothing but a link can lead elsewhere, for the way to here was taken folder by folder.
+        paths = [folder / name for name in names]
+        return [path for path in paths if not (path.is_symlink() and self._leaves(path))]
 
     def _leaves(self, folder: Path) -> bool:
         if folder.resolve().is_relative_to(self._real_root):

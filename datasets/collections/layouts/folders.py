@@ -59,7 +59,7 @@ class Recursive(_Folders):
         return False
 
     def _meshes(self, tree: Tree) -> Iterator[tuple[str, str, list[Path]]]:
-        yield "", "", [path for path in tree.files() if not unreadable(path)]
+        yield "", "", [path for path in tree.all_meshes() if not unreadable(path)]
 
 
 @final

@@ -112,14 +112,14 @@ def _problems(result: ViewsResult) -> list[report.Html]:
         ids.setdefault(problem.kind, {})[problem.id] = None
     counts = objects_by_kind(result.problems)
     note = "These objects were made all the same. problems.csv has each problem of each object."
-    rows = [[kind, str(count), _some(ids[kind])] for kind, count in counts.items()]
-    return _listed("Problems of objects", note, ["problem", "objects", "such as"], rows)
+    rows = [[kind, _some(ids[kind]), str(count)] for kind, count in counts.items()]
+    return _listed("Problems of objects", note, ["problem", "such as", "objects"], rows)
 
 
 def _failures(result: ViewsResult) -> list[report.Html]:
     note = "Nothing is stored of these. failures.csv has all of them, with traces."
-    rows = [[failure.id, failure.kind, failure.reason] for failure in result.failures]
-    return _listed("Failures", note, ["object", "kind", "reason"], rows)
+    rows = [[failure.id, failure.reason, failure.kind] for failure in result.failures]
+    return _listed("Failures", note, ["object", "reason", "kind"], rows)
 
 
 def _skipped(result: ViewsResult) -> list[report.Html]:
@@ -128,8 +128,8 @@ def _skipped(result: ViewsResult) -> list[report.Html]:
         names.setdefault(printable(skip.reason), []).append(printable(skip.path.name))
     note = "These were met in the collection and not taken for objects. skipped.csv has all of them."
     counts = skipped_by_reason(result.skipped)
-    rows = [[reason, str(count), _some(names[reason])] for reason, count in counts.items()]
-    return _listed("Not taken", note, ["reason: it", "files", "such as"], rows)
+    rows = [[reason, _some(names[reason]), str(count)] for reason, count in counts.items()]
+    return _listed("Not taken", note, ["because it", "such as", "files"], rows)
 
 
 def _some(names: Iterable[str]) -> str:
