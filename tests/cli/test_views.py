@@ -12,6 +12,7 @@ from render3d.cli import views
 from render3d.datasets.view_sets.write.engine import Limits
 from render3d.datasets.view_sets.write.local import LocalEngine
 from render3d.datasets.view_sets.write.settings import ViewsSettings
+from render3d.renderers import Shading
 from render3d.view_sets.transforms import camera_transforms
 
 QUICK = ("--views", "2", "--size", "16", "--workers", "1")
@@ -61,7 +62,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict:
 def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.CaptureFixture[str]) -> None:
     words = "--protocol orbit --views 5 --size 32 --distance 4 --fov 30 --near 2 --far 6 --outputs alpha depth"
     words += " --radius 1.5 --up z --samples-per-pixel 4 --seed 9 --limit 1 --classes round --workers 3"
-    words += " --timeout 7 --memory 0.5"
+    words += " --timeout 7 --memory 0.5 --repair --shading smooth --background 0 0.5 1"
     assert run(models, "--out", "here", *words.split()) == 130
     assert "nothing is lost. Go on by the same command with --resume" in capsys.readouterr().err
     settings: ViewsSettings = asked["settings"]
@@ -77,7 +78,10 @@ def test_flags_become_settings(models: Path, asked: dict, capsys: pytest.Capture
         "elevation_degrees": 20.0,
     }
     assert (settings.outputs, settings.radius, settings.up, settings.seed) == (("alpha", "depth"), 1.5, "z", 9)
-    assert settings.shading.samples_per_pixel == 4
+    assert settings.repair
+    assert (settings.shading.samples_per_pixel, settings.shading.normals) == (4, "smooth")
+    assert settings.shading.background == pytest.approx((0, ((0.5 + 0.055) / 1.055) ** 2.4, 1))  # sRGB
+    assert settings.shading.lights == Shading().lights
     assert [item.id for item in asked["objects"]] == ["round/ball"]
     assert asked["engine"] == LocalEngine(3)
     assert asked["limits"] == Limits(7.0, 2**29)
@@ -92,6 +96,8 @@ def test_plain_words_give_the_defaults(models: Path, asked: dict) -> None:
     assert asked["settings"].radius == 0.5
     run(models, "--out", "here", "--keep-size")
     assert asked["settings"].radius is None
+    run(models, "--out", "here", "--shading", "unlit")
+    assert asked["settings"].shading == Shading.unlit()
 
 
 def test_cameras_may_come_from_a_file(models: Path, asked: dict) -> None:
@@ -118,6 +124,9 @@ def test_cameras_may_come_from_a_file(models: Path, asked: dict) -> None:
         ("--layout modelnt", "There is no layout of collections 'modelnt'. Did you mean 'modelnet'?"),
         ("--outputs rgb", "--outputs must hold 'alpha'"),
         ("--classes square", "--classes must be of other, round; got square"),
+        ("--background 0 0 255", "--background must be three numbers from 0 to 1; got 0.0 0.0 255.0"),
+        ("--dry-run --resume", "--dry-run looks at all objects, not at what is missing in --out; leave out --resume."),
+        ("--layout flat", "no object can be used, read as flat"),
         ("--workers 0", "--workers must be at least 1"),
         ("--renderer crayon", "There is no renderer 'crayon'"),
     ],
@@ -135,3 +144,38 @@ def test_what_cannot_be_is_said_in_a_line(
 def test_models_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "none", "--out", tmp_path / "out") == 1
     assert "no such folder or file" in capsys.readouterr().err
+
+
+def test_all_that_a_folder_holds_adds_up_in_the_summary(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (models / "other" / "thing.ply").read_bytes()
+    (models / "other" / "deeper").mkdir()
+    (models / "other" / "deeper" / "thing.ply").write_bytes(text)
+    (models / "round" / "ball.fbx").write_text("?")
+    Mesh.icosphere(1).save(models / "other" / "grey.obj")
+    grey = (models / "other" / "grey.obj").read_text()
+    (models / "other" / "grey.obj").write_text("mtllib none.mtl\n" + grey)
+    out = models.parent / "out"
+    for words, made in (("--dry-run", "would be made"), ("", "stored")):
+        assert run(models, "--out", out, *QUICK, *words.split()) == 0
+        shown = capsys.readouterr().out
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+        assert [made, "4", "1"] in rows
+        assert ["files not taken", "2", ""] in rows
+        assert ["It refers to …, which is missing from its folder ….", "1"] in rows
+        assert "is FBX (.fbx), which is not read" in shown
+        assert "--layout recursive" in shown
+        assert out.exists() == (made == "stored")
+        if made == "stored":
+            assert ["failed: input", "1", ""] in rows
+            assert all(f"{out / name}.csv" in shown for name in ("failures", "problems", "skipped"))
+        else:
+            assert ["would be refused", "1", ""] in rows
+            assert "other/broken: " in shown
+
+
+def test_several_paths_have_short_ids(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = (models / "round" / "ball.ply", models / "other" / "thing.ply", models / "round")
+    out = models.parent / "out"
+    assert run(*paths, "--out", out, *QUICK, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["would_make"] == ["ball", "round/globe", "thing"]
+    assert not out.exists()

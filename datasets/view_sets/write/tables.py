@@ -32,17 +32,12 @@ def csv_text(rows: Iterable[Iterable[str]]) -> str:
 
 
 def csv_rows(text: str) -> list[list[str]]:
-    """The rows that `csv_text` was given, as far as they are whole; control characters stay as they were written."""
+    """The rows that `csv_text` was given; characters that it escaped stay so."""
     limit = csv.field_size_limit(len(text))  # a name in a reason may be longer than what csv takes by default
-    rows = []
     try:
-        for row in csv.reader(io.StringIO(text, newline="")):
-            rows.append([cell.removeprefix("'") for cell in row])
-    except csv.Error:  # a damaged line: what comes after it cannot be told from it
-        pass
+        return [[cell.removeprefix("'") for cell in row] for row in csv.reader(io.StringIO(text, newline=""))]
     finally:
         csv.field_size_limit(limit)
-    return rows
 
 
 def _disarmed(cell: str) -> str:
