@@ -99,7 +99,7 @@ def _problems_of_view(corners: Tensor, camera: Cameras) -> list[str]:
     depths = points[_may_be_seen(points, camera)][..., 2]
     in_front = depths[depths.amax(-1) > 0] if is_perspective else depths
     found = (
-        is_perspective and _winding_number(points) > 0.5,
+        is_perspective and _encloses_origin(points),
         bool((in_front < camera.near).any()),
         bool((in_front > camera.far).any()),
     )
@@ -115,6 +115,12 @@ def _may_be_seen(points: Tensor, camera: Cameras) -> Tensor:
     y = intrinsics[1, 1] * points[..., 1] + intrinsics[1, 2] * depth
     sides = torch.stack([x, width * depth - x, y, height * depth - y])
     return (sides >= 0).any(-1).all(0)
+
+
+def _encloses_origin(corners: Tensor) -> bool:
+    """Whether the surface of triangles ``[F, 3, 3]`` does; the box that holds them is looked at first."""
+    low, high = corners.amin((0, 1)), corners.amax((0, 1))
+    return bool((low < 0).all() and (high > 0).all()) and _winding_number(corners) > 0.5
 
 
 def _winding_number(corners: Tensor) -> float:

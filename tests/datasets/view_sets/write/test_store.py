@@ -3,6 +3,7 @@
 import errno
 import json
 import multiprocessing
+import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.synchronize import Event
@@ -36,6 +37,16 @@ def test_an_object_has_its_files_and_their_checksums(tmp_path: Path) -> None:
     assert facts == FACTS | {"files": {name: sha256_of(tmp_path / PLACE / name) for name in NEW}}
     assert read_whole(tmp_path, PLACE, has("of the source"))
     assert not list((tmp_path / PARTIAL).iterdir())
+
+
+def test_names_that_are_no_utf_8_come_back_as_they_were(tmp_path: Path) -> None:
+    names = [os.fsdecode(name) for name in (b"\xc4\xe3.mtl", b"\xba\xc3.mtl", "椅子.mtl".encode())]
+    source = {"sha256": "of the source", "files": dict.fromkeys(names, "")}
+    put(tmp_path, PLACE, OLD.items(), {"source": source})
+    (tmp_path / PLACE / "object.json").read_text(encoding="utf-8")
+    facts = read_whole(tmp_path, PLACE, has("of the source"))
+    assert facts is not None
+    assert facts["source"] == source
 
 
 def test_an_object_takes_the_place_of_another(tmp_path: Path) -> None:
