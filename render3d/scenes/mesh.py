@@ -15,9 +15,10 @@ from render3d.errors import MeshError, ShapeError
 from render3d.precision import exact, without_autocast
 from render3d.scenes.kind import Role, SceneKind
 from render3d.scenes.repair import Kept, MeshProblems, merged, problems_of, repaired
-from render3d.scenes.texture import Texture, checked_faces
+from render3d.scenes.texture import Texture, check_floating, checked_faces
 from render3d.scenes.topology import Split, split_at_seams
 from render3d.scenes.unwrapping import unwrap
+from render3d.scenes.values import LARGEST_SIDE, bad_rows, check_inputs, fitting, mended_colors, mended_uv
 
 
 @final
@@ -33,7 +34,7 @@ class Mesh(SceneKind):
         texture: One `Texture` for the batch, or None. At most one of the three may be given; a mesh with none of them
             is of a neutral grey.
         to_source: ``[*batch, 4, 4]`` or None: what `normalized` undid. It takes these vertices back to the coordinates
-            of the file.
+            of the file. It is float64, and there already after `load`, where float32 cannot hold those coordinates.
         source: The file it was loaded from, for messages.
         problems: What was wrong with that file and could not be kept, such as a missing material; see `check`.
 
@@ -43,7 +44,7 @@ class Mesh(SceneKind):
     Raises:
         ShapeError: A tensor of another shape, or batch shapes that do not broadcast.
         DeviceError: Tensors on different devices.
-        MeshError: More than one kind of colour, or faces that are not integers.
+        MeshError: More than one kind of colour, faces that are not integers, or other tensors that are.
     """
 
     conversion: ClassVar[str] = "Volume.from_mesh(mesh)"
@@ -61,8 +62,10 @@ class Mesh(SceneKind):
     def __post_init__(self) -> None:
         check_shape(self.vertices, "*batch V 3", name="vertices")
         object.__setattr__(self, "faces", checked_faces(self.faces, "faces"))
-        if not self.vertices.is_floating_point():
-            raise MeshError(f"vertices must be floating point; got {self.vertices.dtype}.")
+        check_floating(self.vertices, "vertices")
+        for name in ("colors", "face_colors"):
+            if (colors := getattr(self, name)) is not None:
+                check_floating(check_shape(colors, "*batch N 3", name=name), name)
         self._check_colors()
         texture = {"texture.image": self.texture.image} if self.texture else {}
         check_same_device(faces=self.faces, **self._tensors(), **texture)
@@ -101,8 +104,12 @@ class Mesh(SceneKind):
         vertices are those of the file. Those on the seams of a texture are split if the file splits them, as GLB must
         and OBJ need not: see `merged`.
 
-        What is missing, unreadable or cannot be kept does not stop it: it is told in ``problems``. So are images of
-        more pixels than Pillow's limit, 89 million by default, which are left out.
+        What is missing, unreadable or cannot be kept does not stop it: it is listed in ``problems``. So are images of
+        more pixels than Pillow's limit, 89 million by default, which are left out, and of more than 16384 pixels along
+        a side, which are shrunk. Colours that are not finite become neutral grey; others are clipped to 0-1.
+
+        Vertices are float32. Where that would round them by more than a share of 2**-16 of the size of the mesh, as at
+        coordinates of maps, they are first centred, in float64: this is listed, and `restored` undoes it.
 
         Args:
             path: The file.
@@ -148,18 +155,36 @@ class Mesh(SceneKind):
 
     def check(self) -> MeshProblems:
         """What is wrong with this mesh; print it."""
-        return problems_of(self.vertices, self._faces_with_uv, self.source, self.problems)
+        problems = problems_of(self.vertices, self._faces_with_uv, self.source, self.problems)
+        return dataclasses.replace(problems, **self._bad_values())
+
+    def _bad_values(self) -> dict[str, int]:
+        """How many values are not finite or too large, by the names that they have in `MeshProblems`."""
+        bad = {name: bad_rows(name, tensor) for name, (tensor, _) in self.inputs().items()}
+        colors = [counts for name, counts in bad.items() if name not in ("vertices", "texture.uv")]
+        return {
+            "far_vertices": bad["vertices"][1],
+            "nonfinite_colors": sum(nonfinite for nonfinite, _ in colors),
+            "colors_far_outside_0_to_1": sum(far for _, far in colors),
+            "unusable_texture_coordinates": sum(bad.get("texture.uv", ())),
+            "oversized_textures": int(self.texture is not None and max(self.texture.image.shape) > LARGEST_SIDE),
+        }
 
     def check_values(self) -> None:
-        """Raise `MeshError` for a mesh without faces, with indices out of range, or vertices that are not finite."""
+        """Raise `MeshError` for a mesh that could not be rendered as it is.
+
+        It has no faces, or indices out of range; its vertices, colours or texture are not finite or absurdly large
+        (vertices beyond 1e10, colours beyond 10, texture coordinates beyond 2**20); or an image has more than 16384
+        pixels along a side.
+        """
         if self.faces.shape[0] == 0:
             raise MeshError(f"The mesh{self._where} has no faces: there is nothing to render.")
         self._check_indices()
-        # A sum is finite only if all its terms are, and is several times cheaper than testing each.
-        if not math.isfinite(float(self.vertices.detach().sum(dtype=torch.float64))):
+        check_inputs({name: tensor for name, (tensor, _) in self.inputs().items()}, self._where)
+        if self.texture is not None and max(self.texture.image.shape) > LARGEST_SIDE:
             raise MeshError(
-                f"vertices must be finite; got NaN or infinite values{self._where}. mesh.check() tells where, "
-                "mesh.repair() drops the faces that use them."
+                f"texture.image must have at most {LARGEST_SIDE} pixels along a side, the limit of OpenGL; got "
+                f"shape {list(self.texture.image.shape)}{self._where}. mesh.repair() shrinks it."
             )
 
     def _check_indices(self) -> None:
@@ -229,8 +254,9 @@ class Mesh(SceneKind):
 
         Faces with indices out of range, vertices that are not finite or no area are dropped, as are faces in the place
         of an earlier one, and then vertices of no face. Faces are flipped so that neighbours agree on a side, most
-        keeping theirs, and so that closed surfaces face outwards. Colours and texture stay with what they belong to.
-        Holes stay.
+        keeping theirs, and so that closed surfaces face outwards. Colours and texture stay with what they belong to; if
+        any are not finite or far outside 0-1, they become neutral grey or are clipped. Texture coordinates that no
+        renderer could use become 0, and an image too large is shrunk. Holes stay.
 
         Raises:
             MeshError: Nothing that can be rendered is left.
@@ -238,7 +264,22 @@ class Mesh(SceneKind):
         kept = repaired(self.vertices, self._faces_with_uv)
         if kept is None:
             raise MeshError(f"{self._name}: nothing that can be rendered is left.\n{self.check()}")
-        return self._select(kept)
+        return self._with_sound_values()._select(kept)
+
+    def _with_sound_values(self) -> Self:
+        """This mesh with colours and a texture that renderers take; those that they take stay as they are."""
+        colors = {
+            name: mended_colors(tensor)
+            for name, tensor in (("colors", self.colors), ("face_colors", self.face_colors))
+            if tensor is not None and any(bad_rows(name, tensor))
+        }
+        texture = self.texture
+        if texture is not None:
+            image = texture.image
+            if any(bad_rows("texture.image", image)):
+                image = mended_colors(image)
+            texture = dataclasses.replace(texture, image=fitting(image), uv=mended_uv(texture.uv))
+        return dataclasses.replace(self, texture=texture, **colors)
 
     def merged(self) -> Self:
         """This mesh with vertices that are exactly equal, in position and colour, as one.
@@ -335,31 +376,39 @@ class Mesh(SceneKind):
                 there are no faces.
         """
         self._check_indices()
-        used = self.vertices.detach()[..., self.faces.reshape(-1), :]
+        vertices = self.vertices
+        used = vertices.detach()[..., self.faces.reshape(-1), :]
         if used.shape[-2] == 0:
             raise MeshError(f"{self._name} has no faces, so no size to normalize.")
-        low, high = used.amin(-2, keepdim=True), used.amax(-2, keepdim=True)
-        center = (low + high) / 2
-        radius = (used - center).norm(dim=-1).amax(-1)[..., None, None]
+        center, radius = _sphere(used)
+        if _is_coarse(center, radius):
+            vertices = vertices.double()
+            center, radius = _sphere(used.double())
         if not bool((radius > 0).all() and radius.isfinite().all()):
             raise MeshError(
                 f"{self._name} cannot be normalized: its vertices are not finite or all in one place. mesh.repair() "
                 "drops such faces."
             )
-        back = torch.eye(4, dtype=used.dtype, device=used.device) * radius
+        back = torch.eye(4, dtype=center.dtype, device=center.device) * radius
         back[..., :3, 3:] = center.mT
         back[..., 3, 3] = 1
         if self.to_source is not None:
-            back = self.to_source @ back
-        return dataclasses.replace(self, vertices=(self.vertices - center) / radius, to_source=back)
+            dtype = torch.promote_types(back.dtype, self.to_source.dtype)
+            back = self.to_source.to(dtype) @ back.to(dtype)
+        moved = ((vertices - center) / radius).to(self.vertices.dtype)
+        return dataclasses.replace(self, vertices=moved, to_source=back)
 
     @without_autocast
     def restored(self) -> Self:
-        """This mesh in the coordinates of its file: undoes `normalized`, however often it was applied."""
+        """This mesh in the coordinates of its file: undoes `normalized`, however often it was applied.
+
+        Its vertices have the dtype of ``to_source``: float64 where float32 could not hold them.
+        """
         if self.to_source is None:
             return self
         linear, shift = self.to_source[..., :3, :3], self.to_source[..., :3, 3]
-        vertices = self.vertices @ linear.mT + shift[..., None, :]
+        dtype = torch.promote_types(self.vertices.dtype, self.to_source.dtype)
+        vertices = self.vertices.to(dtype) @ linear.mT.to(dtype) + shift[..., None, :]
         return dataclasses.replace(self, vertices=vertices, to_source=None)
 
     def without_colors(self) -> Self:
@@ -395,3 +444,16 @@ class Mesh(SceneKind):
         a, b, c = (self.vertices[..., self.faces[:, corner], :] for corner in range(3))
         cross: Tensor = torch.linalg.cross(b - a, c - a)
         return cross
+
+
+def _sphere(points: Tensor) -> tuple[Tensor, Tensor]:
+    """The centre ``[*batch, 1, 3]`` of the box round points ``[*batch, N, 3]``, and the largest distance from it."""
+    low, high = points.amin(-2, keepdim=True), points.amax(-2, keepdim=True)
+    center = (low + high) / 2
+    return center, (points - center).norm(dim=-1).amax(-1)[..., None, None]
+
+
+def _is_coarse(center: Tensor, radius: Tensor) -> bool:
+    """Whether float32 rounds the centre by more than a share of 2**-16 of the radius, or cannot square the radius."""
+    rounded = (center.abs().amax(-1, keepdim=True) > 2**8 * radius).any()
+    return bool(rounded or (radius < 1e-15).any() or (radius > 1e15).any())

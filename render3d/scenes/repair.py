@@ -42,6 +42,11 @@ class MeshProblems:
         inconsistent_edges: Edges whose two faces turn opposite ways.
         inside_out_bodies: Closed surfaces whose faces all turn inwards.
         problems: What could not be kept when the file was loaded.
+        far_vertices: Vertices farther than 1e10 from the origin, where normals overflow.
+        nonfinite_colors: Colours of vertices, of faces or of texels that are NaN or infinite.
+        colors_far_outside_0_to_1: Such colours with a value beyond 10.
+        unusable_texture_coordinates: Texture coordinates that are NaN, infinite or beyond 2**20.
+        oversized_textures: 1 if the texture has more than 16384 pixels along a side.
     """
 
     source: Path | None
@@ -58,6 +63,11 @@ class MeshProblems:
     inconsistent_edges: int
     inside_out_bodies: int
     problems: tuple[str, ...]
+    far_vertices: int = 0
+    nonfinite_colors: int = 0
+    colors_far_outside_0_to_1: int = 0
+    unusable_texture_coordinates: int = 0
+    oversized_textures: int = 0
 
     @property
     def watertight(self) -> bool:
@@ -67,7 +77,16 @@ class MeshProblems:
     @property
     def renderable(self) -> bool:
         """Whether renderers take it as it is."""
-        return self.faces > 0 and not self.nonfinite_vertices and not self.out_of_range_faces
+        faults = (
+            self.nonfinite_vertices,
+            self.out_of_range_faces,
+            self.far_vertices,
+            self.nonfinite_colors,
+            self.colors_far_outside_0_to_1,
+            self.unusable_texture_coordinates,
+            self.oversized_textures,
+        )
+        return self.faces > 0 and not any(faults)
 
     def __str__(self) -> str:
         faults = [

@@ -18,7 +18,8 @@ class Texture(Batched):
     """An image wrapped round a mesh; one for the whole batch.
 
     Attributes:
-        image: ``[H, W, 3]`` float, linear light, 0-1; row 0 is the top row. Sampled bilinearly, repeated outside.
+        image: ``[H, W, 3]`` float, linear light, 0-1; row 0 is the top row. Sampled bilinearly, repeated outside. Of
+            more than 16384 pixels along a side, it is not rendered; `Mesh.repair` shrinks it.
         uv: ``[T, 2]`` float, coordinates: (0, 0) is the lower left corner of the image, (1, 1) the upper right one, as
             in OBJ files.
         faces: ``[F, 3]`` integers, or None: which row of ``uv`` each corner of each face of the mesh takes, so that a
@@ -27,7 +28,8 @@ class Texture(Batched):
     Raises:
         ShapeError: A tensor of another shape.
         DeviceError: Tensors on different devices.
-        MeshError: ``faces`` that are not integers.
+        MeshError: ``faces`` that are not integers, other tensors that are not floating point, or an image without
+            pixels.
     """
 
     event_dims: ClassVar[dict[str, int]] = {"image": 3, "uv": 2}
@@ -39,6 +41,10 @@ class Texture(Batched):
     def __post_init__(self) -> None:
         check_shape(self.image, "H W 3", name="texture.image")
         check_shape(self.uv, "T 2", name="texture.uv")
+        for name in ("image", "uv"):
+            check_floating(getattr(self, name), f"texture.{name}")
+        if 0 in self.image.shape:
+            raise MeshError(f"texture.image must have pixels; got shape {list(self.image.shape)}.")
         check_same_device(image=self.image, uv=self.uv)
         object.__setattr__(self, "image", exact(self.image))
         object.__setattr__(self, "uv", exact(self.uv))
@@ -68,3 +74,10 @@ def checked_faces(faces: Tensor, name: str) -> Tensor:
     if faces.is_floating_point() or faces.dtype == torch.bool:
         raise MeshError(f"{name} must be integers; got {faces.dtype}.")
     return faces.long()
+
+
+def check_floating(tensor: Tensor, name: str) -> None:
+    """Raise `MeshError` for integers: bytes are no colours of 0-1, and nothing would show it."""
+    if not tensor.is_floating_point():
+        way = " Divide bytes by 255 and decode them by render3d.color.srgb_to_linear." * (tensor.dtype == torch.uint8)
+        raise MeshError(f"{name} must be floating point; got {tensor.dtype}.{way}")

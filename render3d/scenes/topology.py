@@ -13,12 +13,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _remembered(function: Callable[Concatenate[Tensor, P], T]) -> Callable[Concatenate[Tensor, P], T]:
-    """Remember the last answer for a tensor of faces while it lives and is not changed."""
+def remembered(function: Callable[Concatenate[Tensor, P], T]) -> Callable[Concatenate[Tensor, P], T]:
+    """Remember the last answer for a tensor while it lives and is not changed."""
     known: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     @functools.wraps(function)
     def recall(faces: Tensor, /, *more: P.args, **named: P.kwargs) -> T:
+        if faces.is_inference():  # such tensors count no changes
+            return function(faces, *more, **named)
         asked = (faces._version, more, named)
         answer = known.get(faces)  # type: ignore[no-untyped-call]
         if answer is None or answer[0] != asked:
@@ -54,7 +56,7 @@ class EdgeTable(NamedTuple):
         return self.of_side.argsort(stable=True)[torch.stack([first, first + 1], dim=-1)]
 
 
-@_remembered
+@remembered
 def edges_of(faces: Tensor) -> EdgeTable:
     """Return the edges of ``faces`` ``[F, 3]``."""
     sides = faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
@@ -70,7 +72,7 @@ def face_pairs(faces: Tensor) -> Tensor:
     return edges_of(faces).pairs // 3
 
 
-@_remembered
+@remembered
 def is_closed(faces: Tensor) -> bool:
     """Whether every edge of ``faces`` ``[F, 3]`` is used as often in one direction as in the other.
 
@@ -114,9 +116,9 @@ def split_at_seams(faces: Tensor, uv_faces: Tensor) -> Split:
     return _splits_of(faces)(uv_faces)
 
 
-@_remembered
+@remembered
 def _splits_of(faces: Tensor) -> Callable[[Tensor], Split]:
-    @_remembered
+    @remembered
     def split(uv_faces: Tensor) -> Split:
         count = int(uv_faces.max()) + 1 if len(uv_faces) else 1
         keys, of_corners = torch.unique(faces * count + uv_faces, return_inverse=True)
@@ -125,7 +127,7 @@ def _splits_of(faces: Tensor) -> Callable[[Tensor], Split]:
     return split
 
 
-@_remembered
+@remembered
 def neighbours(faces: Tensor, vertices: int) -> tuple[Tensor, Tensor]:
     """``[V, R]`` int64: each vertex, then those it shares a face with, then itself again; and which are not that."""
     itself = torch.arange(vertices, device=faces.device)

@@ -13,12 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from render3d.scenes.values import fitting, shrink
+
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 _MARGIN = 2  # pixels round a tile: bilinear sampling reaches one beyond it
 _LARGEST_TILE = 2048  # pixels along a side, repetitions included
 _LARGEST_ATLAS = 4096 * 4096  # pixels in all: 200 MB
+_LARGEST_SIDE = 4096  # pixels along a side of each image; rows of such images make no side above that of a texture
 
 
 @final
@@ -53,6 +56,7 @@ def build_texture(
     used = np.unique(face_image)
     if len(used) == 1:
         return images[used[0]], uv
+    images = [_fitting(image, problems) if index in used else image for index, image in enumerate(images)]
     tiles = [_image_tile(images[index], face_image == index, uv) for index in used if index >= 0]
     tiles += _color_tiles(face_image < 0, face_colors)
     shrunk = sum(tile.image.shape != images[index].shape for tile, index in zip(tiles, used[used >= 0], strict=False))
@@ -62,6 +66,13 @@ def build_texture(
         problems.append("Its textures were shrunk by half to fit one image.")
         tiles = [_tile(_shrink(tile.image, 2), tile.repeats, tile.faces, tile.uv) for tile in tiles]
     return _assemble(tiles, uv)
+
+
+def _fitting(image: Image, problems: list[str]) -> Image:
+    fitted: Image = fitting(torch.from_numpy(image), _LARGEST_SIDE).numpy()
+    if fitted.shape != image.shape:
+        problems.append(f"A texture of it is longer than {_LARGEST_SIDE} pixels; shrunk to fit one image with others.")
+    return fitted
 
 
 def _image_tile(image: Image, faces: NDArray[np.bool_], uv: Floats) -> _Tile:
@@ -94,11 +105,7 @@ def _color_tiles(faces: NDArray[np.bool_], face_colors: Floats) -> list[_Tile]:
 
 def _shrink(image: Image, factor: int) -> Image:
     """The image at ``1 / factor`` of its size, averaged over areas."""
-    if factor == 1:
-        return image
-    height, width = (max(1, side // factor) for side in image.shape[:2])
-    pixels = torch.from_numpy(image).movedim(-1, 0)
-    shrunk: Image = torch.nn.functional.adaptive_avg_pool2d(pixels, (height, width)).movedim(0, -1).contiguous().numpy()
+    shrunk: Image = shrink(torch.from_numpy(image), (factor, factor)).numpy()
     return shrunk
 
 

@@ -12,10 +12,17 @@ from urllib.parse import unquote
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, features
 
 from render3d.color import linear_of_bytes, srgb_bytes, srgb_to_linear
 from render3d.errors import MeshError
+from render3d.scenes.files.text import BLANKS
+from render3d.scenes.values import LARGEST_SIDE, fitting
+
+# What textures of meshes are stored as. Pillow opens others by starting programs, such as Ghostscript for EPS.
+_KINDS = ("PNG", "JPEG", "TIFF", "BMP", "TGA", "GIF", "DDS", "PPM", "PCX", "SGI")
+_KINDS += ("WEBP",) if features.check("webp") else ()
+_WIDE = 65535  # the white of images of 16 bits, which Pillow may open as 32
 
 
 @final
@@ -73,7 +80,8 @@ class Folder:
 
     def _content(self, name: str, slashed: str) -> bytes:
         # glTF escapes spaces in names as %20.
-        for spelling in dict.fromkeys([slashed, unquote(slashed)]):
+        # In GBK and Shift-JIS, a backslash may be half of a character.
+        for spelling in dict.fromkeys([slashed, unquote(slashed), name.strip(BLANKS)]):
             try:
                 path = (self._folder / spelling).resolve()
                 if not path.is_relative_to(self._root) or PureWindowsPath(spelling).drive:
@@ -98,14 +106,14 @@ class Folder:
     def read_image(self, name: str) -> NDArray[np.float32] | None:
         """An image file as ``[H, W, 3]`` linear light, or None and a note."""
         content = self.read(name)
-        return None if content is None else self.decode(name, lambda: Image.open(io.BytesIO(content)))
+        return None if content is None else self.decode(name, lambda: open_image(content))
 
     def decode(self, name: str, opened: Callable[[], Image.Image]) -> NDArray[np.float32] | None:
         """An image that is opened as ``[H, W, 3]`` linear light, or None and a note."""
         try:
             with quiet_about_bombs():
                 return decode_image(opened(), name, self.problems)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # decoders of broken images fail in any way
             self.problems.append(f"Its texture {name!r} is no image that can be read: {error}.")
             return None
 
@@ -113,7 +121,7 @@ class Folder:
 
 
 def _slashed(name: str) -> str:
-    return name.strip().replace("\\", "/")
+    return name.strip(BLANKS).replace("\\", "/")
 
 
 @contextlib.contextmanager
@@ -124,26 +132,50 @@ def quiet_about_bombs() -> Iterator[None]:
         yield
 
 
+def open_image(content: bytes) -> Image.Image:
+    """An image of one of the types that textures have; its pixels are not read yet.
+
+    Raises:
+        OSError: It is of none of these.
+    """
+    return Image.open(io.BytesIO(content), formats=_KINDS)
+
+
 def decode_image(image: Image.Image, name: str, problems: list[str]) -> NDArray[np.float32]:
     """``[H, W, 3]`` linear light of an image that holds sRGB values; transparency is noted and dropped.
 
+    One of more than 16384 pixels along a side is shrunk along it, and that is noted.
+
     Raises:
-        ValueError: It has more pixels than Pillow's limit, which small files can be made to hold.
+        ValueError: It has no pixels, or more than Pillow's limit, which small files can be made to hold.
     """
+    if 0 in image.size:
+        raise ValueError("it has no pixels")
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise ValueError(
             f"{image.width} x {image.height} pixels, above the limit of {Image.MAX_IMAGE_PIXELS}; make it smaller, or "
             "raise PIL.Image.MAX_IMAGE_PIXELS"
         )
-    if image.mode.startswith("I;16"):
-        # Pillow clips these on conversion instead of scaling them.
-        encoded = np.repeat(np.asarray(image, dtype=np.float32)[..., None] / 65535, 3, axis=-1)
-    else:
-        if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-            problems.append(f"Its texture {name!r} is transparent in places; drawn opaque.")
-        return linear_of_bytes(np.asarray(image.convert("RGB")))
-    decoded: NDArray[np.float32] = srgb_to_linear(torch.from_numpy(encoded)).numpy()
-    return decoded
+    decoded = _decoded(image, name, problems)
+    fitted: NDArray[np.float32] = fitting(torch.from_numpy(decoded)).numpy()
+    if fitted.shape != decoded.shape:
+        before, after = (f"{width} x {height}" for height, width, _ in (decoded.shape, fitted.shape))
+        problems.append(
+            f"Its texture {name!r} of {before} pixels was shrunk to {after}: {LARGEST_SIDE} a side at most."
+        )
+    return fitted
+
+
+def _decoded(image: Image.Image, name: str, problems: list[str]) -> NDArray[np.float32]:
+    if image.mode.startswith(("I", "F")):
+        # Pillow clips these on conversion instead of scaling them. Images of floats are of 0-1.
+        scale = 1 if image.mode == "F" else _WIDE
+        grey = np.nan_to_num(np.asarray(image, dtype=np.float32) / scale).clip(0, 1)
+        linear: NDArray[np.float32] = srgb_to_linear(torch.from_numpy(grey)).numpy()
+        return np.repeat(linear[..., None], 3, axis=-1)
+    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        problems.append(f"Its texture {name!r} is transparent in places; drawn opaque.")
+    return linear_of_bytes(np.asarray(image.convert("RGB")))
 
 
 def encode_image(image: torch.Tensor) -> bytes:

@@ -59,14 +59,14 @@ def load_mesh(path: Path, root: Path | None = None, checksums: dict[str, str] | 
         folder.checksums = checksums
     try:
         raw = _READERS.load(suffix)(path, folder)
+        if len(raw.faces) == 0:
+            raise MeshError(f"{path}: no faces; points and lines alone cannot be rendered.")
+        return to_mesh(raw, path, folder.problems)
     except (MeshError, MemoryError):
         raise
     except Exception as error:  # readers of broken files fail in any way
         reason = f"{type(error).__name__}: {error}"
         raise MeshError(f"{path}: cannot be read as {suffix}, broken or truncated ({reason}).") from error
-    if len(raw.faces) == 0:
-        raise MeshError(f"{path}: no faces; points and lines alone cannot be rendered.")
-    return to_mesh(raw, path, folder.problems)
 
 
 def checksums_beside(path: Path, root: Path | None, names: Iterable[str]) -> dict[str, str]:

@@ -17,7 +17,8 @@ from render3d.errors import MeshError
 from render3d.scenes.files.folder import Folder, encode_image
 from render3d.scenes.files.mtl import Material, read_materials
 from render3d.scenes.files.polygons import triangulate
-from render3d.scenes.files.raw import Floats, Image, Integers, RawMesh, linear_light
+from render3d.scenes.files.raw import Floats, Image, Integers, RawMesh, linear_light, unit_colors
+from render3d.scenes.files.text import decode_text, digits_of, join_continued, rest_of
 from render3d.scenes.mesh import Mesh
 
 Corner = tuple[int, int]
@@ -55,7 +56,7 @@ class _Reader:
         self.too_short = 0
 
     def read(self) -> RawMesh:
-        text = self.path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\\\n", " ")
+        text = join_continued(decode_text(self.path.read_bytes()))
         readers = {"v": self._read_v, "vt": self._read_vt, "f": self._read_f}
         names = {"usemtl": self._use_material, "mtllib": self._read_library}
         lines = text.split("\n")
@@ -65,7 +66,7 @@ class _Reader:
                 if key in readers:
                     readers[key](words)
                 elif key in names:
-                    names[key](line.strip()[len(key) :].strip())
+                    names[key](rest_of(line))
             except ValueError as error:
                 self._refuse(number, line, last=number == len(lines), error=error)
         return self._assemble()
@@ -112,7 +113,7 @@ class _Reader:
         for name in names:
             content = self.folder.read(name)
             if content is not None:
-                self.materials |= read_materials(content.decode("utf-8", errors="replace"), self.folder)
+                self.materials |= read_materials(join_continued(decode_text(content)), self.folder)
 
     def _assemble(self) -> RawMesh:
         if self.too_short:
@@ -142,7 +143,7 @@ class _Reader:
         if not self.colors:
             return None
         colors = np.tile(NEUTRAL_GREY, (len(self.vertices), 1))
-        colors[list(self.colors)] = linear_light(list(self.colors.values()))
+        colors[list(self.colors)] = linear_light(unit_colors(np.array(list(self.colors.values()))))
         return colors
 
     def _corner_uv(self, index: Integers) -> Floats:
@@ -155,7 +156,10 @@ class _Reader:
         missing = [name for name, number in self.used.items() if name and number in used and name not in self.materials]
         if missing:
             self.folder.problems.append(f"Materials that it uses are not defined: {', '.join(map(repr, missing))}.")
-        materials = [self.materials.get(name, Material()) for name in self.used]
+        defined = [self.materials.get(name) for name in self.used]
+        if defined[0] is None and 0 in used and self.materials and not self.colors:
+            defined[0] = self._of_unnamed()
+        materials = [material or Material() for material in defined]
         images: list[Image] = []
         number_of: dict[str | None, int] = {None: _NOTHING}
         for number, material in enumerate(materials):
@@ -165,9 +169,16 @@ class _Reader:
                 number_of[name] = _NOTHING if image is None else len(images)
                 images += [] if image is None else [image]
         image_of_material = np.array([number_of.get(material.image_name, _NOTHING) for material in materials])
-        if not any(name in self.materials for name in self.used):
+        if not any(defined):
             return None, images, image_of_material
         return (np.array([material.color for material in materials]), images, image_of_material)
+
+    def _of_unnamed(self) -> Material | None:
+        """The material of faces before the first ``usemtl``: the only one there is, as in MeshLab; of several, none."""
+        (name, material), *others = self.materials.items()
+        choice = "in neutral grey" if others else f"in {name!r}, the only one of its library"
+        self.folder.problems.append(f"Faces of it name no material (usemtl); they are drawn {choice}.")
+        return None if others else material
 
 
 def _index(word: str, count: int) -> int:
@@ -193,9 +204,9 @@ def write_obj(mesh: Mesh, path: Path) -> dict[str, bytes]:
     if materials:
         files[f"{stem}.mtl"] = ("\n\n".join(materials) + "\n").encode()
         lines.append(f"mtllib {stem}.mtl")
-    vertices = mesh.vertices.detach().cpu()
+    vertices, digits = mesh.vertices.detach().cpu(), digits_of(mesh.vertices)
     rows = vertices if mesh.colors is None else torch.cat([vertices, _encoded(mesh.colors).to(vertices)], -1)
-    lines += [f"v {_numbers(row)}" for row in rows.tolist()]
+    lines += [f"v {_numbers(row, digits)}" for row in rows.tolist()]
     faces = (mesh.faces + 1).tolist()
     if mesh.texture is not None:
         lines += [f"vt {_numbers(row)}" for row in mesh.texture.uv.tolist()]
@@ -217,6 +228,6 @@ def _encoded(colors: torch.Tensor) -> torch.Tensor:
     return linear_to_srgb(colors.detach().cpu())
 
 
-def _numbers(row: list[float]) -> str:
-    """Nine digits bring every float32 back."""
-    return " ".join(f"{number:.9g}" for number in row)
+def _numbers(row: list[float], digits: int = 9) -> str:
+    """Nine digits bring every float32 back, 17 every float64."""
+    return " ".join(f"{number:.{digits}g}" for number in row)

@@ -13,10 +13,16 @@ from render3d.color import NEUTRAL_GREY, srgb_to_linear
 from render3d.scenes.files.atlas import build_texture
 from render3d.scenes.mesh import Mesh
 from render3d.scenes.texture import Texture
+from render3d.scenes.values import mended_colors
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Image = NDArray[np.float32]
+
+_COARSE = 2.0**-16  # of the size of a mesh: what a coordinate may be off before vertices are centred
+_REPEATED = 2.0**12  # texture coordinates beyond are moved by whole repetitions, which float32 would round
+_FARTHEST_UV = 2.0**20
+_ABOVE_ONE = 1e-3  # rounding; what is farther outside 0-1 is listed
 
 
 @final
@@ -43,9 +49,15 @@ class RawMesh:
     images: tuple[Image, ...] = ()
 
 
-def linear_light(encoded: Sequence[Sequence[float]]) -> Floats:
+def unit_colors(values: Floats) -> Floats:
+    """Colours ``[N, 3]`` of one file as 0-1, where the format says so but the largest of all shows that it is 0-255."""
+    largest = values.max(initial=0, where=np.isfinite(values))
+    return values / 255 if 16 < largest <= 255 else values
+
+
+def linear_light(encoded: Sequence[Sequence[float]] | Floats) -> Floats:
     """``[N, 3]`` in linear light of sRGB values."""
-    decoded: Floats = srgb_to_linear(torch.tensor(encoded, dtype=torch.float64).reshape(-1, 3)).numpy()
+    decoded: Floats = srgb_to_linear(torch.as_tensor(encoded, dtype=torch.float64).reshape(-1, 3)).numpy()
     return decoded
 
 
@@ -100,20 +112,78 @@ def _in_range(raw: RawMesh) -> NDArray[np.bool_]:
 
 def to_mesh(raw: RawMesh, source: Path, problems: list[str]) -> Mesh:
     """The mesh of one kind of colour that looks like the file; what could not be kept is added to ``problems``."""
-    raw = _without_unmapped_images(raw, problems)
+    raw = _without_unmapped_images(_with_near_uv(raw, problems), problems)
+    vertices, to_source = _placed(raw, problems)
+    mesh = Mesh(vertices, torch.from_numpy(raw.faces), to_source=to_source, source=source)
     if raw.face_image is not None and bool((raw.face_image >= 0).any()):
         if raw.vertex_colors is not None:
             problems.append("It has vertex colours beside textures; a mesh keeps one kind, and the textures were kept.")
-        return _textured(raw, source, problems)
-    colors = _tensor(raw.vertex_colors)
-    return Mesh(
-        vertices=_float32(raw.vertices),
-        faces=torch.from_numpy(raw.faces),
-        colors=colors,
-        face_colors=_tensor(raw.face_colors) if colors is None else None,
-        source=source,
-        problems=tuple(problems),
-    )
+        mesh = dataclasses.replace(mesh, texture=_texture(raw, problems))
+    elif raw.vertex_colors is not None:
+        mesh = dataclasses.replace(mesh, colors=_reflectances(raw.vertex_colors, "vertex colours", problems))
+    elif raw.face_colors is not None:
+        mesh = dataclasses.replace(mesh, face_colors=_reflectances(raw.face_colors, "face colours", problems))
+    return dataclasses.replace(mesh, problems=tuple(problems))
+
+
+def _placed(raw: RawMesh, problems: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The vertices ``[V, 3]``, centred where float32 needs it, and then ``to_source``; lists what it cannot hold."""
+    vertices, to_source = _float32(raw.vertices), None
+    finite = np.isfinite(vertices.numpy()).all(-1)
+    if not finite.all():
+        problems.append(f"{(~finite).sum()} vertices are not finite numbers of float32; repair() drops their faces.")
+    used = np.zeros(len(finite), dtype=bool)
+    used[raw.faces[_in_range(raw)]] = True
+    used &= finite
+    exact = raw.vertices[used]
+    rounding = np.abs(vertices.numpy()[used] - exact).max(initial=0)
+    if rounding == 0:
+        return vertices, None
+    low, high = exact.min(0), exact.max(0)
+    size, farthest = (high - low).max(), max(np.abs(low).max(), np.abs(high).max())
+    if rounding > _COARSE * size and farthest > 2 * size and not _were_float32(exact):
+        center = (low + high) / 2
+        to_source = torch.eye(4, dtype=torch.float64)
+        to_source[:3, 3] = torch.from_numpy(center)
+        vertices = _float32(raw.vertices - center)
+        problems.append(
+            f"Its coordinates, up to {farthest:,.0f}, are too far from the origin for float32: vertices are relative "
+            f"to {tuple(center.tolist())}; restored() brings the coordinates of the file back."
+        )
+    if collapsed := _collapsed(raw, vertices.numpy()):
+        problems.append(f"{collapsed} faces are too small for float32 beside the rest of it: corners fall together.")
+    return vertices, to_source
+
+
+def _were_float32(values: Floats) -> bool:
+    """Whether all are what float32 has in nine digits: a program that keeps no more wrote them, and they return."""
+    return all(float(f"{np.float32(value):.9g}") == value for value in values.flat)
+
+
+def _collapsed(raw: RawMesh, rounded: Image) -> int:
+    """How many faces have corners in one place in float32 that are apart in the file."""
+    faces = raw.faces[_in_range(raw).all(-1)]
+    fell = np.zeros(len(faces), dtype=bool)
+    for first, second in ((0, 1), (1, 2), (2, 0)):
+        pairs = faces[:, first], faces[:, second]
+        same = np.flatnonzero((rounded[pairs[0]] == rounded[pairs[1]]).all(-1))
+        apart = raw.vertices[pairs[0][same]] != raw.vertices[pairs[1][same]]
+        fell[same] |= apart.any(-1)
+    return int(fell.sum())
+
+
+def _with_near_uv(raw: RawMesh, problems: list[str]) -> RawMesh:
+    """Faces whose texture coordinates are far from 0 moved by whole repetitions; none where that does not help."""
+    if raw.corner_uv is None or not (far := np.abs(raw.corner_uv).max((1, 2), initial=0) > _REPEATED).any():
+        return raw
+    uv = raw.corner_uv.copy()
+    with np.errstate(invalid="ignore"):
+        uv[far] -= np.floor(uv[far].min(1, keepdims=True))
+    absurd = far & ~(np.abs(uv).max((1, 2)) <= _FARTHEST_UV)
+    uv[absurd] = np.nan
+    if absurd.any():
+        problems.append(f"{absurd.sum()} faces have texture coordinates that are infinite or absurdly large.")
+    return dataclasses.replace(raw, corner_uv=uv)
 
 
 def _without_unmapped_images(raw: RawMesh, problems: list[str]) -> RawMesh:
@@ -131,26 +201,31 @@ def _without_unmapped_images(raw: RawMesh, problems: list[str]) -> RawMesh:
     )
 
 
-def _textured(raw: RawMesh, source: Path, problems: list[str]) -> Mesh:
+def _texture(raw: RawMesh, problems: list[str]) -> Texture:
     assert raw.corner_uv is not None
     assert raw.face_image is not None
     image, corner_uv = build_texture(raw.images, raw.face_image, raw.corner_uv, _colors_of_faces(raw), problems)
     faces = torch.from_numpy(raw.faces)
     corners = torch.arange(faces.numel()).reshape(-1, 3)
-    texture = Texture(torch.from_numpy(image), _float32(corner_uv.reshape(-1, 2)), corners)
-    return Mesh(
-        vertices=_float32(raw.vertices),
-        faces=faces,
-        texture=texture.compact(faces, len(raw.vertices)),
-        source=source,
-        problems=tuple(problems),
-    )
+    colors = _reflectances(image, "texels", problems)
+    return Texture(colors, _float32(corner_uv.reshape(-1, 2)), corners).compact(faces, len(raw.vertices))
+
+
+def _reflectances(values: NDArray[Any], what: str, problems: list[str]) -> torch.Tensor:
+    """Colours ``[..., 3]`` as float32 of 0-1; what had to be changed for that is listed."""
+    colors = _float32(values)
+    low, high = (float(bound) for bound in torch.aminmax(colors)) if colors.numel() else (0, 1)
+    if low >= 0 and high <= 1:
+        return colors
+    nonfinite = ~colors.isfinite().all(-1)
+    if nonfinite.any():
+        problems.append(f"{int(nonfinite.sum())} of its {what} are not finite; drawn in neutral grey.")
+        low, high = (float(bound) for bound in torch.aminmax(torch.where(nonfinite[..., None], 0, colors)))
+    if low < -_ABOVE_ONE or high > 1 + _ABOVE_ONE:
+        problems.append(f"Its {what} reach from {low:.4g} to {high:.4g}, beyond 0-1 of linear light; clipped.")
+    return mended_colors(colors)
 
 
 def _float32(values: NDArray[Any]) -> torch.Tensor:
-    with np.errstate(over="ignore"):  # a coordinate beyond float32 becomes infinite, which `Mesh.check` counts
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 becomes infinite
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def _tensor(values: Floats | None) -> torch.Tensor | None:
-    return None if values is None else _float32(values)
