@@ -110,49 +110,84 @@ def _in_range(raw: RawMesh) -> NDArray[np.bool_]:
     return (raw.faces >= 0) & (raw.faces < len(raw.vertices))
 
 
+def _faces_in_range(raw: RawMesh) -> Integers:
+    inside = _in_range(raw)
+    return raw.faces if inside.all() else raw.faces[inside.all(-1)]
+
+
 def to_mesh(raw: RawMesh, source: Path, problems: list[str]) -> Mesh:
     """The mesh of one kind of colour that looks like the file; what could not be kept is added to ``problems``."""
     raw = _without_unmapped_images(_with_near_uv(raw, problems), problems)
     vertices, to_source = _placed(raw, problems)
-    mesh = Mesh(vertices, torch.from_numpy(raw.faces), to_source=to_source, source=source)
+    colors = face_colors = texture = None
     if raw.face_image is not None and bool((raw.face_image >= 0).any()):
         if raw.vertex_colors is not None:
             problems.append("It has vertex colours beside textures; a mesh keeps one kind, and the textures were kept.")
-        mesh = dataclasses.replace(mesh, texture=_texture(raw, problems))
+        texture = _texture(raw, problems)
     elif raw.vertex_colors is not None:
-        mesh = dataclasses.replace(mesh, colors=_reflectances(raw.vertex_colors, "vertex colours", problems))
+        colors = _reflectances(raw.vertex_colors, "vertex colours", problems)
     elif raw.face_colors is not None:
-        mesh = dataclasses.replace(mesh, face_colors=_reflectances(raw.face_colors, "face colours", problems))
-    return dataclasses.replace(mesh, problems=tuple(problems))
+        face_colors = _reflectances(raw.face_colors, "face colours", problems)
+    return Mesh(
+        vertices=vertices,
+        faces=torch.from_numpy(raw.faces),
+        colors=colors,
+        face_colors=face_colors,
+        texture=texture,
+        to_source=to_source,
+        source=source,
+        problems=tuple(problems),
+    )
 
 
 def _placed(raw: RawMesh, problems: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The vertices ``[V, 3]``, centred where float32 needs it, and then ``to_source``; lists what it cannot hold."""
-    vertices, to_source = _float32(raw.vertices), None
-    finite = np.isfinite(vertices.numpy()).all(-1)
-    if not finite.all():
+    vertices, faces, to_source = _float32(raw.vertices), _faces_in_range(raw), None
+    rounding = np.abs(vertices.numpy() - raw.vertices)
+    if not np.isfinite(rounding).all():
+        finite = vertices.isfinite().all(-1).numpy()
         problems.append(f"{(~finite).sum()} vertices are not finite numbers of float32; repair() drops their faces.")
-    used = np.zeros(len(finite), dtype=bool)
-    used[raw.faces[_in_range(raw)]] = True
-    used &= finite
-    exact = raw.vertices[used]
-    rounding = np.abs(vertices.numpy()[used] - exact).max(initial=0)
-    if rounding == 0:
+        faces, rounding = faces[finite[faces].all(-1)], rounding[finite]
+    largest = rounding.max(initial=0)
+    if largest == 0:
         return vertices, None
-    low, high = exact.min(0), exact.max(0)
-    size, farthest = (high - low).max(), max(np.abs(low).max(), np.abs(high).max())
-    if rounding > _COARSE * size and farthest > 2 * size and not _were_float32(exact):
-        center = (low + high) / 2
-        to_source = torch.eye(4, dtype=torch.float64)
-        to_source[:3, 3] = torch.from_numpy(center)
-        vertices = _float32(raw.vertices - center)
-        problems.append(
-            f"Its coordinates, up to {farthest:,.0f}, are too far from the origin for float32: vertices are relative "
-            f"to {tuple(center.tolist())}; restored() brings the coordinates of the file back."
-        )
-    if collapsed := _collapsed(raw, vertices.numpy()):
+    # Nearly all files are done after a look at a few faces, which are of nearly the size of the whole.
+    if largest > _COARSE * np.ptp(raw.vertices[faces[:: len(faces) // 64 + 1]].reshape(-1, 3), axis=0).max(initial=0):
+        vertices, to_source = _centred(raw.vertices, faces, problems)
+    if collapsed := _collapsed(raw.vertices, vertices.numpy(), faces):
         problems.append(f"{collapsed} faces are too small for float32 beside the rest of it: corners fall together.")
     return vertices, to_source
+
+
+def _centred(vertices: Floats, faces: Integers, problems: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The vertices, relative to the centre of those of faces if float32 needs it, and then ``to_source``."""
+    rounded = _float32(vertices)
+    used = np.unique(faces)
+    exact = vertices[used]
+    rounding = np.abs(rounded.numpy()[used] - exact).max(initial=0)
+    low, high = exact.min(0, initial=np.inf), exact.max(0, initial=-np.inf)
+    size, farthest = (high - low).max(), max(np.abs(low).max(), np.abs(high).max())
+    if rounding <= _COARSE * size or farthest <= 2 * size or _were_float32(exact):
+        return rounded, None
+    center = (low + high) / 2
+    problems.append(
+        f"Its coordinates, up to {farthest:,.0f}, are too far from the origin for float32: vertices are relative to "
+        f"{tuple(center.tolist())}; restored() brings the coordinates of the file back."
+    )
+    to_source = torch.eye(4, dtype=torch.float64)
+    to_source[:3, 3] = torch.from_numpy(center)
+    return _float32(vertices - center), to_source
+
+
+def _collapsed(exact: Floats, rounded: Image, faces: Integers) -> int:
+    """How many faces have corners in one place in float32 that are apart in the file."""
+    fell = np.zeros(len(faces), dtype=bool)
+    x = rounded[:, 0][faces]  # few corners agree in one coordinate and need a look at the others
+    for first, second in ((0, 1), (1, 2), (2, 0)):
+        alike = np.flatnonzero(x[:, first] == x[:, second])
+        one, other = faces[alike, first], faces[alike, second]
+        fell[alike] |= (rounded[one] == rounded[other]).all(-1) & (exact[one] != exact[other]).any(-1)
+    return int(fell.sum())
 
 
 def _were_float32(values: Floats) -> bool:
@@ -160,26 +195,15 @@ def _were_float32(values: Floats) -> bool:
     return all(float(f"{np.float32(value):.9g}") == value for value in values.flat)
 
 
-def _collapsed(raw: RawMesh, rounded: Image) -> int:
-    """How many faces have corners in one place in float32 that are apart in the file."""
-    faces = raw.faces[_in_range(raw).all(-1)]
-    fell = np.zeros(len(faces), dtype=bool)
-    for first, second in ((0, 1), (1, 2), (2, 0)):
-        pairs = faces[:, first], faces[:, second]
-        same = np.flatnonzero((rounded[pairs[0]] == rounded[pairs[1]]).all(-1))
-        apart = raw.vertices[pairs[0][same]] != raw.vertices[pairs[1][same]]
-        fell[same] |= apart.any(-1)
-    return int(fell.sum())
-
-
 def _with_near_uv(raw: RawMesh, problems: list[str]) -> RawMesh:
     """Faces whose texture coordinates are far from 0 moved by whole repetitions; none where that does not help."""
-    if raw.corner_uv is None or not (far := np.abs(raw.corner_uv).max((1, 2), initial=0) > _REPEATED).any():
+    if raw.corner_uv is None or not (np.abs(raw.corner_uv) > _REPEATED).any():
         return raw
     uv = raw.corner_uv.copy()
+    far = (np.abs(uv) > _REPEATED).any((1, 2))
     with np.errstate(invalid="ignore"):
         uv[far] -= np.floor(uv[far].min(1, keepdims=True))
-    absurd = far & ~(np.abs(uv).max((1, 2)) <= _FARTHEST_UV)
+    absurd = far & ~(np.abs(uv) <= _FARTHEST_UV).all((1, 2))
     uv[absurd] = np.nan
     if absurd.any():
         problems.append(f"{absurd.sum()} faces have texture coordinates that are infinite or absurdly large.")
@@ -192,7 +216,8 @@ def _without_unmapped_images(raw: RawMesh, problems: list[str]) -> RawMesh:
         return raw
     unmapped = raw.face_image >= 0
     if raw.corner_uv is not None:
-        unmapped &= ~np.isfinite(raw.corner_uv).all((-1, -2))
+        finite = np.isfinite(raw.corner_uv)
+        unmapped &= False if finite.all() else ~finite.all((-1, -2))
     if not unmapped.any():
         return raw
     problems.append(f"{unmapped.sum()} faces have a texture image but no texture coordinates; drawn in one colour.")
