@@ -20,5 +20,5 @@ def upright(mesh: Mesh, up: Up) -> Mesh:
     vertices = mesh.vertices[..., [0, 2, 1]] * mesh.vertices.new_tensor([1, 1, -1])
     back = mesh.vertices.new_tensor([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     if mesh.to_source is not None:
-        back = mesh.to_source @ back
+        back = mesh.to_source @ back.to(mesh.to_source)
     return dataclasses.replace(mesh, vertices=vertices, to_source=back)

@@ -191,8 +191,8 @@ def task_of(
     training, held_out = (views, None) if not count else views.split(count)
     if hold_out is None and views.knows_split:
         training, held_out = views.split()
-    start = Mesh.load(template).merged().to(views.alpha.device) if template else None
-    return FitTask(training, held_out, start, settings, Mesh.load(truth) if truth else None)
+    start = Mesh.load(template).restored().merged().to(views.alpha.device) if template else None
+    return FitTask(training, held_out, start, settings, Mesh.load(truth).restored() if truth else None)
 
 
 def course_on(bar: Bar, name: str, settings: AnySettings) -> Callable[[FitRecord], None]:

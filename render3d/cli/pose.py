@@ -71,7 +71,7 @@ def pose(
     found = read_views(views, format, follow_links=follow_links, masks=masks)
     check_targets(views=found)
     seen = _spread(found, most_views)
-    given = Mesh.load(mesh)
+    given = Mesh.load(mesh).restored()
     rough = _centred(given, found) if centred else _Placed(given, torch.eye(4))
     colored = found.rgb is not None and any(role == "colors" for _, role in given.inputs().values())
     small = shrunk(seen, pixels, *(["rgb"] if colored else []))
@@ -112,7 +112,7 @@ def _centred(mesh: Mesh, views: ViewSet) -> _Placed:
     to_ball[:3, :3] *= ball.radius
     to_ball[:3, 3] = center
     moved = mesh.with_vertices(unit.vertices * ball.radius + center)
-    return _Placed(moved, to_ball @ torch.linalg.inv(unit.to_source))
+    return _Placed(moved, (to_ball.to(unit.to_source) @ torch.linalg.inv(unit.to_source)).float())
 
 
 def _target(views: ViewSet) -> Rendering:

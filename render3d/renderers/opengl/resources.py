@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from render3d.errors import GraphicsError
 from render3d.renderers.opengl.atlas import Atlas
 from render3d.renderers.opengl.shaders import ProgramKey
 
@@ -82,6 +83,12 @@ class TextureCache:
             self._kept.pop(key)[2].release()
 
     def _upload(self, image: Tensor) -> moderngl.Texture:
+        largest = self._gl.info["GL_MAX_TEXTURE_SIZE"]
+        if max(image.shape) > largest:  # OpenGL would draw it black
+            raise GraphicsError(
+                f"texture.image has shape {list(image.shape)}, and this OpenGL takes at most {largest} pixels along a "
+                "side. Shrink it."
+            )
         pixels = np.ascontiguousarray(image.detach().cpu().numpy(), np.float16)
         texture = self._gl.texture((image.shape[1], image.shape[0]), 3, pixels.tobytes(), alignment=1, dtype="f2")
         texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
