@@ -149,26 +149,27 @@ def _placed(raw: RawMesh, problems: list[str]) -> tuple[torch.Tensor, torch.Tens
         problems.append(f"{(~finite).sum()} vertices are not finite numbers of float32; repair() drops their faces.")
         faces, rounding = faces[finite[faces].all(-1)], rounding[finite]
     largest = rounding.max(initial=0)
-    if largest == 0:
+    if largest == 0 or len(faces) == 0:
         return vertices, None
     # Nearly all files are done after a look at a few faces, which are of nearly the size of the whole.
-    if largest > _COARSE * np.ptp(raw.vertices[faces[:: len(faces) // 64 + 1]].reshape(-1, 3), axis=0).max(initial=0):
-        vertices, to_source = _centred(raw.vertices, faces, problems)
-    if collapsed := _collapsed(raw.vertices, vertices.numpy(), faces):
-        problems.append(f"{collapsed} faces are too small for float32 beside the rest of it: corners fall together.")
+    exact, few = raw.vertices, faces[:: len(faces) // 64 + 1]
+    if largest > _COARSE * np.ptp(exact[few].reshape(-1, 3), axis=0).max(initial=0):
+        exact, to_source = _centred(exact, faces, problems)
+        vertices = _float32(exact)
+        largest = np.abs(vertices.numpy()[faces] - exact[faces]).max(initial=0)
+    if small := _collapsed(exact, vertices.numpy(), faces, largest):
+        problems.append(f"{small} faces are too small for float32 beside the rest of it: their shape is lost.")
     return vertices, to_source
 
 
-def _centred(vertices: Floats, faces: Integers, problems: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
+def _centred(vertices: Floats, faces: Integers, problems: list[str]) -> tuple[Floats, torch.Tensor | None]:
     """The vertices, relative to the centre of those of faces if float32 needs it, and then ``to_source``."""
-    rounded = _float32(vertices)
-    used = np.unique(faces)
-    exact = vertices[used]
-    rounding = np.abs(rounded.numpy()[used] - exact).max(initial=0)
-    low, high = exact.min(0, initial=np.inf), exact.max(0, initial=-np.inf)
+    used = vertices[np.unique(faces)]
+    rounding = np.abs(_float32(used).numpy() - used).max(initial=0)
+    low, high = used.min(0, initial=np.inf), used.max(0, initial=-np.inf)
     size, farthest = (high - low).max(), max(np.abs(low).max(), np.abs(high).max())
-    if rounding <= _COARSE * size or farthest <= 2 * size or _were_float32(exact):
-        return rounded, None
+    if rounding <= _COARSE * size or farthest <= 2 * size or _were_float32(used):
+        return vertices, None
     center = (low + high) / 2
     problems.append(
         f"Its coordinates, up to {farthest:,.0f}, are too far from the origin for float32: vertices are relative to "
@@ -176,18 +177,20 @@ def _centred(vertices: Floats, faces: Integers, problems: list[str]) -> tuple[to
     )
     to_source = torch.eye(4, dtype=torch.float64)
     to_source[:3, 3] = torch.from_numpy(center)
-    return _float32(vertices - center), to_source
+    return vertices - center, to_source
 
 
-def _collapsed(exact: Floats, rounded: Image, faces: Integers) -> int:
-    """How many faces have corners in one place in float32 that are apart in the file."""
-    fell = np.zeros(len(faces), dtype=bool)
-    x = rounded[:, 0][faces]  # few corners agree in one coordinate and need a look at the others
+def _collapsed(exact: Floats, rounded: Image, faces: Integers, rounding: float) -> int:
+    """How many faces have an edge that float32 changes by more than an eighth of its length."""
+    changed = np.zeros(len(faces), dtype=bool)
     for first, second in ((0, 1), (1, 2), (2, 0)):
-        alike = np.flatnonzero(x[:, first] == x[:, second])
-        one, other = faces[alike, first], faces[alike, second]
-        fell[alike] |= (rounded[one] == rounded[other]).all(-1) & (exact[one] != exact[other]).any(-1)
-    return int(fell.sum())
+        near, one, other = np.arange(len(faces)), faces[:, first], faces[:, second]
+        for column in exact.T:  # few corners are close along the first axis already
+            close = np.abs(column[one] - column[other]) <= 32 * rounding
+            near, one, other = near[close], one[close], other[close]
+        edge, as_drawn = exact[one] - exact[other], rounded[one].astype(np.float64) - rounded[other]
+        changed[near] |= np.linalg.norm(as_drawn - edge, axis=-1) > np.linalg.norm(edge, axis=-1) / 8
+    return int(changed.sum())
 
 
 def _were_float32(values: Floats) -> bool:
@@ -196,18 +199,17 @@ def _were_float32(values: Floats) -> bool:
 
 
 def _with_near_uv(raw: RawMesh, problems: list[str]) -> RawMesh:
-    """Faces whose texture coordinates are far from 0 moved by whole repetitions; none where that does not help."""
+    """Faces whose texture coordinates are far from 0 moved by whole repetitions; 0 for what is still absurd then."""
     if raw.corner_uv is None or not (np.abs(raw.corner_uv) > _REPEATED).any():
         return raw
     uv = raw.corner_uv.copy()
-    far = (np.abs(uv) > _REPEATED).any((1, 2))
-    with np.errstate(invalid="ignore"):
-        uv[far] -= np.floor(uv[far].min(1, keepdims=True))
-    absurd = far & ~(np.abs(uv) <= _FARTHEST_UV).all((1, 2))
-    uv[absurd] = np.nan
+    far = (np.abs(uv) > _REPEATED).any((1, 2)) & np.isfinite(uv).all((1, 2))
+    uv[far] -= np.floor(uv[far].min(1, keepdims=True))
+    absurd = np.abs(uv) > _FARTHEST_UV
     if absurd.any():
-        problems.append(f"{absurd.sum()} faces have texture coordinates that are infinite or absurdly large.")
-    return dataclasses.replace(raw, corner_uv=uv)
+        count = absurd.any((1, 2)).sum()
+        problems.append(f"{count} faces have texture coordinates that are infinite or absurdly large; taken for 0.")
+    return dataclasses.replace(raw, corner_uv=np.where(absurd, 0, uv))
 
 
 def _without_unmapped_images(raw: RawMesh, problems: list[str]) -> RawMesh:
