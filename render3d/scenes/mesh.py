@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Self, final
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor
@@ -158,7 +158,7 @@ class Mesh(SceneKind):
         problems = problems_of(self.vertices, self._faces_with_uv, self.source, self.problems)
         return dataclasses.replace(problems, **self._bad_values())
 
-    def _bad_values(self) -> dict[str, int]:
+    def _bad_values(self) -> dict[str, Any]:
         """How many values are not finite or too large, by the names that they have in `MeshProblems`."""
         bad = {name: bad_rows(name, tensor) for name, (tensor, _) in self.inputs().items()}
         colors = [counts for name, counts in bad.items() if name not in ("vertices", "texture.uv")]
@@ -268,7 +268,7 @@ class Mesh(SceneKind):
 
     def _with_sound_values(self) -> Self:
         """This mesh with colours and a texture that renderers take; those that they take stay as they are."""
-        colors = {
+        colors: dict[str, Any] = {
             name: mended_colors(tensor)
             for name, tensor in (("colors", self.colors), ("face_colors", self.face_colors))
             if tensor is not None and any(bad_rows(name, tensor))

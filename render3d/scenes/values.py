@@ -92,7 +92,7 @@ def shrink(image: Tensor, factors: tuple[int, int]) -> Tensor:
     """Return an image ``[H, W, 3]`` at a whole fraction of its height and of its width, averaged over areas."""
     if factors == (1, 1):
         return image
-    size = [max(1, side // factor) for side, factor in zip(image.shape, factors, strict=False)]
+    size = max(1, image.shape[0] // factors[0]), max(1, image.shape[1] // factors[1])
     return torch.nn.functional.adaptive_avg_pool2d(image.movedim(-1, 0), size).movedim(0, -1).contiguous()
 
 

@@ -22,7 +22,7 @@ def colored(cube, kind, value):
         colors[1, 2] = value
         return dataclasses.replace(cube, **{kind: colors})
     image, uv = torch.full((2, 3, 3), 0.5), torch.full((8, 2), 0.5)
-    (image[0] if kind == "texture.image" else uv)[1, 1] = value
+    (image[0] if kind == "texture.image" else uv)[1, -1] = value
     return dataclasses.replace(cube, texture=Texture(image, uv))
 
 
@@ -103,10 +103,10 @@ def test_a_texture_without_pixels(shape):
 
 
 def test_a_texture_larger_than_opengl_takes_is_refused_and_repair_shrinks_it(cube):
-    image = torch.zeros(LARGEST_SIDE + 2, 2, 3)
-    image[: LARGEST_SIDE // 2 + 1, 0, 0] = 1
+    image = torch.zeros(LARGEST_SIDE + 4, 2, 3)
+    image[: LARGEST_SIDE // 2 + 2, 0, 0] = 1
     mesh = dataclasses.replace(cube, texture=Texture(image, torch.full((8, 2), 0.5)))
-    with pytest.raises(MeshError, match=r"texture\.image must have at most 16384 pixels along a side.*\[16386, 2, 3\]"):
+    with pytest.raises(MeshError, match=r"texture\.image must have at most 16384 pixels along a side.*\[16388, 2, 3\]"):
         mesh.check_values()
     assert mesh.check().oversized_textures == 1
     shrunk = mesh.repair().texture.image

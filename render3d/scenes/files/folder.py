@@ -20,8 +20,8 @@ from render3d.scenes.files.text import BLANKS
 from render3d.scenes.values import LARGEST_SIDE, fitting
 
 # What textures of meshes are stored as. Pillow opens others by starting programs, such as Ghostscript for EPS.
-_KINDS = ("PNG", "JPEG", "TIFF", "BMP", "TGA", "GIF", "DDS", "PPM", "PCX", "SGI")
-_KINDS += ("WEBP",) if features.check("webp") else ()
+_WEBP = ("WEBP",) if features.check("webp") else ()
+_KINDS = ("PNG", "JPEG", "TIFF", "BMP", "TGA", "GIF", "DDS", "PPM", "PCX", "SGI", *_WEBP)
 _WIDE = 65535  # the white of images of 16 bits, which Pillow may open as 32
 
 
