@@ -13,6 +13,9 @@ from render3d.scenes.topology import remembered
 LARGEST_SIDE = 16384
 """Pixels along a side of a texture: what OpenGL takes on nearly every machine."""
 
+FARTHEST_UV = 2.0**20
+"""The largest texture coordinate: beyond, float32 keeps less than an eighth of an image."""
+
 
 class _Limit(NamedTuple):
     """The largest magnitude of a tensor of a mesh, what such a tensor holds, and what to do about others."""
@@ -39,7 +42,7 @@ _LIMITS = {
     "face_colors": _REFLECTANCE,
     "texture.image": _REFLECTANCE,
     "texture.uv": _Limit(
-        2.0**20,  # beyond, float32 keeps less than an eighth of an image
+        FARTHEST_UV,
         "texture coordinates within 2**20 of 0",
         "Images repeat: subtract whole numbers. mesh.repair() sets such coordinates to 0.",
     ),
@@ -85,7 +88,7 @@ def mended_colors(colors: Tensor) -> Tensor:
 
 def mended_uv(uv: Tensor) -> Tensor:
     """Return texture coordinates ``[..., 2]``, 0 where they are not finite or absurdly large."""
-    return torch.where((uv.abs() <= _LIMITS["texture.uv"].largest).all(-1, keepdim=True), uv, 0)
+    return torch.where((uv.abs() <= FARTHEST_UV).all(-1, keepdim=True), uv, 0)
 
 
 def shrink(image: Tensor, factors: tuple[int, int]) -> Tensor:

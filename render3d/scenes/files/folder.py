@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, features
+from PIL import Image, UnidentifiedImageError, features
 
 from render3d.color import linear_of_bytes, srgb_bytes, srgb_to_linear
 from render3d.errors import MeshError
@@ -138,7 +138,10 @@ def open_image(content: bytes) -> Image.Image:
     Raises:
         OSError: It is of none of these.
     """
-    return Image.open(io.BytesIO(content), formats=_KINDS)
+    try:
+        return Image.open(io.BytesIO(content), formats=_KINDS)
+    except UnidentifiedImageError:
+        raise OSError(f"it is none of {', '.join(_KINDS)}, or broken") from None
 
 
 def decode_image(image: Image.Image, name: str, problems: list[str]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from render3d.color import NEUTRAL_GREY, srgb_to_linear
 from render3d.scenes.files.atlas import build_texture
 from render3d.scenes.mesh import Mesh
 from render3d.scenes.texture import Texture
-from render3d.scenes.values import mended_colors
+from render3d.scenes.values import FARTHEST_UV, mended_colors
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -21,7 +21,6 @@ Image = NDArray[np.float32]
 
 _COARSE = 2.0**-16  # of the size of a mesh: what a coordinate may be off before vertices are centred
 _REPEATED = 2.0**12  # texture coordinates beyond are moved by whole repetitions, which float32 would round
-_FARTHEST_UV = 2.0**20
 _ABOVE_ONE = 1e-3  # rounding; what is farther outside 0-1 is listed
 
 
@@ -205,7 +204,7 @@ def _with_near_uv(raw: RawMesh, problems: list[str]) -> RawMesh:
     uv = raw.corner_uv.copy()
     far = (np.abs(uv) > _REPEATED).any((1, 2)) & np.isfinite(uv).all((1, 2))
     uv[far] -= np.floor(uv[far].min(1, keepdims=True))
-    absurd = np.abs(uv) > _FARTHEST_UV
+    absurd = np.abs(uv) > FARTHEST_UV
     if absurd.any():
         count = absurd.any((1, 2)).sum()
         problems.append(f"{count} faces have texture coordinates that are infinite or absurdly large; taken for 0.")

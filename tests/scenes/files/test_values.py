@@ -119,6 +119,7 @@ def test_what_is_no_image_is_listed_and_starts_no_program(load, content, monkeyp
     assert mesh.texture is None
     torch.testing.assert_close(mesh.face_colors, torch.tensor([[0.0, 0, 1]]))
     assert "Its texture 't.png' is no image that can be read" in mesh.problems[0]
+    assert " object at 0x" not in mesh.problems[0]  # the same every time
 
 
 def test_whatever_a_decoder_raises_is_listed(load, monkeypatch):
