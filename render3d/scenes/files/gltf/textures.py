@@ -1,7 +1,6 @@
 """Textures: the image that one shows, and where it lies (section 3.8 of the specification)."""
 
 import dataclasses
-import io
 import math
 from typing import Self, final
 
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from render3d.errors import MeshError
+from render3d.scenes.files.folder import open_image
 from render3d.scenes.files.gltf.document import Document
 from render3d.scenes.files.gltf.entries import Entry
 from render3d.scenes.files.raw import Floats, Image
@@ -86,7 +86,7 @@ def read_image(document: Document, index: int, *, with_alpha: bool) -> Image | N
     name = entry.text("name", "") or (uri if uri and not uri.startswith("data:") else entry.where)
 
     def opened() -> PillowImage.Image:
-        image = PillowImage.open(io.BytesIO(content))
+        image = open_image(content)
         return image if with_alpha else _without_alpha(image)
 
     return document.folder.decode(name, opened)
