@@ -1,28 +1,26 @@
 """Images in files: the only place where sRGB is decoded and encoded."""
 
-import contextlib
 import functools
 import io
 import itertools
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from render3d.atomic import atomic_write
 from render3d.color import linear_of_bytes, srgb_bytes, to_bytes
 from render3d.errors import ViewSetError
 from render3d.images import png
+from render3d.images.opening import opened
 from render3d.images.rendering import Rendering
 
 _AS_ARRAYS = ("depth", "face_index", "barycentric")
-_KINDS = ("PNG", "JPEG", *(["WEBP"] if features.check("webp") else []))  # nothing else is opened, whatever is in a file
+_GREY = 8  # how far channels of a grey image may be apart, of 255: what JPEG makes of equal ones
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF: how a photograph is turned, and when its sides change places
 
 
@@ -91,25 +89,72 @@ def _srgb_of_halves() -> NDArray[np.uint8]:
 
 
 def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None, Tensor | None]:
-    """The colours and the coverage in a PNG, a JPEG or a WebP, turned as its EXIF orientation says.
+    """Read the colours and the coverage in an image file, turned as its EXIF orientation says.
 
     Args:
-        path: The file.
+        path: The file, of a format in `render3d.images.opening.PHOTOGRAPHS`.
         content: Of the file, where it has been read already.
 
     Returns:
         ``rgb`` ``[3, H, W]`` float32 in linear light, or None for greyscale files; ``alpha`` ``[1, H, W]`` float32, or
-        None for files without an alpha channel. A greyscale file is a mask: its values are the alpha, as they are.
+        None for files without an alpha channel. A greyscale file is a mask: its alpha is what `read_mask` returns.
 
     Raises:
-        ViewSetError: A file that is missing, no image, truncated, or larger than Pillow thinks safe.
+        ViewSetError: A file that is missing, no image, truncated, or larger than Pillow thinks safe; or coverage that
+            `read_mask` refuses.
     """
     mode, pixels = _read_pixels(path, content)
     if mode not in ("RGB", "RGBA"):
-        values = pixels / (65535 if mode.startswith("I") else 1 if mode == "F" else 255)
-        return None, values[1:] if mode == "LA" else values
+        return None, _coverage(path, mode, pixels)
     rgb = torch.from_numpy(linear_of_bytes(pixels[:3].numpy()))
-    return rgb, pixels[3:] / 255 if mode == "RGBA" else None
+    return rgb, _fractions(path, mode, pixels[3:]) if mode == "RGBA" else None
+
+
+def read_mask(path: Path, content: bytes | None = None) -> Tensor:
+    """Read the coverage ``[1, H, W]`` float32, 0-1, that a mask holds: white is on the object.
+
+    It is the alpha channel where that differs between pixels, and otherwise the values of a grey image as they are:
+    they are no colours, and are not decoded from sRGB. Integers are fractions of 255 or 65535, floats are coverage.
+
+    Args:
+        path: As in `read_image`.
+        content: As in `read_image`.
+
+    Raises:
+        ViewSetError: As `read_image`; an image whose channels differ; values outside of 0-1; or none above 1/255 and
+            some above 0, as masks of 0 and 1 have them, and masks of 8 bits that are stored in 16.
+    """
+    return _coverage(path, *_read_pixels(path, content))
+
+
+def _coverage(path: Path, mode: str, pixels: Tensor) -> Tensor:
+    if mode in ("LA", "RGBA"):
+        alpha, pixels = pixels[-1:], pixels[:-1]
+        if alpha.amin() < alpha.amax():
+            return _fractions(path, mode, alpha)
+    if len(pixels) == 3:
+        if (pixels.amax(0) - pixels.amin(0)).amax() > _GREY:
+            raise ViewSetError(f"{path}: is coloured, and a mask is grey, white on the object. Store it so.")
+        pixels = pixels[1:2]
+    return _fractions(path, mode, pixels)
+
+
+def _fractions(path: Path, mode: str, values: Tensor) -> Tensor:
+    """Values of coverage as fractions of the largest that their type has."""
+    kind, whole = ("floats", 1) if mode == "F" else ("integers", 65535 if mode.startswith("I") else 255)
+    least, largest = values.amin().item(), values.amax().item()
+    if not 0 <= least <= largest <= whole:
+        raise ViewSetError(
+            f"{path}: is read as a mask, whose values of {kind} must be from 0 to {whole}; got {least:g} to "
+            f"{largest:g}."
+        )
+    if kind == "integers" and 0 < largest <= whole / 255:
+        meant = next(most for most in (1, 255) if largest <= most)
+        raise ViewSetError(
+            f"{path}: is read as a mask, and its largest value is {largest:g}, of {whole}, which is next to nothing. "
+            f"If {meant} is meant to be white, multiply its values by {whole // meant}."
+        )
+    return values / whole
 
 
 def read_depth(path: Path, unit: float, content: bytes | None = None) -> Tensor:
@@ -143,9 +188,12 @@ def read_size(path: Path, content: bytes) -> tuple[int, int]:
     Raises:
         ViewSetError: No image.
     """
-    with _opened(path, content) as image:
-        turned = _orientation(image) in _ON_ITS_SIDE
-        return (image.width, image.height) if turned else (image.height, image.width)
+    try:
+        with opened(io.BytesIO(content)) as image:
+            turned = _orientation(image) in _ON_ITS_SIDE
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except ValueError as error:
+        raise ViewSetError(f"{path}: {error}") from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -153,33 +201,19 @@ def _orientation(image: Image.Image) -> int:
     return int(image.getexif().get(_ORIENTATION, 1)) if "exif" in image.info else 1
 
 
-@contextlib.contextmanager
-def _opened(path: Path, content: bytes | None) -> Iterator[Image.Image]:
-    """An image whose pixels are not read yet; whatever goes wrong with it is a `ViewSetError`."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path if content is None else io.BytesIO(content), formats=_KINDS) as image:
-                yield image
-    except FileNotFoundError:
-        raise ViewSetError(f"{path}: no such image.") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise ViewSetError(f"{path}: too large to be opened safely ({error}). Resize it.") from error
-    except Exception as error:  # broken files fail in any way
-        known = ", ".join(_KINDS)
-        raise ViewSetError(
-            f"{path}: cannot be read as an image, broken or truncated ({error}). Known types: {known}."
-        ) from error
-
-
 def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
     """Pillow's mode, and the values as they are stored, ``[channels, H, W]``: bytes, or float32 for more than those."""
-    with _opened(path, content) as stored:
-        stored.load()
-        image = ImageOps.exif_transpose(stored) if _orientation(stored) != 1 else stored
-        wide = image.mode.startswith(("I", "F"))
-        mode = image.mode if wide else _plain_mode(image)
-        pixels = np.array(image if wide else image.convert(mode), np.float32 if wide else np.uint8)
+    try:
+        with opened(path if content is None else io.BytesIO(content)) as stored:
+            stored.load()
+            image = ImageOps.exif_transpose(stored) if _orientation(stored) != 1 else stored
+            wide = image.mode.startswith(("I", "F"))
+            mode = image.mode if wide else _plain_mode(image)
+            pixels = np.array(image if wide else image.convert(mode), np.float32 if wide else np.uint8)
+    except FileNotFoundError:
+        raise ViewSetError(f"{path}: no such image.") from None
+    except ValueError as error:
+        raise ViewSetError(f"{path}: {error}") from error
     values = torch.from_numpy(pixels)
     return mode, values[None] if values.dim() == 2 else values.movedim(-1, 0)
 

@@ -109,11 +109,15 @@ def read_cameras(path: str | Path, format: str | None = None, *, follow_links: b
 
 def _open(path: str | Path, format: str | None, follow_links: bool) -> StoredViews:
     path = Path(path)
-    if not path.exists():
-        raise ViewSetError(f"{path}: no such file or folder. Give a transforms.json, or the folder of an object.")
-    if path.is_file():
-        return Nerfstudio(path.name).open(FolderFiles(path.parent, follow_links))
-    return (format_at(path) if format is None else format_by_name(format)).open(FolderFiles(path, follow_links))
+    try:
+        if path.is_file():
+            return Nerfstudio(path.name).open(FolderFiles(path.parent, follow_links))
+        if path.exists():
+            chosen = format_at(path) if format is None else format_by_name(format)
+            return chosen.open(FolderFiles(path, follow_links))
+    except OSError as error:  # a name that is too long, or a folder that may not be looked into
+        raise ViewSetError(f"{path}: cannot be read ({error}).") from error
+    raise ViewSetError(f"{path}: no such file or folder. Give a transforms.json, or the folder of an object.")
 
 
 def _with_masks(stored: StoredViews, also: Sequence[str]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self, final
 
 from render3d.errors import ViewSetError
@@ -14,7 +14,9 @@ from render3d.errors import ViewSetError
 OBJECT = "object.json"
 """The file that ``render3d views`` adds to each object: the facts, and the SHA-256 of every other file by its name."""
 
-_SUFFIXES = ("", ".png", ".jpg", ".jpeg")  # NeRF-synthetic leaves them out
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # NeRF-synthetic leaves them out
+_CASES = (str.lower, str.upper, str.title)
+_UNREADABLE = (OSError, ValueError, RuntimeError, MemoryError)  # such as a NUL in a name, or links in a circle
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,10 @@ class Files(abc.ABC):
         if sha256 is None:
             raise ViewSetError(f"{self.where(OBJECT)}: there are no checksums of it; use verify=False.")
         listed = {OBJECT: sha256}
-        facts = read_json(dataclasses.replace(self, checksums=listed), OBJECT)
-        return dataclasses.replace(self, checksums={**facts["files"], **listed})
+        checksums = read_json(dataclasses.replace(self, checksums=listed), OBJECT).get("files")
+        if not isinstance(checksums, dict):
+            raise ViewSetError(f"{self.where(OBJECT)}: damaged, or of another version: it has no checksums of 'files'.")
+        return dataclasses.replace(self, checksums={**checksums, **listed})
 
     @abc.abstractmethod
     def _content(self, name: str) -> bytes: ...
@@ -79,26 +83,23 @@ class FolderFiles(Files):
     follow_links: bool = False
 
     def where(self, name: str) -> Path:
-        """Return its path."""
-        return self.folder / name
+        """Return its path, in letters that can be printed."""
+        return self.folder / name.encode("utf-8", "backslashreplace").decode()
 
     def has(self, name: str) -> bool:
-        """Whether it is there."""
-        try:
-            return self.where(name).is_file()
-        except OSError:  # a name that is too long, or a folder that may not be looked into
-            return False
+        """Whether it is there, its suffix in any case."""
+        return any(_is_file(self.folder / each) for each in _in_any_case(name))
 
     def _content(self, name: str) -> bytes:
         try:
-            for suffix in _SUFFIXES:
-                if (path := self._path(name + suffix)).is_file():
+            for each in (*_in_any_case(name), *(name + case(suffix) for suffix in _SUFFIXES for case in _CASES)):
+                if (path := self._path(each)).is_file():
                     return path.read_bytes()
         except ViewSetError:
             raise
-        except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, or links that lead round in a circle
+        except _UNREADABLE as error:
             raise ViewSetError(f"{self.where(name)}: cannot be read ({error}).") from error
-        raise ViewSetError(f"{self.where(name)}: no such file.")
+        raise ViewSetError(f"{self.where(name)}: no such file. Put it there, or correct what names it.")
 
     def _path(self, name: str) -> Path:
         folder = self.folder.resolve()
@@ -117,6 +118,20 @@ class FolderFiles(Files):
                 f"{self.where(name)}: is a link that leads out of its folder, to {path}. Move the file into it; or, if "
                 "you trust the links of this folder, give follow_links=True."
             )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be looked into
+        return False
+
+
+def _in_any_case(name: str) -> dict[str, None]:
+    """A name, and the same with its suffix in other cases, of which Windows makes no difference."""
+    suffix = PurePosixPath(name).suffix
+    stem = name.removesuffix(suffix)
+    return dict.fromkeys((name, *(stem + case(suffix) for case in _CASES)))
 
 
 @final
@@ -146,6 +161,27 @@ class MemoryFiles(Files):
         if not self.has(name):
             raise ViewSetError(f"{self.where(name)}: no such member.")
         return self.members[name.replace("/", ".")]
+
+
+def slashed(name: str) -> str:
+    """Return the name of a file with slashes between its folders, whatever system wrote it."""
+    return name.replace("\\", "/")
+
+
+def name_of(where: Path | str, name: str) -> str:
+    """Return the name of a file that another file mentions, by `slashed`.
+
+    Args:
+        where: It is mentioned, for messages.
+        name: By its path in the folder of the object.
+
+    Raises:
+        ViewSetError: It names no file, such as ``..``.
+    """
+    found = slashed(name)
+    if PurePosixPath(found).name in ("", ".."):
+        raise ViewSetError(f"{where}: {repr(name)[:60]} is the name of no file. Correct it.")
+    return found
 
 
 def read_json(files: Files, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, final
@@ -22,6 +23,7 @@ from render3d.images.files import (
     normal_pixels,
     read_depth,
     read_image,
+    read_mask,
     read_normal,
     read_size,
 )
@@ -89,8 +91,8 @@ class Frames(StoredViews):
             ``normal`` and ``face_index``.
         depth_unit: Scene units that 1 stands for in depth images.
         normals_in_world: Whether normals are said to be in world axes.
-        lenses: What took each image, where images are not as the cameras see them: they are undistorted and resized
-            when they are read. Empty where they are.
+        lenses: What took each image; images are undistorted and resized to be as the cameras see them when they are
+            read. Empty where they are so already.
         splits: As `StoredViews` has it.
     """
 
@@ -130,7 +132,7 @@ class Frames(StoredViews):
         if "image" not in frame:
             raise ViewSetError(f"{self.source}: view {number} lacks the path of its image (file_path).")
         try:
-            view = self._colors(frame) if {"rgb", "alpha"}.intersection(outputs) else {}
+            view = self._colors(number, frame) if {"rgb", "alpha"}.intersection(outputs) else {}
             view |= {kind: self._beside(kind, frame[kind]) for kind in BESIDE if kind in outputs and kind in frame}
             view = {name: self._seen(number, name, image) for name, image in view.items() if name in outputs}
         except ViewSetError as error:
@@ -149,21 +151,35 @@ class Frames(StoredViews):
             raise ViewSetError(f"{self.where(number, output)}: {error}") from error
         return resized(image, self.cameras.image_size, nearest=nearest)
 
-    def _colors(self, frame: Mapping[str, str]) -> dict[str, Tensor]:
-        rgb, alpha = self._image(frame["image"])
-        if frame.get("mask", frame["image"]) != frame["image"]:
-            mask_rgb, mask_alpha = self._image(frame["mask"])
-            alpha = mask_alpha if mask_rgb is None else mask_rgb.mean(0, keepdim=True)
+    def _colors(self, number: int, frame: Mapping[str, str]) -> dict[str, Tensor]:
+        name, mask = frame["image"], frame.get("mask", frame["image"])
+        where = self.files.where(name)
+        rgb, alpha = read_image(where, self.files.read(name))
+        if mask != name:
+            image = alpha if rgb is None else rgb
+            assert image is not None  # of the two there is one at least
+            check_size(where, image, self._size_in_file(number))
+            alpha = read_mask(self.files.where(mask), self.files.read(mask))
+            _check_mask(self.files.where(mask), alpha, where, image)
         return {name: value for name, value in (("rgb", rgb), ("alpha", alpha)) if value is not None}
 
-    def _image(self, name: str) -> tuple[Tensor | None, Tensor | None]:
-        return read_image(self.files.where(name), self.files.read(name))
+    def _size_in_file(self, number: int) -> tuple[int, int]:
+        return self.lenses[number].image_size if self.lenses else self.cameras.image_size
 
     def _beside(self, kind: str, name: str) -> Tensor:
         where, content = self.files.where(name), self.files.read(name)
         if kind == "depth":
             return read_depth(where, self.depth_unit, content)
         return read_normal(where, content) if kind == "normal" else _face_index(where, content)
+
+
+def _check_mask(where: Path, mask: Tensor, of: Path, image: Tensor) -> None:
+    (rows, columns), (height, width) = mask.shape[-2:], image.shape[-2:]
+    if (rows, columns) != (height, width):
+        raise ViewSetError(
+            f"{where}: is {rows} x {columns} (height x width) and its image {of} is {height} x {width}. Resize the "
+            "mask, or make it from that image."
+        )
 
 
 def mask_of(files: Files, folder: str, name: str) -> str | None:
@@ -179,6 +195,22 @@ def mask_of(files: Files, folder: str, name: str) -> str | None:
     """
     names = (f"{name}.png", str(PurePosixPath(name).with_suffix(".png")))
     return next((path for each in names if files.has(path := str(PurePosixPath(folder, each)))), None)
+
+
+def of_copies(files: Files, lenses: Sequence[Lens], frames: Sequence[Mapping[str, str]]) -> list[Lens]:
+    """Return the lenses of smaller copies of images, which are all as large as the first with their lens's size.
+
+    Args:
+        files: Of the object.
+        lenses: Of the images.
+        frames: The names of the copies, as in `Frames`.
+
+    Raises:
+        ViewSetError: As `size_of`.
+    """
+    first = {lens.image_size: frame["image"] for lens, frame in reversed([*zip(lenses, frames, strict=True)])}
+    sizes = {size: size_of(files, name) for size, name in first.items()}
+    return [lens.scaled(sizes[lens.image_size]) for lens in lenses]
 
 
 def reduction_of(files: Files, copy_of: Callable[[int], str], largest: int) -> int:
@@ -215,8 +247,10 @@ def with_facts(found: Frames, names: Mapping[str, str]) -> Frames:
         near, far = float(facts["cameras"]["near"]), float(facts["cameras"]["far"])
         kinds = [kind for kind in BESIDE if kind in facts["outputs"]]
         unit = float(facts["depth"]["unit"])
+        if not 0 < unit < math.inf:
+            raise ValueError(f"depth unit {unit}")
         cameras = dataclasses.replace(found.cameras, near=near, far=far)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ViewSetError(f"{found.files.where(OBJECT)}: damaged, or of another version ({error!r}).") from error
     frames = tuple(
         {**frame, **{kind: _beside(names[kind], found.name(number)) for kind in kinds}}
@@ -249,6 +283,6 @@ def _face_index(where: Path, content: bytes) -> Tensor:
         if len(shape) != 2 or in_columns or dtype != np.dtype("<i4"):
             raise ValueError(f"not int32 in rows of two dimensions, but {dtype} {shape}")
         values = np.frombuffer(content, "<i4", offset=stream.tell()).reshape(shape)
-    except ValueError as error:
+    except Exception as error:  # numpy reads the header as Python, which fails in any way
         raise ViewSetError(f"{where}: no face indices, broken or truncated ({error}).") from error
     return torch.from_numpy(values.astype(np.int64))[None]

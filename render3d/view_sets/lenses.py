@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
@@ -14,6 +15,7 @@ from render3d.errors import RendererError, ViewSetError
 from render3d.optional import OPENCV
 
 _LARGEST = 32767  # what OpenCV can remap
+_OVERFLOW = np.finfo(np.float32).max  # what cameras, and OpenCV, cannot hold
 _RADII = 2000
 
 
@@ -47,7 +49,7 @@ class Lens:
         if not all(1 <= side <= _LARGEST for side in self.image_size):
             height, width = self.image_size
             raise ViewSetError(f"an image must have 1 to {_LARGEST} pixels a side; got {height} x {width}.")
-        if not np.isfinite((*self.pinhole, *self.distortion)).all() or min(self.pinhole[:2]) <= 0:
+        if not np.abs((*self.pinhole, *self.distortion)).max() < _OVERFLOW or min(self.pinhole[:2]) <= 0:
             raise ViewSetError(
                 "a camera must have finite parameters and positive focal lengths; got fx, fy, cx, cy "
                 f"{self.pinhole} and distortion {self.distortion}."
@@ -111,8 +113,12 @@ def resized(image: Tensor, image_size: tuple[int, int], *, nearest: bool = False
     return torch.nn.functional.interpolate(image[None], image_size, **how)[0]
 
 
-def common_size(lenses: Sequence[Lens]) -> tuple[int, int]:
+def common_size(source: Path, lenses: Sequence[Lens]) -> tuple[int, int]:
     """``(height, width)`` that images of all of these can be resized to: the smallest of theirs.
+
+    Args:
+        source: Where they are from, for messages.
+        lenses: At least one.
 
     Raises:
         ViewSetError: One has another aspect, by more than a pixel.
@@ -122,8 +128,9 @@ def common_size(lenses: Sequence[Lens]) -> tuple[int, int]:
     for other in sizes:
         if abs(other[0] * width / other[1] - height) > 1:
             raise ViewSetError(
-                f"all images of a view set must have one size, or one aspect; got {height} x {width} and {other[0]} x "
-                f"{other[1]} (height x width). Keep those of each aspect in a folder of their own, or crop them."
+                f"{source}: all images of a view set must have one size, or one aspect; got {height} x {width} and "
+                f"{other[0]} x {other[1]} (height x width). Keep those of each aspect in a folder of their own, or "
+                "crop them."
             )
     return height, width
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from render3d.errors import ViewSetError
-from render3d.view_sets.files import Files
+from render3d.view_sets.files import Files, name_of
 from render3d.view_sets.lenses import Lens
 from render3d.view_sets.points import SeenPoints
 
@@ -73,7 +73,7 @@ def read_images(files: Files, folder: str) -> list[SparseImage]:
             raise ViewSetError(f"{where} must have a quaternion (not of zeros) and a translation, finite; got {pose}.")
         if name in found:
             raise ViewSetError(f"{where} is there twice.")
-        found[name] = SparseImage(name, cameras[camera], pose[:4], pose[4:])
+        found[name] = SparseImage(name_of(where, name), cameras[camera], pose[:4], pose[4:])
     if not found:
         raise ViewSetError(f"{files.where(images_file)}: has no image. Give a model in which images are registered.")
     return [found[name] for name in sorted(found)]
@@ -237,7 +237,7 @@ def _text_images(files: Files, name: str) -> Iterator[tuple[str, int, tuple[floa
 
 def _lines(files: Files, name: str) -> Iterator[tuple[int, str]]:
     try:
-        text = files.read(name).decode("utf-8")
+        text = files.read(name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ViewSetError(f"{files.where(name)}: no text ({error}).") from error
     return ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))

@@ -6,16 +6,17 @@ conventions" (https://docs.nerf.studio/quickstart/data_conventions.html), and it
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 
 from render3d.cameras import Cameras, check_rigid, rigid
-from render3d.conventions import from_nerf, from_nerfstudio, to_nerfstudio
+from render3d.conventions import from_nerfstudio, to_nerfstudio
 from render3d.errors import CameraError, ShapeError, ViewSetError
-from render3d.view_sets.lenses import Lens
+from render3d.view_sets.files import slashed
+from render3d.view_sets.lenses import Lens, common_size
 from render3d.view_sets.ranges import in_range
 from render3d.view_sets.view_set import SPLITS
 
@@ -24,7 +25,7 @@ _BROWN = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
 _ORTHOGRAPHIC = "ORTHOGRAPHIC"
 _MODELS = (*_BROWN, _FISHEYE, _ORTHOGRAPHIC)
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4")  # in OpenCV's order
-_OF_LENSES = (*_DISTORTION, "is_fisheye")
+_WAY_OUT = "Correct camera_model, or undistort the images first."
 
 
 def camera_transforms(cameras: Cameras) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def camera_transforms(cameras: Cameras) -> dict[str, Any]:
 
 
 def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
-    """Return the cameras ``[views]`` that a ``transforms.json`` describes.
+    """Return the cameras ``[views]`` that a ``transforms.json`` describes, as pinholes of one size.
 
     Args:
         source: Where it is from, for messages.
@@ -53,27 +54,28 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
     Raises:
         ViewSetError: Whatever is wrong with it, by the frame and the field; or no size.
     """
-    frames = frames_of(source, transforms)
-    height, width = sides_of(transforms)
-    if height is None or width is None:
-        raise ViewSetError(f"{source}: 'h' and 'w', the size of its images in pixels, must be there; add them.")
-    for number, frame in enumerate(frames):
-        model = {**transforms, **frame}.get("camera_model", "PINHOLE")
-        if model not in _MODELS:
-            raise ViewSetError(
-                f"{source}: frames[{number}] has camera_model {model!r}, which is not known here; known: "
-                f"{', '.join(_MODELS)}. Undistort the images first."
-            )
-    pinhole = {"w": width, "h": height, **_without_lens(transforms), "frames": [*map(_without_lens, frames)]}
-    has_focal = "fl_x" in transforms or any("fl_x" in frame for frame in frames)
+    lenses = lenses_of(source, transforms)
+    return posed(source, transforms, lenses, common_size(source, lenses))
+
+
+def posed(source: Path, transforms: Mapping[str, Any], lenses: Sequence[Lens], image_size: tuple[int, int]) -> Cameras:
+    """Return the pinhole cameras ``[views]`` at the poses that a ``transforms.json`` has.
+
+    Args:
+        source: Where it is from, for messages.
+        transforms: Its content.
+        lenses: What took each frame.
+        image_size: ``(height, width)`` of all cameras.
+
+    Raises:
+        ViewSetError: Whatever is wrong with the poses, by the frame and the field; or with near and far.
+    """
+    frames = [
+        {"transform_matrix": frame.get("transform_matrix"), **_pinhole_fields(lens.scaled(image_size))}
+        for frame, lens in zip(frames_of(source, transforms), lenses, strict=True)
+    ]
     try:
-        if has_focal or "camera_angle_x" not in transforms:
-            if "fl_x" in transforms:
-                pinhole = {"fl_y": transforms["fl_x"], "cx": width / 2, "cy": height / 2, **pinhole}
-            cameras = from_nerfstudio(pinhole)
-        else:
-            cameras = from_nerf(pinhole, (height, width))
-        cameras = in_range(_in_world_of_data(transforms, cameras))
+        cameras = in_range(_in_world_of_data(transforms, from_nerfstudio({"frames": frames})))
         return dataclasses.replace(
             cameras,
             near=float(transforms.get("near", cameras.near)),
@@ -84,13 +86,8 @@ def cameras_of(source: Path, transforms: Mapping[str, Any]) -> Cameras:
         raise ViewSetError(f"{source}: {error}") from error
 
 
-def sides_of(transforms: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Return height and width of the images, each None where a ``transforms.json`` with frames does not tell it."""
-    found = (transforms.get(side, transforms["frames"][0].get(side)) for side in ("h", "w"))
-    # instant-ngp writes 1920.0
-    whole = (int(side) if isinstance(side, float) and side.is_integer() else side for side in found)
-    height, width = (side if isinstance(side, int) else None for side in whole)
-    return height, width
+def _pinhole_fields(lens: Lens) -> dict[str, float]:
+    return dict(zip(("h", "w", "fl_x", "fl_y", "cx", "cy"), (*lens.image_size, *lens.pinhole), strict=True))
 
 
 def _in_world_of_data(transforms: Mapping[str, Any], cameras: Cameras) -> Cameras:
@@ -113,46 +110,99 @@ def _in_world_of_data(transforms: Mapping[str, Any], cameras: Cameras) -> Camera
     return dataclasses.replace(cameras, world_to_camera=pose.to(cameras.dtype))
 
 
-def _without_lens(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in (*_OF_LENSES, "camera_model")}
+def lenses_of(source: Path, transforms: Mapping[str, Any]) -> list[Lens]:
+    """Return what took each frame; fields of the frame go before those for all.
 
-
-def lenses_of(source: Path, transforms: Mapping[str, Any], cameras: Cameras) -> list[Lens]:
-    """Return what took each frame; coefficients of the frame go before those for all.
+    Focal lengths are ``fl_x`` and ``fl_y`` or, as NeRF-synthetic and instant-ngp have them, of ``camera_angle_x`` and
+    ``camera_angle_y``, the fields of view in radians. That of y is by default that of x, and the principal point the
+    middle of the image.
 
     Args:
         source: Where it is from, for messages.
-        transforms: Its content.
-        cameras: What `cameras_of` makes of it.
+        transforms: Its content, with the size of images.
 
     Raises:
-        ViewSetError: A coefficient that is no finite number, or that the camera model does not have.
+        ViewSetError: A field that is missing, no finite number, or that the camera model does not have.
+
+    Source: instant-ngp, nerf_loader.cu, ``read_focal_length`` and ``read_lens`` (https://github.com/NVlabs/instant-ngp).
     """
-    lenses = []
-    for number, (frame, matrix) in enumerate(zip(transforms["frames"], cameras.intrinsics.tolist(), strict=True)):
-        fields, where = {**transforms, **frame}, f"{source}: frames[{number}]"
+    frames = frames_of(source, transforms)
+    return [_lens(f"{source}: frames[{number}]", frame, transforms) for number, frame in enumerate(frames)]
+
+
+def _lens(where: str, frame: Mapping[str, Any], shared: Mapping[str, Any]) -> Lens:
+    fields = {**shared, **frame}
+    fisheye = _is_fisheye(where, fields)
+    height, width = _side(where, fields, "h"), _side(where, fields, "w")
+    fx, fy = (_focal(where, (frame, shared), *axis) for axis in (("x", width), ("y", height)))
+    if fx is None:
+        raise ViewSetError(f"{where} must have 'fl_x' or 'camera_angle_x', a finite number; add it.")
+    cx, cy = _number(where, fields, "cx", width / 2), _number(where, fields, "cy", height / 2)
+    k1, k2, p1, p2, k3, k4 = (_number(where, fields, name, 0.0) for name in _DISTORTION)
+    if fisheye and (p1 or p2):
+        raise ViewSetError(f"{where}: p1 and p2 are of no fisheye lens; got {(p1, p2)}. {_WAY_OUT}")
+    if k4 and not fisheye:
         model = fields.get("camera_model", "PINHOLE")
-        fisheye = model == _FISHEYE or bool(fields.get("is_fisheye"))
-        k1, k2, p1, p2, k3, k4 = (_coefficient(where, fields, name) for name in _DISTORTION)
-        if (p1 or p2) if fisheye else k4:
-            raise ViewSetError(
-                f"{where}: {'p1 and p2 are' if fisheye else 'k4 is'} of no lens with camera_model {model!r}; got "
-                f"{(p1, p2) if fisheye else k4}. Correct camera_model, or undistort the images first."
-            )
-        (fx, _, cx), (_, fy, cy), _ = matrix
-        distortion = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
-        try:
-            lenses.append(Lens(cameras.image_size, (fx, fy, cx, cy), distortion, fisheye))
-        except ViewSetError as error:
-            raise ViewSetError(f"{where}: {error}") from error
-    return lenses
+        raise ViewSetError(f"{where}: k4 is of no lens with camera_model {model!r}; got {k4}. {_WAY_OUT}")
+    distortion = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
+    try:
+        return Lens((height, width), (fx, fx if fy is None else fy, cx, cy), distortion, fisheye)
+    except ViewSetError as error:
+        raise ViewSetError(f"{where}: {error}") from error
 
 
-def _coefficient(where: str, fields: Mapping[str, Any], name: str) -> float:
-    value = fields.get(name) or 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ViewSetError(f"{where}: {name} must be a finite number; got {value!r}.")
-    return float(value)
+def _is_fisheye(where: str, fields: Mapping[str, Any]) -> bool:
+    model, said = fields.get("camera_model", "PINHOLE"), fields.get("is_fisheye")
+    if model not in _MODELS:
+        raise ViewSetError(
+            f"{where} has camera_model {_shown(model)}, which is not known here; known: {', '.join(_MODELS)}. "
+            "Undistort the images first."
+        )
+    if said not in (None, True, False):
+        raise ViewSetError(f"{where}: is_fisheye must be true or false; got {_shown(said)}.")
+    return model == _FISHEYE or bool(said)
+
+
+def _side(where: str, fields: Mapping[str, Any], name: str) -> int:
+    """A side of the image in pixels; colmap2nerf writes 1920.0."""
+    if fields.get(name) is None:
+        raise ViewSetError(f"{where}: 'h' and 'w', the size of its images in pixels, must be there; add them.")
+    side = _number(where, fields, name, 0.0)
+    if not side.is_integer():
+        raise ViewSetError(f"{where}: {name} must be a number of pixels; got {side}.")
+    return int(side)
+
+
+def _focal(where: str, levels: Sequence[Mapping[str, Any]], axis: str, pixels: int) -> float | None:
+    """The focal length in pixels that the first of these has that has any."""
+    length, angle = f"fl_{axis}", f"camera_angle_{axis}"
+    for fields in levels:
+        if fields.get(length) is not None:
+            return _number(where, fields, length, 0.0)
+        if fields.get(angle) is not None:
+            value = _number(where, fields, angle, 0.0)
+            if not 0 < value < math.pi:
+                raise ViewSetError(f"{where}: {angle} must lie between 0 and pi (radians); got {value}.")
+            return pixels / 2 / math.tan(value / 2)
+    return None
+
+
+def _number(where: str, fields: Mapping[str, Any], name: str, default: float) -> float:
+    value = fields.get(name)
+    if value is None:
+        return default
+    try:
+        found = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:  # integers have no bounds
+        found = math.inf
+    if not math.isfinite(found):
+        raise ViewSetError(f"{where}: {name} must be a finite number; got {_shown(value)}.")
+    return found
+
+
+def _shown(value: object) -> str:
+    """A value for messages, which may be of any length."""
+    return repr(value)[:60]
 
 
 def frames_of(source: Path, transforms: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -167,7 +217,7 @@ def frames_of(source: Path, transforms: Mapping[str, Any]) -> list[dict[str, Any
     """
     frames = transforms.get("frames")
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
-        raise ViewSetError(f"{source}: 'frames' must be a list of at least one frame; got {repr(frames)[:60]}.")
+        raise ViewSetError(f"{source}: 'frames' must be a list of at least one frame; got {_shown(frames)}.")
     return frames
 
 
@@ -184,18 +234,22 @@ def splits_of(source: Path, transforms: Mapping[str, Any]) -> tuple[str, ...]:
     lists = {split: transforms[f"{split}_filenames"] for split in SPLITS if f"{split}_filenames" in transforms}
     if not lists:
         return ()
-    there = [str(PurePosixPath(str(frame.get("file_path")))) for frame in frames_of(source, transforms)]
+    there = [_path(str(frame.get("file_path"))) for frame in frames_of(source, transforms)]
     found: dict[str, str] = {}
     for split, names in reversed(lists.items()):  # what is trained on is no measure, whatever else names it
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ViewSetError(f"{source}: {split}_filenames must be a list of names; got {repr(names)[:60]}.")
-        paths = [str(PurePosixPath(name)) for name in names]
+            raise ViewSetError(f"{source}: {split}_filenames must be a list of names; got {_shown(names)}.")
+        paths = [_path(name) for name in names]
         if unknown := set(paths).difference(there):
             raise ViewSetError(
-                f"{source}: {split}_filenames has {min(unknown)!r}, which is the file_path of no frame. Correct one of "
-                "them."
+                f"{source}: {split}_filenames has {_shown(min(unknown))}, which is the file_path of no frame. Correct "
+                "one of them."
             )
         found.update(dict.fromkeys(paths, split))
     if not found:
         raise ViewSetError(f"{source}: its splits ({', '.join(lists)}) name no frame. Name some, or remove them.")
     return tuple(found.get(path, "") for path in there)
+
+
+def _path(name: str) -> str:
+    return str(PurePosixPath(slashed(name)))

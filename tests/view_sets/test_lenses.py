@@ -150,14 +150,14 @@ def test_a_lens_is_not_believed_beyond_where_its_polynomial_turns_back(
 
 def test_undistorted_views_of_several_sizes_are_resized() -> None:
     lenses = [Lens((30, 40), (50.0, 50, 20, 15)), Lens((15, 20), (25.0, 25, 10, 7.5)), Lens((61, 80), (1.0, 1, 1, 1))]
-    assert common_size(lenses) == (15, 20)
+    assert common_size(Path("views"), lenses) == (15, 20)
     assert lenses[0].scaled((15, 20)) == lenses[1]
     image = torch.arange(30.0)[:, None].expand(1, 30, 40)
     assert torch.equal(resized(image, (30, 40)), image)
     torch.testing.assert_close(resized(image, (15, 20))[0, 3, 3], torch.tensor(6.5))
     assert resized(image, (15, 20), nearest=True)[0, :3, 0].tolist() == [1.0, 3.0, 5.0]
-    with pytest.raises(ViewSetError, match="all images of a view set must have one size, or one aspect; got 15 x 20 "):
-        common_size([*lenses, Lens((40, 30), (1.0, 1, 1, 1))])
+    with pytest.raises(ViewSetError, match="views: all images .* must have one size, or one aspect; got 15 x 20 "):
+        common_size(Path("views"), [*lenses, Lens((40, 30), (1.0, 1, 1, 1))])
 
 
 def test_without_opencv_only_distorted_views_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_splits_are_those_of_the_file_and_frames_of_none_are_left_out(tmp_path: 
         ({"applied_scale": 0}, "applied_scale must be a positive number; got 0"),
         ({"applied_transform": [[1, 2]]}, "applied_transform must be three or four rows of four numbers"),
         ({"applied_transform": (2 * np.eye(4)[:3]).tolist()}, "applied_transform must be a rotation and a translation"),
-        ({"camera_model": "OPENCV_FISHEYE", "p1": 0.1}, "p1 and p2 are of no lens with camera_model 'OPENCV_FISHEYE'"),
+        ({"camera_model": "OPENCV_FISHEYE", "p1": 0.1}, "p1 and p2 are of no fisheye lens; got .0.1, 0.0."),
         ({"camera_model": "FISHEYE624"}, r"frames\[0\] has camera_model 'FISHEYE624', which is not known here"),
     ],
 )  # fmt: skip

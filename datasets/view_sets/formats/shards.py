@@ -90,7 +90,7 @@ class Shard:
         words = [word for item in shard.objects for word in (item.id, item.label, item.split, item.key, item.sha256)]
         if not all(isinstance(word, str) for word in (shard.name, shard.sha256, *words)):
             raise TypeError("a name or checksum is no text")
-        if Path(shard.name).name != shard.name or not shard.objects:
+        if Path(shard.name).name != shard.name or not shard.name.isprintable() or not shard.objects:
             raise ValueError(f"shard {shard.name!r} is no file beside the index, or is empty")
         return shard
 

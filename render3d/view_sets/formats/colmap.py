@@ -12,7 +12,7 @@ from render3d.errors import CameraError, ViewSetError
 from render3d.images import Rendering
 from render3d.view_sets.files import OBJECT, Files
 from render3d.view_sets.formats.format import Format
-from render3d.view_sets.frames import Frames, frame_files, frame_names, mask_of, reduction_of, size_of, with_facts
+from render3d.view_sets.frames import Frames, frame_files, frame_names, mask_of, of_copies, reduction_of, with_facts
 from render3d.view_sets.lenses import common_size
 from render3d.view_sets.points import surface_points
 from render3d.view_sets.ranges import in_range
@@ -94,14 +94,13 @@ class Colmap(Format):
         frames = tuple(_frame(files, image.name, factor) for image in images)
         lenses = [image.lens for image in images]
         if factor > 1:
-            lenses = [lens.scaled(size_of(files, frame["image"])) for lens, frame in zip(lenses, frames, strict=True)]
+            lenses = of_copies(files, lenses, frames)
+        size = common_size(source, lenses)
         try:
-            size = common_size(lenses)
             cameras = _cameras(images, [lens.scaled(size).pinhole for lens in lenses], size)
-        except (ViewSetError, CameraError) as error:
+        except CameraError as error:
             raise ViewSetError(f"{source}: {error}") from error
-        changed = any(lens.is_distorted or lens.image_size != size for lens in lenses)
-        found = Frames(files, source, cameras, frames, 1.0, True, lenses=tuple(lenses) if changed else ())
+        found = Frames(files, source, cameras, frames, 1.0, True, lenses=tuple(lenses))
         return with_facts(found, _NAMES) if files.has(OBJECT) else found
 
 

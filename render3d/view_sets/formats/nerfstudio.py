@@ -1,7 +1,7 @@
 """The format of nerfstudio and of instant-ngp: ``transforms.json`` and the files it names."""
 
 import dataclasses
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, final
@@ -12,11 +12,21 @@ from render3d.cameras import Cameras
 from render3d.errors import ViewSetError
 from render3d.images import Rendering
 from render3d.images.files import depth_unit
-from render3d.view_sets.files import Files, read_json
+from render3d.view_sets.files import Files, name_of, read_json
 from render3d.view_sets.formats.format import Format
-from render3d.view_sets.frames import BESIDE, Frames, frame_files, frame_names, mask_of, reduction_of, size_of
+from render3d.view_sets.frames import (
+    BESIDE,
+    Frames,
+    frame_files,
+    frame_names,
+    mask_of,
+    of_copies,
+    reduction_of,
+    size_of,
+)
+from render3d.view_sets.lenses import common_size
 from render3d.view_sets.points import MOST_POINTS, encode_ply, surface_points
-from render3d.view_sets.transforms import camera_transforms, cameras_of, frames_of, lenses_of, sides_of, splits_of
+from render3d.view_sets.transforms import camera_transforms, frames_of, lenses_of, posed, splits_of
 
 TRANSFORMS = "transforms.json"
 
@@ -55,7 +65,10 @@ class Nerfstudio(Format):
     - Images of more than 1600 pixels a side are read from ``images_2`` and so on, where these are, with ``masks_2`` and
       ``depths_2``; and so are images that are not there themselves.
     - ``applied_transform`` and ``applied_scale`` are undone: cameras are in the world that the data had before.
-    - Distortion is undone: k1, k2, p1, p2 and k3, or k1 to k4 of ``OPENCV_FISHEYE``.
+    - Focal lengths may be said as fields of view, ``camera_angle_x`` and ``camera_angle_y`` in radians.
+    - Distortion is undone: k1, k2, p1, p2 and k3, or k1 to k4 of ``OPENCV_FISHEYE`` or ``is_fisheye``.
+    - Images of several sizes but one aspect are resized to the smallest.
+    - Suffixes of images may be left out, or be of another case, and paths may have backslashes.
 
     Source: nerfstudio documentation, "Data conventions"
     (https://docs.nerf.studio/quickstart/data_conventions.html), and its ``nerfstudio_dataparser.py``.
@@ -91,20 +104,19 @@ class Nerfstudio(Format):
         if splits:
             kept = [frame for frame, split in zip(transforms["frames"], splits, strict=True) if split]
             transforms, splits = {**transforms, "frames": kept}, tuple(filter(None, splits))
-        frames = [_named(files, frame) for frame in frames_of(source, transforms)]
+        found = frames_of(source, transforms)
+        frames = [_named(files, f"{source}: frames[{number}]", frame) for number, frame in enumerate(found)]
         unit = transforms.get("depth_unit_scale_factor", _MILLIMETRES)
-        if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0 < unit < math.inf:
-            raise ViewSetError(f"{source}: depth_unit_scale_factor must be a positive number; got {unit!r}.")
-        factor = _reduction(files, transforms, frames[0])
+        if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0 < unit < sys.float_info.max:
+            raise ViewSetError(f"{source}: depth_unit_scale_factor must be a positive number; got {repr(unit)[:60]}.")
+        lenses = lenses_of(source, {**_size(files, transforms, frames[0]), **transforms})
+        factor = _reduction(files, frames[0], max(lenses[0].image_size))
         copies = [_copies(files, frame, factor) for frame in frames]
-        cameras = cameras_of(source, {**_size(files, transforms, frames[0]), **transforms})
-        lenses = lenses_of(source, transforms, cameras)
         if factor > 1:
-            size = size_of(files, copies[0]["image"])
-            cameras, lenses = cameras.resize(*size), [lens.scaled(size) for lens in lenses]
+            lenses = of_copies(files, lenses, copies)
+        cameras = posed(source, transforms, lenses, common_size(source, lenses))
         in_world = str(transforms.get("normal_space", "")).startswith("world")
-        changed = tuple(lenses) if any(lens.is_distorted for lens in lenses) else ()
-        return Frames(files, source, cameras, tuple(copies), float(unit), in_world, changed, splits)
+        return Frames(files, source, cameras, tuple(copies), float(unit), in_world, tuple(lenses), splits)
 
 
 def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) -> dict[str, Any]:
@@ -124,10 +136,10 @@ def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) ->
     return {**transforms, **facts, "written_by": f"render3d {__version__}", "frames": frames}
 
 
-def _named(files: Files, frame: Mapping[str, Any]) -> dict[str, str]:
+def _named(files: Files, where: str, frame: Mapping[str, Any]) -> dict[str, str]:
     """The files of a frame, by what they show."""
     fields = {kind: frame.get(field) for kind, field in _FIELDS.items()}
-    named = {kind: name for kind, name in fields.items() if isinstance(name, str) and name}
+    named = {kind: name_of(where, name) for kind, name in fields.items() if isinstance(name, str) and name}
     if "image" in named and "mask" not in named and (mask := mask_of(files, "masks", _below(named["image"]))):
         named["mask"] = mask
     return named
@@ -143,10 +155,9 @@ def _copy_of(kind: str, name: str, factor: int) -> str:
     return name if factor == 1 else f"{_COPIES[kind]}_{factor}/{PurePosixPath(name).name}"
 
 
-def _reduction(files: Files, transforms: Mapping[str, Any], frame: Mapping[str, str]) -> int:
+def _reduction(files: Files, frame: Mapping[str, str], largest: int) -> int:
     if "image" not in frame:
         return 1
-    largest = max((side or 0 for side in sides_of(transforms)), default=0)
     return reduction_of(files, lambda factor: _copy_of("image", frame["image"], factor), largest)
 
 

@@ -10,7 +10,7 @@ from render3d.cameras import Cameras
 from render3d.conventions import from_r2n2, to_r2n2
 from render3d.errors import CameraError, ShapeError, ViewSetError
 from render3d.images import Rendering
-from render3d.view_sets.files import OBJECT, Files
+from render3d.view_sets.files import OBJECT, Files, name_of
 from render3d.view_sets.formats.format import Format, StoredObject
 from render3d.view_sets.frames import Frames, frame_files, frame_names, size_of, with_facts
 
@@ -84,7 +84,7 @@ class R2N2(Format):
                 f"{files.where(_METADATA)} has {cameras.views} lines and {files.where(_LIST)} {len(names)}; they must "
                 "be one a view."
             )
-        frames = tuple({"image": f"{_RENDERING}/{name}"} for name in names)
+        frames = tuple({"image": f"{_RENDERING}/{name_of(files.where(_LIST), name)}"} for name in names)
         size = size_of(files, frames[0]["image"])
         if cameras.image_size != size:
             cameras = cameras.resize(*size)
@@ -105,7 +105,7 @@ def _line(row: list[float]) -> str:
 
 def _lines(files: Files, name: str) -> list[str]:
     try:
-        lines = [line.strip() for line in files.read(name).decode("utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in files.read(name).decode("utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise ViewSetError(f"{files.where(name)}: no text ({error}).") from error
     if not lines:

@@ -36,7 +36,6 @@ def edit_frame(scene: Path, **changes: object) -> None:
         ({"depth_unit_scale_factor": 0}, "depth_unit_scale_factor must be a positive number; got 0"),
         ({"near": 9.0}, "near must be less than far"),
         ({"normal_space": "camera"}, "normals are not said to be in world axes"),
-        ({"w": "wide"}, "must be there"),
     ],
 )
 def test_a_description_that_is_wrong_is_an_error(scene: Path, change: dict[str, object], message: str) -> None:
@@ -56,6 +55,8 @@ def test_a_description_that_is_wrong_is_an_error(scene: Path, change: dict[str, 
         ({"depth_file_path": "small.png"}, "small.png: is 2 x 3 .height x width. and its camera 5 x 7"),
         ({"depth_file_path": None}, "images/0001.png: there is no depth of this view"),
         ({"mask_path": "none.png"}, "none.png: no such file"),
+        ({"w": "wide"}, r"frames\[1\]: w must be a finite number; got 'wide'"),
+        ({"w": None}, "'h' and 'w', the size of its images in pixels, must be there"),
     ],
 )
 def test_a_frame_that_is_wrong_is_an_error_that_names_the_file(
