@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Protocol
 
-import torch
 from torch import Tensor
 
 from render3d.cameras import Cameras
 from render3d.errors import ViewSetError
-from render3d.images import Rendering
+from render3d.images import CHANNELS, Rendering
 from render3d.view_sets.files import Files
 
 
@@ -75,11 +74,17 @@ class StoredViews(abc.ABC):
         Raises:
             ViewSetError: As `view`; or an image is missing, or of another size than its camera.
         """
-        views = [self.view(number, (*outputs, *optional)) for number in numbers]
-        for number, view in zip(numbers, views, strict=True):
+        found: dict[str, Tensor] = {}
+        for place, number in enumerate(numbers):
+            view = self.view(number, (*outputs, *optional))
             self._check(number, view, outputs)
-        there = [*outputs, *(name for name in optional if all(name in view for view in views))]
-        return {name: torch.stack([view[name] for view in views]) for name in there}
+            if not place:  # each view goes where it is to be, for all of them may take more than half of the memory
+                there = [name for name in (*outputs, *optional) if name in view]
+                found = {name: view[name].new_empty(len(numbers), *view[name].shape) for name in there}
+            found = {name: images for name, images in found.items() if name in view}
+            for name, images in found.items():
+                images[place] = view[name]
+        return found
 
     def _check(self, number: int, view: dict[str, Tensor], outputs: Sequence[str]) -> None:
         for name in outputs:
@@ -88,6 +93,10 @@ class StoredViews(abc.ABC):
                 raise ViewSetError(f"{self.where(number, 'rgb')}: {lacks}")
         for name, image in view.items():
             check_size(self.where(number, name), image, self.cameras.image_size)
+            if image.shape[0] != CHANNELS[name]:
+                raise ViewSetError(
+                    f"{self.where(number, name)}: {name} must have {CHANNELS[name]} channels; got {image.shape[0]}."
+                )
 
 
 _LEAVE_OUT = "leave it out of outputs, or render it."
