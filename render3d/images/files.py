@@ -142,7 +142,7 @@ def _coverage(path: Path, mode: str, pixels: Tensor) -> Tensor:
 def _fractions(path: Path, mode: str, values: Tensor) -> Tensor:
     """Values of coverage as fractions of the largest that their type has."""
     kind, whole = ("floats", 1) if mode == "F" else ("integers", 65535 if mode.startswith("I") else 255)
-    least, largest = values.amin().item(), values.amax().item()
+    least, largest = (value.item() for value in values.aminmax())
     if not 0 <= least <= largest <= whole:
         raise ViewSetError(
             f"{path}: is read as a mask, whose values of {kind} must be from 0 to {whole}; got {least:g} to "

@@ -2,10 +2,11 @@
 
 import abc
 import dataclasses
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Self, final
 
@@ -88,11 +89,11 @@ class FolderFiles(Files):
 
     def has(self, name: str) -> bool:
         """Whether it is there, its suffix in any case."""
-        return any(_is_file(self.folder / each) for each in _in_any_case(name))
+        return any(os.path.isfile(f"{self.folder}/{each}") for each in _in_any_case(name))  # noqa: PTH113  # quicker
 
     def _content(self, name: str) -> bytes:
         try:
-            for each in (*_in_any_case(name), *(name + case(suffix) for suffix in _SUFFIXES for case in _CASES)):
+            for each in _with_suffixes(name):
                 if (path := self._path(each)).is_file():
                     return path.read_bytes()
         except ViewSetError:
@@ -102,12 +103,16 @@ class FolderFiles(Files):
         raise ViewSetError(f"{self.where(name)}: no such file. Put it there, or correct what names it.")
 
     def _path(self, name: str) -> Path:
-        folder = self.folder.resolve()
+        folder = self._resolved
         named = Path(os.path.normpath(folder / name))
         path = named.resolve()
         if not path.is_relative_to(folder):
             self._check_link(name, named.is_relative_to(folder), path)
         return path
+
+    @functools.cached_property
+    def _resolved(self) -> Path:
+        return self.folder.resolve()
 
     def _check_link(self, name: str, is_link: bool, path: Path) -> None:
         """Raise `ViewSetError` for a file outside the folder, unless a link leads there and links are followed."""
@@ -120,18 +125,18 @@ class FolderFiles(Files):
             )
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, or a folder that may not be looked into
-        return False
-
-
-def _in_any_case(name: str) -> dict[str, None]:
+def _in_any_case(name: str) -> Iterator[str]:
     """A name, and the same with its suffix in other cases, of which Windows makes no difference."""
-    suffix = PurePosixPath(name).suffix
-    stem = name.removesuffix(suffix)
-    return dict.fromkeys((name, *(stem + case(suffix) for case in _CASES)))
+    yield name
+    stem, dot, suffix = name.rpartition(".")
+    if dot and "/" not in suffix:
+        yield from (each for case in _CASES if (each := f"{stem}.{case(suffix)}") != name)
+
+
+def _with_suffixes(name: str) -> Iterator[str]:
+    """The same, and then the name with the suffix that it may lack."""
+    yield from _in_any_case(name)
+    yield from (name + case(suffix) for suffix in _SUFFIXES for case in _CASES)
 
 
 @final

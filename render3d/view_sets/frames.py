@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import io
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, final
@@ -34,6 +33,7 @@ from render3d.view_sets.lenses import Lens, resized
 BESIDE = ("depth", "normal", "face_index")
 """The outputs that have files of their own, in the order in which they are written."""
 
+_LARGEST_UNIT = 1e30  # 65535 of which are still a float32
 _LARGEST = 1600  # pixels: from there on nerfstudio takes smaller copies of images, where there are any
 
 
@@ -144,6 +144,8 @@ class Frames(StoredViews):
         if not self.lenses:
             return image
         lens, nearest = self.lenses[number], output in BESIDE
+        if not lens.is_distorted and image.shape[-2:] == lens.image_size == self.cameras.image_size:
+            return image
         check_size(self.where(number, output), image, lens.image_size)
         try:
             image = lens.undistorted(image, nearest=nearest, outside=-1 if output == "face_index" else 0)
@@ -246,9 +248,7 @@ def with_facts(found: Frames, names: Mapping[str, str]) -> Frames:
     try:
         near, far = float(facts["cameras"]["near"]), float(facts["cameras"]["far"])
         kinds = [kind for kind in BESIDE if kind in facts["outputs"]]
-        unit = float(facts["depth"]["unit"])
-        if not 0 < unit < math.inf:
-            raise ValueError(f"depth unit {unit}")
+        unit = checked_unit(facts["depth"]["unit"])
         cameras = dataclasses.replace(found.cameras, near=near, far=far)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ViewSetError(f"{found.files.where(OBJECT)}: damaged, or of another version ({error!r}).") from error
@@ -257,6 +257,17 @@ def with_facts(found: Frames, names: Mapping[str, str]) -> Frames:
         for number, frame in enumerate(found.frames)
     )
     return dataclasses.replace(found, cameras=cameras, frames=frames, depth_unit=unit)
+
+
+def checked_unit(value: Any) -> float:
+    """Return what a file says to be the unit of its depth images, scene units.
+
+    Raises:
+        ValueError: It is no positive number, or so large that depths would be infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST_UNIT:
+        raise ValueError(f"must be a positive number, below {_LARGEST_UNIT:.0e}; got {repr(value)[:60]}.")
+    return float(value)
 
 
 def _beside(pattern: str, name: str) -> str:

@@ -7,12 +7,12 @@ import pytest
 import torch
 import trees
 
-from render3d import Mesh, cli
+from render3d import Cameras, Mesh, cli
 from render3d.cli.fit import task_of
 from render3d.datasets import PosedObjects
 from render3d.errors import ViewSetError
 from render3d.fitting import TemplateFitSettings
-from render3d.view_sets import read_views, write_views
+from render3d.view_sets import read_cameras, read_views, write_views
 
 SEEN = trees.cameras()
 
@@ -84,3 +84,19 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (folder / "transforms_test.json").write_text('{"camera_angle_x": 1, "frames": [{"transform_matrix": []}]}')
     with pytest.raises(ViewSetError, match=r"transforms_test.json: frames\[0\] must have a file_path"):
         read_views(folder)
+
+
+def test_splits_of_a_large_scene_share_near_and_far(tmp_path: Path) -> None:
+    """In millimetres, near and far follow from how far apart the cameras of each split are."""
+    folder = trees.blender(tmp_path, Cameras.sphere(9, 3.0, image_size=(20, 28)), (4, 2, 3))
+    for path in folder.glob("*.json"):
+        content = json.loads(path.read_text())
+        for frame in content["frames"]:
+            frame["transform_matrix"] = [[*row[:3], 1000 * row[3]] for row in frame["transform_matrix"][:3]] + [
+                [0, 0, 0, 1]
+            ]
+        path.write_text(json.dumps(content))
+    found = read_cameras(folder)
+    apart = [found.position[part] for part in (slice(0, 4), slice(4, 6), slice(6, 9))]
+    spreads = [float((each - each.mean(0)).norm(dim=-1).max()) for each in apart]
+    assert (found.near, found.far) == pytest.approx((min(spreads) / 1000, 10 * max(spreads)), rel=1e-5)

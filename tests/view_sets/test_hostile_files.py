@@ -70,6 +70,7 @@ def matrix(value: float) -> list[list[float]]:
         of_frame(cx=float("nan")),
         of_frame(camera_model=["PINHOLE"]),
         of_file(depth_unit_scale_factor=LONG),
+        of_file(depth_unit_scale_factor=1e300),
         of_file(applied_scale=LONG),
         of_file(applied_transform=matrix(float("nan"))),
         of_file(applied_transform="a"),

@@ -1,7 +1,6 @@
 """The format of nerfstudio and of instant-ngp: ``transforms.json`` and the files it names."""
 
 import dataclasses
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, final
@@ -17,6 +16,7 @@ from render3d.view_sets.formats.format import Format
 from render3d.view_sets.frames import (
     BESIDE,
     Frames,
+    checked_unit,
     frame_files,
     frame_names,
     mask_of,
@@ -106,9 +106,10 @@ class Nerfstudio(Format):
             transforms, splits = {**transforms, "frames": kept}, tuple(filter(None, splits))
         found = frames_of(source, transforms)
         frames = [_named(files, f"{source}: frames[{number}]", frame) for number, frame in enumerate(found)]
-        unit = transforms.get("depth_unit_scale_factor", _MILLIMETRES)
-        if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0 < unit < sys.float_info.max:
-            raise ViewSetError(f"{source}: depth_unit_scale_factor must be a positive number; got {repr(unit)[:60]}.")
+        try:
+            unit = checked_unit(transforms.get("depth_unit_scale_factor", _MILLIMETRES))
+        except ValueError as error:
+            raise ViewSetError(f"{source}: depth_unit_scale_factor {error}") from error
         lenses = lenses_of(source, {**_size(files, transforms, frames[0]), **transforms})
         factor = _reduction(files, frames[0], max(lenses[0].image_size))
         copies = [_copies(files, frame, factor) for frame in frames]
@@ -116,7 +117,7 @@ class Nerfstudio(Format):
             lenses = of_copies(files, lenses, copies)
         cameras = posed(source, transforms, lenses, common_size(source, lenses))
         in_world = str(transforms.get("normal_space", "")).startswith("world")
-        return Frames(files, source, cameras, tuple(copies), float(unit), in_world, tuple(lenses), splits)
+        return Frames(files, source, cameras, tuple(copies), unit, in_world, tuple(lenses), splits)
 
 
 def _transforms(cameras: Cameras, rendering: Rendering, renderer: str | None) -> dict[str, Any]:

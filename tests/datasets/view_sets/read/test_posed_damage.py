@@ -33,7 +33,7 @@ def edit_frame(scene: Path, **changes: object) -> None:
     [
         ({"frames": []}, "'frames' must be a list of at least one frame"),
         ({"frames": [3]}, "'frames' must be a list of at least one frame"),
-        ({"depth_unit_scale_factor": 0}, "depth_unit_scale_factor must be a positive number; got 0"),
+        ({"depth_unit_scale_factor": 0}, "depth_unit_scale_factor must be a positive number.*; got 0"),
         ({"near": 9.0}, "near must be less than far"),
         ({"normal_space": "camera"}, "normals are not said to be in world axes"),
     ],
