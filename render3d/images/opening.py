@@ -13,7 +13,7 @@ from render3d.errors import Render3DError
 PHOTOGRAPHS = ("PNG", "JPEG", *(["WEBP"] if features.check("webp") else []), "TIFF", "BMP")
 """Pillow's names of the formats of photographs and masks."""
 
-TEXTURES = (*PHOTOGRAPHS, "TGA", "GIF", "PPM", "DDS", "PCX")
+TEXTURES = (*PHOTOGRAPHS, "TGA", "GIF", "PPM", "DDS", "PCX", "SGI")
 """Those of textures of meshes: also older ones, of which TGA has no mark that tells it from other files."""
 
 

@@ -12,16 +12,14 @@ from urllib.parse import unquote
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, UnidentifiedImageError
 
 from render3d.color import linear_of_bytes, srgb_bytes, srgb_to_linear
 from render3d.errors import MeshError
+from render3d.images.opening import TEXTURES
 from render3d.scenes.files.text import BLANKS
 from render3d.scenes.values import LARGEST_SIDE, fitting
 
-# What textures of meshes are stored as. Pillow opens others by starting programs, such as Ghostscript for EPS.
-_WEBP = ("WEBP",) if features.check("webp") else ()
-_KINDS = ("PNG", "JPEG", "TIFF", "BMP", "TGA", "GIF", "DDS", "PPM", "PCX", "SGI", *_WEBP)
 _WIDE = 65535  # the white of images of 16 bits, which Pillow may open as 32
 
 
@@ -139,9 +137,9 @@ def open_image(content: bytes) -> Image.Image:
         OSError: It is of none of these.
     """
     try:
-        return Image.open(io.BytesIO(content), formats=_KINDS)
+        return Image.open(io.BytesIO(content), formats=TEXTURES)
     except UnidentifiedImageError:
-        raise OSError(f"it is none of {', '.join(_KINDS)}, or broken") from None
+        raise OSError(f"it is none of {', '.join(TEXTURES)}, or broken") from None
 
 
 def decode_image(image: Image.Image, name: str, problems: list[str]) -> NDArray[np.float32]:
