@@ -30,7 +30,7 @@ class Folder:
     ``checksums`` has the SHA-256 of each by its name, empty for those that could not be read.
 
     Names are relative to the folder of the mesh. One that leaves ``root``, be it absolute, through ``..`` or through a
-    link, is refused: a model from elsewhere must not read what it likes. trimesh takes it for one of its resolvers.
+    link, is refused: a model from elsewhere must not read what it likes.
 
     Raises:
         MeshError: The mesh itself lies outside ``root``.
@@ -114,8 +114,6 @@ class Folder:
         except Exception as error:  # decoders of broken images fail in any way
             self.problems.append(f"Its texture {name!r} is no image that can be read: {error}.")
             return None
-
-    __getitem__ = get
 
 
 def _slashed(name: str) -> str:

@@ -18,8 +18,8 @@ _READERS: Registry[Callable[[Path, Folder], RawMesh]] = Registry(
     {
         ".obj": f"{_HERE}.obj:read_obj",
         ".off": f"{_HERE}.off:read_off",
-        ".ply": f"{_HERE}.ply_stl_gltf:read_ply",
-        ".stl": f"{_HERE}.ply_stl_gltf:read_stl",
+        ".ply": f"{_HERE}.ply:read_ply",
+        ".stl": f"{_HERE}.stl:read_stl",
         ".glb": f"{_HERE}.gltf.reader:read_gltf",
         ".gltf": f"{_HERE}.gltf.reader:read_gltf",
     },
@@ -30,7 +30,7 @@ _WRITERS: Registry[Callable[[Mesh, Path], dict[str, bytes]]] = Registry(
     {
         ".obj": f"{_HERE}.obj:write_obj",
         ".off": f"{_HERE}.off:write_off",
-        **dict.fromkeys((".ply", ".stl", ".glb"), f"{_HERE}.ply_stl_gltf:write_trimesh"),
+        **dict.fromkeys((".ply", ".stl", ".glb"), f"{_HERE}.trimesh_writer:write_trimesh"),
     },
     error=MeshError,
 )

@@ -198,15 +198,6 @@ def test_missing_and_empty_files(tmp_path, suffix):
         Mesh.load(str(path))
 
 
-def test_an_stl_of_text_cut_short(tmp_path, cube):
-    text = trimesh.Trimesh(cube.vertices, cube.faces, process=False).export(file_type="stl_ascii")
-    (tmp_path / "a.stl").write_text(text)
-    assert Mesh.load(tmp_path / "a.stl").check().watertight
-    (tmp_path / "a.stl").write_text(text[: text.rindex("facet normal")])
-    with pytest.raises(MeshError, match=r"a\.stl: no whole triangles in it: truncated or broken"):
-        Mesh.load(tmp_path / "a.stl")
-
-
 def test_unknown_formats(tmp_path):
     with pytest.raises(MeshError, match=r"a\.blend: meshes are read from \.obj, .*; got '\.blend'. Convert it"):
         Mesh.load(tmp_path / "a.blend")
