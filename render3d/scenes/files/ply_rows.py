@@ -7,7 +7,6 @@ of a row, each a number or a list of numbers that its length precedes; the rows 
 import dataclasses
 import re
 import struct
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render3d.errors import MeshError
+from render3d.scenes.files.text import leading_numbers
 
 Array = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -132,9 +132,9 @@ def _read_header(lines: bytes, path: Path) -> tuple[str, list[_Element], list[st
             raise MeshError(f"{path}: its header is broken: cannot read {line[:80]!r}.") from error
     if order is None:
         raise MeshError(f"{path}: its header is broken: no format; expected one of {', '.join(_ORDERS)}.")
-    names = [element.name for element in elements]
-    if len(set(names)) < len(names):
-        raise MeshError(f"{path}: its header is broken: elements of one name; got {', '.join(names)[:200]}.")
+    for names in ([element.name for element in elements], *([p.name for p in e.properties] for e in elements)):
+        if len(set(names)) < len(names):
+            raise MeshError(f"{path}: its header is broken: a name stands twice among {', '.join(names)[:200]}.")
     return order, elements, comments
 
 
@@ -174,10 +174,9 @@ class _Binary:
     def take(self, positions: Integers, kind: str) -> Array:
         """The numbers that begin at these bytes, as a view of a number from each byte on gives them."""
         dtype = np.dtype(self._order + kind)
-        shape = (max(0, self.length - dtype.itemsize + 1),)
-        numbers: Array = (
-            np.ndarray(shape, dtype, buffer=self._content, strides=(1,)) if shape[0] else np.zeros(0, dtype)
-        )
+        if not len(positions):
+            return np.zeros(0, dtype)
+        numbers: Array = np.ndarray(self.length - dtype.itemsize + 1, dtype, self._content, strides=(1,))
         return numbers[positions].astype(dtype.newbyteorder("="), copy=False)
 
     def reader(self, kind: str) -> Callable[[int], float]:
@@ -201,10 +200,7 @@ class _Text:
     def __init__(self, content: bytes, first_line: int) -> None:
         self._content = content
         self._first_line = first_line
-        with warnings.catch_warnings():
-            # Reading ends at the first word that is no number, as it would at the end of the file.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._numbers = np.fromstring(content, dtype=np.float64, sep=" ")
+        self._numbers = leading_numbers(content)
         self.length = len(self._numbers)
 
     def width(self, kind: str) -> int:
@@ -214,7 +210,8 @@ class _Text:
         return self._numbers[positions]
 
     def reader(self, kind: str) -> Callable[[int], float]:
-        return memoryview(self._numbers).__getitem__
+        numbers: Any = memoryview(self._numbers.data)
+        return numbers.__getitem__  # type: ignore[no-any-return]
 
     def explain(self, path: Path, elements: list[_Element]) -> None:
         """Name the first line that does not hold what its row should.
@@ -224,7 +221,7 @@ class _Text:
         """
         lines = enumerate(re.split(rb"\r\n|\r|\n", self._content), self._first_line)
         filled = ((number, line.split()) for number, line in lines if line.strip())
-        rows = (element for element in elements for _ in range(element.count) if element.properties)
+        rows = (element for element in elements if element.properties for _ in range(element.count))
         for element, (number, words) in zip(rows, filled, strict=False):
             fault = _fault_of_row(element, words)
             if fault:
@@ -283,19 +280,20 @@ def _read_element(body: _Binary | _Text, element: _Element, start: int) -> tuple
 def _sizes_of_lists(body: _Binary | _Text, element: _Element, start: int) -> dict[str, Integers]:
     """How long the lists of each property are, ``[N]``: as in the first row if that fits all, else row by row."""
     first = _walk(body, element, start, rows=min(1, element.count))
-    alike = {name: np.repeat(sizes, element.count) for name, sizes in first.items()}
-    offset = 0
-    places = []
+    if element.count == 0:
+        return first
+    lengths = []
+    stride = 0
     for entry in element.properties:
-        if entry.count_type is not None and element.count:
-            places.append((entry, offset))
-            offset += body.width(entry.count_type) + int(first[entry.name][0]) * body.width(entry.type)
+        if entry.count_type is not None:
+            lengths.append((stride, entry.count_type, first[entry.name]))
+            stride += body.width(entry.count_type) + int(first[entry.name][0]) * body.width(entry.type)
         else:
-            offset += body.width(entry.type)
-    if start + offset * element.count <= body.length:
-        position = start + offset * np.arange(element.count)
-        if all((body.take(position + o, e.count_type) == alike[e.name]).all() for e, o in places):
-            return alike
+            stride += body.width(entry.type)
+    if start + stride * element.count <= body.length:
+        position = start + stride * np.arange(element.count)
+        if all((body.take(position + offset, kind) == size).all() for offset, kind, size in lengths):
+            return {name: np.repeat(size, element.count) for name, size in first.items()}
     return _walk(body, element, start, rows=element.count)
 
 
@@ -319,9 +317,10 @@ def _walk(body: _Binary | _Text, element: _Element, start: int, *, rows: int) ->
                 count = read(position + before)
             except (IndexError, struct.error):
                 raise _BrokenRowError("truncated", row, element) from None
-            if not 0 <= count <= length or count != int(count):
-                raise _BrokenRowError(f"broken, a list of {count:.9g} values follows", row, element)
-            append(int(count))
-            position += before + own_width + int(count) * width
+            size = int(count) if 0 <= count <= length else -1
+            if size != count:
+                raise _BrokenRowError(f"broken, a list of {count} values follows", row, element)
+            append(size)
+            position += before + own_width + size * width
         position += skipped
     return {name: np.array(own, dtype=np.int64) for name, own in sizes.items()}

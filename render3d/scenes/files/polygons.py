@@ -14,11 +14,12 @@ Point = tuple[float, float]
 Triangle = tuple[int, int, int]
 
 _FLATTEST_TURN = 1e-6  # the sine of a turn to the right that is still taken for rounding
-_MANY = 48  # from so many corners on, an index of them is quicker than looking at each
+_MANY = 128  # from so many corners on, an index of them is quicker than looking at each
 _SPREAD = np.array([int(f"{number:b}", 4) for number in range(1024)])
 """Numbers with a zero before each binary digit, so that the digits of two can be interleaved."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[Integers, Integers]:
     """Cut polygons into triangles that cover them and keep their winding.
 
@@ -46,9 +47,12 @@ def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[I
         if size > 3:
             own = indices[starts[same_size][:, None] + np.arange(size)]
             inside = (own >= 0) & (own < len(vertices))
-            flat, concave = _flatten(padded[np.where(inside, own, -1)])
-            for row in np.flatnonzero(concave).tolist():
-                cuts[row] = _cut_ears(flat[row])
+            flat, turns_right = _flatten(padded[np.where(inside, own, -1)])
+            if size == 4:  # a fan from the corner that is not convex covers no more than the polygon
+                cuts = (cuts + turns_right.argmax(1)[:, None, None]) % 4
+            else:
+                for row in np.flatnonzero(turns_right.any(1)).tolist():
+                    cuts[row] = _cut_ears(flat[row])
         triangles.append((starts[same_size][:, None, None] + cuts).reshape(-1, 3))
         owners.append(np.repeat(same_size, size - 2))
     owner = np.concatenate(owners)
@@ -56,9 +60,11 @@ def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[I
     return np.concatenate(triangles)[order], owner[order]
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _flatten(points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Polygons ``[P, N, 3]`` seen along the axis their normal mostly has, counter-clockwise, and which are concave."""
+    """Return polygons ``[P, N, 3]`` seen along the axis their normal mostly has, and which corners turn right.
+
+    Seen so, they are counter-clockwise: what turns right is not convex.
+    """
     centred = points - points[:, :1]
     normal = np.cross(centred, np.roll(centred, -1, axis=1)).sum(1)  # Newell: twice the area
     axis = np.abs(normal).argmax(1)
@@ -70,7 +76,8 @@ def _flatten(points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     following = np.roll(edge, -1, axis=1)
     turns = edge[..., 0] * following[..., 1] - edge[..., 1] * following[..., 0]
     lengths = np.hypot(edge[..., 0], edge[..., 1])
-    return flat, (turns < -_FLATTEST_TURN * lengths * np.roll(lengths, -1, axis=1)).any(1)
+    turns_right = turns < -_FLATTEST_TURN * lengths * np.roll(lengths, -1, axis=1)
+    return flat, np.roll(turns_right, 1, axis=1)
 
 
 def _cut_ears(flat: Floats) -> list[Triangle]:
@@ -96,17 +103,17 @@ def _cut_ears(flat: Floats) -> list[Triangle]:
     cut: list[Triangle] = []
     while len(cut) < count - 2:
         # Without an ear, a polygon crosses itself or has no area left: the corner that covers least is cut then.
-        is_ear = bool(waiting)
-        triangle = waiting.popleft() if is_ear else heapq.heappop(refused)[1]
+        is_new = bool(waiting)
+        triangle = waiting.popleft() if is_new else heapq.heappop(refused)[1]
         a, b, c = triangle
-        if after[a] != b or after[b] != c or before[b] != a:  # b was cut, or a neighbour of it was
+        if after[a] != b or after[b] != c:  # one of them is cut already
             continue
-        if is_ear and ((turn := _turn(points, triangle)) <= 0 or blockers.any_in(triangle)):
+        if is_new and ((turn := _turn(points, triangle)) <= 0 or blockers.any_in(triangle)):
             heapq.heappush(refused, (abs(turn), triangle))
             continue
         cut.append(triangle)
         after[a], before[c] = c, a
-        after[b] = before[b] = -1
+        after[b] = -1
         blockers.set(b, blocks=False)
         look_at(a)
         look_at(c)

@@ -1,7 +1,6 @@
 """STL, read: triangles alone. Colours, which some programs keep in the two spare bytes of a triangle, are not."""
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from render3d.errors import MeshError
 from render3d.scenes.files.folder import Folder
 from render3d.scenes.files.raw import Floats, RawMesh
+from render3d.scenes.files.text import leading_numbers
 from render3d.scenes.repair import unique_rows
 
 _HEADER = 84  # bytes: 80 of anything, and the number of triangles
@@ -66,17 +66,15 @@ def _read_text(content: bytes, path: Path) -> Floats:
     Words become NaN, so that all is read as one array of numbers, in which a value too many or too few is out of line.
     """
     text = content.removeprefix(b"\xef\xbb\xbf").lower().replace(b"\r", b"\n")
-    if re.search(rb"^[ \t]*endsolid\b", text, re.MULTILINE) is None:
+    ends = _SOLID.findall(text)
+    if 2 * ends.count(b"end") < len(ends):
         raise MeshError(f"{path}: truncated: the text ends without 'endsolid'; fetch it again.")
     rows = _NORMAL.sub(b"", _SOLID.sub(b"", text))
+    facets = rows.count(b"endfacet")
     for word in (b"endfacet", b"endloop", b"outer", b"loop"):
         rows = rows.replace(word, b"")
     rows = rows.replace(b"facet", b" nan ").replace(b"vertex", b" nan ")
-    with warnings.catch_warnings():
-        # Reading ends at the first word that is no number; then facets are missing.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        numbers = np.fromstring(rows, dtype=np.float64, sep=" ")
-    facets = text.count(b"endfacet")
+    numbers = leading_numbers(rows)  # fewer if one is broken
     if len(numbers) == facets * _NUMBERS_OF_FACET:
         table = numbers.reshape(facets, _NUMBERS_OF_FACET)
         if np.isnan(table[:, [0, 1, 5, 9]]).all():
