@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render3d.errors import MeshError
-from render3d.scenes.files.text import leading_numbers
+from render3d.scenes.files.numbers import leading_numbers
 
 Array = NDArray[Any]
 Integers = NDArray[np.int64]

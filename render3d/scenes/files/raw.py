@@ -139,6 +139,7 @@ def to_mesh(raw: RawMesh, source: Path, problems: list[str]) -> Mesh:
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # differences of what is not finite are looked for
 def _placed(raw: RawMesh, problems: list[str]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The vertices ``[V, 3]``, centred where float32 needs it, and then ``to_source``; lists what it cannot hold."""
     vertices, faces, to_source = _float32(raw.vertices), _faces_in_range(raw), None

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from render3d.errors import MeshError
 from render3d.scenes.files.folder import Folder
+from render3d.scenes.files.numbers import leading_numbers
 from render3d.scenes.files.raw import Floats, RawMesh
-from render3d.scenes.files.text import leading_numbers
 from render3d.scenes.repair import unique_rows
 
 _HEADER = 84  # bytes: 80 of anything, and the number of triangles
