@@ -41,9 +41,13 @@ def unpack(document: Document, compressed: Entry) -> Unpacked:
     content = bytes(document.view(compressed.integer("bufferView")))
     try:
         mesh = library.decode(content)
+        if not hasattr(mesh, "faces"):  # a point cloud
+            raise MeshError("its Draco buffer holds points without faces")
         faces = np.asarray(mesh.faces, dtype=np.int64).reshape(-1, 3)
         arrays = {each["unique_id"]: np.asarray(each["data"]) for each in mesh.attributes}
-    except Exception as error:  # the library raises its own, AttributeError for point clouds, and others
+    except MeshError:
+        raise
+    except Exception as error:  # the library raises its own, and others
         raise MeshError(f"its Draco buffer cannot be decoded ({type(error).__name__}: {error})") from error
     names = compressed.entry("attributes")
     try:
