@@ -33,10 +33,10 @@ def main() -> int:
     with ThreadPoolExecutor(jobs) as pool:
         parts = list(pool.map(lambda share: _counted(options.seed, share, options.folder), shares))
     counts = sum(parts, Counter())
-    print(_table(counts))
+    _say(_table(counts))
     failed = sum(count for (_, kind), count in counts.items() if kind == "failed")
     accepted = _share_accepted(counts)
-    print(f"{len(numbers)} inputs of seed {options.seed}: {failed} failed, {accepted:.1%} of the mutants accepted")
+    _say(f"{len(numbers)} inputs of seed {options.seed}: {failed} failed, {accepted:.1%} of the mutants accepted")
     return int(failed > 0 or (len(numbers) >= 1000 and accepted < _LEAST_ACCEPTED))
 
 
@@ -51,8 +51,13 @@ def _counted(seed: int, numbers: range | list[int], folder: Path) -> Counter[tup
             target = folder / f"{verdict.reader.replace(' ', '-')}-{seed}-{number}"
             write(target, (case or case_of(seed, number)).files)
             (target / "reason.txt").write_text(verdict.reason, encoding="utf-8", errors="backslashreplace")
-            print(f"seed {seed}, input {number} ({target}): {verdict.reason[:300]!a}", file=sys.stderr, flush=True)
+            _say(f"seed {seed}, input {number} ({target}): {verdict.reason[:300]!a}")
     return counts
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _share_accepted(counts: Counter[tuple[str, str]]) -> float:

@@ -51,8 +51,8 @@ def _close_glb(parts: Parts) -> bytes:
     chunks = b""
     for name, data in parts:
         is_json = name == "header.json"
-        data += (b" " if is_json else b"\0") * (-len(data) % 4)
-        chunks += struct.pack("<I4s", len(data), b"JSON" if is_json else b"BIN\0") + data
+        padded = data + (b" " if is_json else b"\0") * (-len(data) % 4)
+        chunks += struct.pack("<I4s", len(padded), b"JSON" if is_json else b"BIN\0") + padded
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 

@@ -22,6 +22,7 @@ Values = dict[str, NDArray[Any]]
 
 _EYE = Cameras.sphere(1, 3.0, image_size=(16, 16))
 _UNIT = ("colors", "face_colors", "image", "rgb", "alpha", "occupancy")  # that are from 0 to 1
+_SLACK = 1 / 255  # by which they may be off: a step of what is displayed
 _MOST_BYTES = 10_000_000
 
 
@@ -47,7 +48,8 @@ def check(values: Values) -> None:
     for name, array in values.items():
         assert np.isfinite(array).all(), f"{name} is not finite"
         if name.split()[-1] in _UNIT and array.size:
-            assert 0 <= array.min() <= array.max() <= 1, f"{name} is from {array.min()} to {array.max()}"
+            low, high = array.min(), array.max()
+            assert -_SLACK <= low <= high <= 1 + _SLACK, f"{name} is from {low} to {high}"
 
 
 def _read_mesh(path: Path) -> Values:
@@ -103,7 +105,7 @@ def _read_checkpoint(path: Path) -> Values:
     assert {name: (t.dtype, t.shape) for name, t in saved.tensors.items()} == {
         name: (t.dtype, t.shape) for name, t in TENSORS.items()
     }
-    assert all(isinstance(record.update, int) and isinstance(record.loss, float) for record in saved.records)
+    assert all(isinstance(record.update, int) and isinstance(record.loss, int | float) for record in saved.records)
     # Any number may be a weight, and a loss may be NaN: they are given back, and a run that goes on looks at them.
     losses = np.array([record.loss for record in saved.records])
     return {"weights": np.nan_to_num(saved.tensors["weights"].numpy()), "losses": np.nan_to_num(losses)}

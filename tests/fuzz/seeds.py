@@ -151,7 +151,7 @@ def _image_seeds() -> list[Seed]:
     rgba = np.concatenate([PIXELS, alpha], axis=-1)
     rgb = np.moveaxis(np.divide(PIXELS, 255), -1, 0)
     share = np.moveaxis(alpha / 255, -1, 0)
-    grey = np.full((8, 8, 3), 255)  # JPEG keeps white exactly
+    white = np.full((8, 8, 3), 255)  # JPEG and WebP keep it
     palette = io.BytesIO()
     Image.fromarray(np.array(PIXELS, np.uint8)).quantize(4).save(palette, format="PNG")
     deep = io.BytesIO()
@@ -162,9 +162,10 @@ def _image_seeds() -> list[Seed]:
         Seed("png", {"a.png": image_file(alpha[..., 0])}, "a.png", {"alpha": share}),
         Seed("png", {"a.png": palette.getvalue()}, "a.png", {"rgb": rgb}),
         Seed("png", {"a.png": deep.getvalue()}, "a.png", {"alpha": [[[0, 1], [0.2, 0]]]}),
-        Seed("jpeg", {"a.jpg": image_file(grey, "JPEG")}, "a.jpg", {"rgb": np.ones((3, 8, 8))}),
+        Seed("jpeg", {"a.jpg": image_file(white, "JPEG")}, "a.jpg", {"rgb": np.ones((3, 8, 8))}),
         Seed("webp", {"a.webp": image_file(rgba, "WEBP", lossless=True, exact=True)}, "a.webp",
              {"rgb": rgb, "alpha": share}),
+        Seed("webp", {"a.webp": image_file(white, "WEBP")}, "a.webp", {"rgb": np.ones((3, 8, 8))}),
     ]  # fmt: skip
 
 
