@@ -63,7 +63,7 @@ def _ply(content: bytes, generator: Generator) -> bytes:
 
 def _stl(content: bytes, generator: Generator) -> bytes:
     if content.startswith(b"solid"):
-        return re.sub(rb"^solid.*", b"solid of another name", content).replace(b"facet", b"  facet")
+        return re.sub(rb"^solid.*", b"solid of another name", content).replace(b"\n", b"\n \t")
     return b"another header".ljust(80) + content[80:]
 
 

@@ -52,7 +52,8 @@ def check(values: Values) -> None:
             assert -_SLACK <= low <= high <= 1 + _SLACK, f"{name} is from {low} to {high}"
 
 
-def _read_mesh(path: Path) -> Values:
+def read_mesh(path: Path) -> Values:
+    """What a mesh holds that is right, and its image, by OpenGL."""
     mesh = Mesh.load(path)
     mesh.check_values()
     found = {"vertices": mesh.vertices, "faces": mesh.faces, "colors": mesh.colors, "face_colors": mesh.face_colors}
@@ -128,7 +129,7 @@ def _arrays(tensors: dict[str, Any]) -> Values:
 
 
 READERS: dict[str, Callable[[Path], Values]] = {
-    **dict.fromkeys(("obj", "off", "ply", "stl", "gltf", "glb"), _read_mesh),
+    **dict.fromkeys(("obj", "off", "ply", "stl", "gltf", "glb"), read_mesh),
     **dict.fromkeys(("png", "jpeg", "webp"), _read_image),
     **dict.fromkeys(("nerfstudio", "blender", "colmap", "colmap text", "r2n2"), _read_views),
     "shards": _read_shards,
