@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs bench furniture setup clean
+.PHONY: demo test lint docs bench furniture testmodels setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py
@@ -33,6 +33,11 @@ bench: setup
 furniture:
 	test -d /usr/share/sweethome3d/furniture || \
 	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y --no-install-recommends sweethome3d-furniture
+
+# Models of many programs, valid and broken ones, that one test reads: it skips without.
+testmodels:
+	test -d /usr/share/assimp/models || \
+	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y --no-install-recommends assimp-testmodels
 
 setup: $(READY)
 

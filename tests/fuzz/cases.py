@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from render3d.errors import Render3DError
-from tests.fuzz.mutations import Files, mutate
+from tests.fuzz.mutations import Files, Link, mutate
 from tests.fuzz.neutral import neutral
 from tests.fuzz.readers import READERS, Values, check
 from tests.fuzz.seeds import Seed, seeds
@@ -114,7 +114,10 @@ def write(folder: Path, files: Files) -> None:
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        if isinstance(content, Link):
+            path.symlink_to(content.target)
+        else:
+            path.write_bytes(content)
 
 
 def _values_of(origin: Seed) -> Values:

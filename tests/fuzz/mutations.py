@@ -2,16 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tests.fuzz.containers import CONTAINERS, Parts
 
-Files = dict[str, bytes]
+
+class Link(NamedTuple):
+    """Instead of a file: a link to ``target``."""
+
+    target: str
+
+
+Files = Mapping[str, bytes | Link]
 Generator = np.random.Generator
+
 
 _TEXT = {".obj", ".mtl", ".off", ".json", ".gltf", ".txt"}
 _NUMBERS = [b"nan", b"inf", b"-inf", b"1e400", b"-1", b"0", b"-0", b"1", b"255", b"0.5", b"1e38", b"1e-46", b"65536"]
@@ -27,17 +35,20 @@ _ONE_MORE = 0.3  # with this probability
 
 
 def mutate(files: Files, generator: Generator) -> Files:
-    """The files with one to three changes, mostly of one of them."""
-    files = dict(files)
+    """The files with one to three changes, mostly one; a file may be removed, or be a link to itself or out."""
+    changed = dict(files)
     for number in range(_MOST_AT_ONCE):
-        if not files or (number and generator.random() > _ONE_MORE):
+        if not changed or (number and generator.random() > _ONE_MORE):
             break
-        name = _choice(sorted(files), generator)
-        if generator.random() < 0.02:
-            del files[name]
+        name = _choice(sorted(changed), generator)
+        content, chance = changed[name], generator.random()
+        if chance < 0.02:
+            del changed[name]
+        elif chance < 0.04 or isinstance(content, Link):
+            changed[name] = Link(_choice([PurePosixPath(name).name, "..", "/etc/hostname", "missing"], generator))
         else:
-            files[name] = mutate_file(name, files[name], generator)
-    return files
+            changed[name] = mutate_file(name, content, generator)
+    return changed
 
 
 def mutate_file(name: str, content: bytes, generator: Generator) -> bytes:
@@ -72,7 +83,7 @@ def _bytes(content: bytes, generator: Generator) -> bytes:
             del data[start : min(end, start + generator.integers(1, 20))]
         case 5:
             value = _INTEGERS[generator.integers(len(_INTEGERS))]
-            data[start : start + 4] = value.to_bytes(4, _choice(["little", "big"], generator))  # type: ignore[arg-type]
+            data[start : start + 4] = value.to_bytes(4, _choice(["little", "big"], generator))
         case _:
             data[start:start] = generator.bytes(int(generator.integers(1, 9)))
     return bytes(data)
@@ -103,7 +114,8 @@ def _replaced(pattern: re.Pattern[bytes], values: list[bytes], content: bytes, g
     if not found:
         return content
     match = found[generator.integers(len(found))]
-    return content[: match.start()] + _choice(values, generator) + content[match.end() :]
+    value: bytes = _choice(values, generator)
+    return content[: match.start()] + value + content[match.end() :]
 
 
 def _header(content: bytes, generator: Generator) -> bytes:
@@ -180,5 +192,5 @@ def _places(root: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-def _choice(values: list[Any], generator: Generator) -> Any:
+def _choice(values: Sequence[Any], generator: Generator) -> Any:
     return values[generator.integers(len(values))]

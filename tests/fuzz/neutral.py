@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.containers import CONTAINERS
-from tests.fuzz.mutations import Files, Generator
+from tests.fuzz.mutations import Files, Generator, Link
 
 _NOTE = b"# 1 2 3 f v OFF\n"
 
@@ -20,7 +20,8 @@ def neutral(files: Files, generator: Generator) -> Files:
     return {name: _neutral_file(name, content, generator) for name, content in files.items()}
 
 
-def _neutral_file(name: str, content: bytes, generator: Generator) -> bytes:
+def _neutral_file(name: str, content: bytes | Link, generator: Generator) -> bytes:
+    assert isinstance(content, bytes)  # seeds have no links
     path = PurePosixPath(name)
     change = _CHANGES.get(path.name, _CHANGES.get(path.suffix))
     return content if change is None else change(content, generator)

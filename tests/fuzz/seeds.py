@@ -1,20 +1,29 @@
 """What inputs are made of: small valid files of every kind, each with the values it must be read as."""
 
+import base64
 import io
 import json
 import struct
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from render3d import Cameras
+from render3d.datasets.collections import CollectionObject
+from render3d.datasets.view_sets.formats.shards import Shards
+from render3d.datasets.view_sets.write.store import put
 from tests.fuzz.mutations import Files
+from tests.fuzz.readers import RECORDS, TENSORS, checkpoint_at
+from tests.scenes.files.gltf_files import GltfFile
+from tests.view_sets import trees
 
 
 class Seed(NamedTuple):
@@ -30,7 +39,7 @@ class Seed(NamedTuple):
     reader: str
     files: Files
     target: str
-    known: dict[str, ArrayLike]
+    known: Mapping[str, Any]
 
 
 SQUARE = [[0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]]
@@ -40,8 +49,8 @@ COLORS = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]
 PIXELS = [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]]
 CORNERS = [[0, 0], [1, 0], [1, 1], [0, 1]]
 _UV = [[CORNERS[corner] for corner in triangle] for triangle in TRIANGLES]
-_SHAPE = {"vertices": SQUARE, "faces": TRIANGLES}
-_IMAGE = {"image": np.divide(PIXELS, 255), "uv": _UV}
+_SHAPE: dict[str, Any] = {"vertices": SQUARE, "faces": TRIANGLES}
+_IMAGE: dict[str, Any] = {"image": np.divide(PIXELS, 255), "uv": _UV}
 
 
 def seeds() -> list[Seed]:
@@ -101,7 +110,13 @@ def _ply_seeds() -> list[Seed]:
         body = b"".join(struct.pack(f"{order}3f3B", *vertex) for vertex in vertices)
         body += b"".join(struct.pack(f"{order}B3i", 3, *triangle) for triangle in TRIANGLES)
         contents.append(header.format(name).encode() + body)
-    return [Seed("ply", {"a.ply": content}, "a.ply", _SHAPE | {"colors": COLORS}) for content in contents]
+    found = [Seed("ply", {"a.ply": content}, "a.ply", _SHAPE | {"colors": COLORS}) for content in contents]
+    textured = "ply\nformat ascii 1.0\ncomment TextureFile a.png\nelement vertex 4\n" + "".join(names[:3])
+    textured += "element face 2\nproperty list uchar int vertex_indices\nproperty list uchar float texcoord\n"
+    faces = [[3, *triangle, 6, *np.ravel(uv)] for triangle, uv in zip(TRIANGLES, _UV, strict=True)]
+    textured += f"end_header\n{_rows(SQUARE)}" + "".join(f"{' '.join(map(str, face))}\n" for face in faces)
+    files = {"a.ply": textured.encode(), "a.png": image_file(PIXELS)}
+    return [*found, Seed("ply", files, "a.ply", _SHAPE | _IMAGE)]
 
 
 def _stl_seeds() -> list[Seed]:
@@ -115,8 +130,6 @@ def _stl_seeds() -> list[Seed]:
 
 
 def _gltf_seeds() -> list[Seed]:
-    from tests.scenes.files.gltf_files import GltfFile
-
     textured = GltfFile(
         textures=[{"source": 0, "sampler": 0}],
         samplers=[{"magFilter": 9728}],
@@ -135,15 +148,39 @@ def _gltf_seeds() -> list[Seed]:
     raised = np.add(SQUARE, [0, 0, 1])
     # The corners of a fan are in this order (glTF 2.0, 3.7.2.1).
     fan = {"vertices": raised, "faces": [[1, 2, 0], [2, 3, 0]], "colors": COLORS}
-    known = [_SHAPE | _IMAGE, fan]
     found = []
-    for file, values in zip((textured, colored), known, strict=True):
+    for file, values in ((textured, _SHAPE | _IMAGE), (colored, fan), _deformed()):
         with tempfile.TemporaryDirectory() as folder:
             found.append(Seed("glb", {"a.glb": file.save(Path(folder, "a.glb")).read_bytes()}, "a.glb", values))
         header = {**file.header, "buffers": [{"byteLength": len(file.content), "uri": "a.bin"}]}
         files = {"a.gltf": json.dumps(header).encode(), "a.bin": bytes(file.content)}
         found.append(Seed("gltf", files, "a.gltf", values))
-    return found
+    uri = f"data:application/octet-stream;base64,{base64.b64encode(textured.content).decode()}"
+    embedded = {**textured.header, "buffers": [{"byteLength": len(textured.content), "uri": uri}]}
+    return [*found, Seed("gltf", {"a.gltf": json.dumps(embedded).encode()}, "a.gltf", _SHAPE | _IMAGE)]
+
+
+def _deformed() -> tuple[GltfFile, Mapping[str, Any]]:
+    """A square whose third vertex is sparse, moved by (0.5, 0, 0) as a morph and by (0, 0, 1) as a skin."""
+    file = GltfFile(
+        nodes=[{"children": [1, 2]}, {"mesh": 0, "skin": 0}, {"translation": [0, 0, 1]}], skins=[{"joints": [2]}]
+    )
+    corners = {"bufferView": file.view(struct.pack("<H", 2)), "componentType": 5123}
+    places = {"bufferView": file.view(struct.pack("<3f", *SQUARE[2]))}
+    base = [*SQUARE[:2], [9, 9, 9], SQUARE[3]]
+    attributes = {
+        "POSITION": file.accessor(base, sparse={"count": 1, "indices": corners, "values": places}),
+        "JOINTS_0": file.accessor([[0, 0, 0, 0]] * 4, "uint8"),
+        "WEIGHTS_0": file.accessor([[1, 0, 0, 0]] * 4),
+        "COLOR_0": file.accessor([[*np.multiply(color, 255), 255] for color in COLORS], "uint8", normalized=True),
+    }
+    indices = file.accessor([0, 1, 3, 2], "uint8")
+    targets = [{"POSITION": file.accessor([[1, 0, 0]] * 4)}]
+    primitive = {"attributes": attributes, "indices": indices, "mode": 5, "targets": targets}
+    file.add("meshes", primitives=[primitive], weights=[0.5])
+    # The second triangle of a strip is (p1, p3, p2), which turns it the right way (glTF 2.0, 3.7.2.1).
+    moved = np.add(SQUARE, [0.5, 0, 1])
+    return file, {"vertices": moved, "faces": [[0, 1, 3], [1, 2, 3]], "colors": COLORS}
 
 
 def _image_seeds() -> list[Seed]:
@@ -169,7 +206,7 @@ def _image_seeds() -> list[Seed]:
     ]  # fmt: skip
 
 
-def _files_of(make: Callable[[Path], object]) -> Files:
+def _files_of(make: Callable[[Path], object]) -> dict[str, bytes]:
     """What is in a folder once it has been made."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "made")
@@ -179,8 +216,6 @@ def _files_of(make: Callable[[Path], object]) -> Files:
 
 
 def _view_seeds() -> list[Seed]:
-    from tests.view_sets import trees
-
     seen = trees.cameras(3)
     known = {
         "alpha": trees.pixels_of(seen)[:, None, ..., 3] / 255,
@@ -195,7 +230,7 @@ def _view_seeds() -> list[Seed]:
     }
     found = [Seed(name, _files_of(make), "", known) for name, make in makers.items()]
     del found[-1].files["sparse/0/points3D.txt"]  # it is empty, and so most of its changes are none
-    images = trees.pixels_of(trees.Cameras.sphere(2, 3.0, image_size=(12, 12)))
+    images = trees.pixels_of(Cameras.sphere(2, 3.0, image_size=(12, 12)))
     r2n2 = {f"rendering/{number:02d}.png": image_file(pixels) for number, pixels in enumerate(images)}
     r2n2["rendering/renderings.txt"] = b"00.png\n01.png\n"
     r2n2["rendering/rendering_metadata.txt"] = b"10.5 25 0 0.8 25\n130 27.5 0 0.7 25\n"
@@ -203,12 +238,6 @@ def _view_seeds() -> list[Seed]:
 
 
 def _shard_seeds() -> list[Seed]:
-    from render3d import Cameras
-    from render3d.datasets.collections import CollectionObject
-    from render3d.datasets.view_sets.formats.shards import Shards
-    from render3d.datasets.view_sets.write.store import put
-    from tests.view_sets import trees
-
     shards = Shards(size=1)
     seen = Cameras.sphere(2, 3.0, image_size=(10, 8))
     drawn = trees.rendered(seen)
@@ -243,10 +272,6 @@ def _archive_seeds() -> list[Seed]:
 
 
 def _run_seeds() -> list[Seed]:
-    import torch
-
-    from tests.fuzz.readers import RECORDS, TENSORS, checkpoint_at
-
     weights = torch.arange(6.0).reshape(2, 3)
 
     def make(folder: Path) -> None:
