@@ -1,18 +1,19 @@
 """Read many inputs that may be broken, and print what became of them: ``python -m tests.fuzz``.
 
 Run it in the folder that holds ``tests``. It ends with 1 if any input broke a rule of `tests.fuzz.cases.judge`. Each of
-those is written to a folder, with the reason; the same seed and number make it again, with the same seeds of files.
+those is written to a folder, with the reason; ``--seed`` and ``--only`` with its number read it again.
 """
 
 import argparse
 import functools
 import os
+import shutil
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.fuzz.cases import KINDS, Verdict, case_of, judge, write
+from tests.fuzz.cases import KINDS, Verdict, all_seeds, case_of, judge, write
 from tests.fuzz.workers import answers
 
 _LEAST_ACCEPTED = 0.15
@@ -30,6 +31,7 @@ def main() -> int:
     numbers = range(options.inputs) if options.only is None else [options.only]
     jobs = min(os.cpu_count() or 1, len(numbers))
     shares = [numbers[first::jobs] for first in range(jobs)]
+    all_seeds()  # here, for threads would each make them
     with ThreadPoolExecutor(jobs) as pool:
         parts = list(pool.map(lambda share: _counted(options.seed, share, options.folder), shares))
     counts = sum(parts, Counter())
@@ -44,15 +46,20 @@ def _counted(seed: int, numbers: range | list[int], folder: Path) -> Counter[tup
     """How many inputs of each reader and kind; what failed is written and printed as it comes."""
     counts: Counter[tuple[str, str]] = Counter()
     for number, answer in answers(functools.partial(judge, seed), numbers):
-        case = case_of(seed, number) if isinstance(answer, str) else None
-        verdict = Verdict(case.origin.reader, "failed", str(answer)) if case else Verdict(*answer)
+        # Of an input that brought its process down, nobody else is left to say whose it was.
+        died = isinstance(answer, str)
+        verdict = Verdict(case_of(seed, number).origin.reader, "failed", str(answer)) if died else Verdict(*answer)
         counts[verdict.reader, verdict.kind] += 1
         if verdict.kind == "failed":
-            target = folder / f"{verdict.reader.replace(' ', '-')}-{seed}-{number}"
-            write(target, (case or case_of(seed, number)).files)
-            (target / "reason.txt").write_text(verdict.reason, encoding="utf-8", errors="backslashreplace")
-            _say(f"seed {seed}, input {number} ({target}): {verdict.reason[:300]!a}")
+            _tell(seed, number, verdict, folder / f"{verdict.reader.replace(' ', '-')}-{seed}-{number}")
     return counts
+
+
+def _tell(seed: int, number: int, verdict: Verdict, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)  # of a run before
+    write(target, case_of(seed, number).files)
+    (target / "reason.txt").write_text(verdict.reason, encoding="utf-8", errors="backslashreplace")
+    _say(f"seed {seed}, input {number} ({target}): {verdict.reason[:300]!a}")
 
 
 def _say(text: str) -> None:

@@ -193,4 +193,4 @@ def _places(root: Any) -> list[tuple[Any, Any]]:
 
 
 def _choice(values: Sequence[Any], generator: Generator) -> Any:
-    return values[generator.integers(len(values))]
+    return values[int(generator.integers(len(values)))]

@@ -228,8 +228,9 @@ def _view_seeds() -> list[Seed]:
         "colmap": lambda folder: trees.colmap(folder, seen),
         "colmap text": lambda folder: trees.colmap(folder, seen, text=True),
     }
-    found = [Seed(name, _files_of(make), "", known) for name, make in makers.items()]
-    del found[-1].files["sparse/0/points3D.txt"]  # it is empty, and so most of its changes are none
+    files = {name: _files_of(make) for name, make in makers.items()}
+    del files["colmap text"]["sparse/0/points3D.txt"]  # it is empty, and so most of its changes are none
+    found = [Seed(name, content, "", known) for name, content in files.items()]
     images = trees.pixels_of(Cameras.sphere(2, 3.0, image_size=(12, 12)))
     r2n2 = {f"rendering/{number:02d}.png": image_file(pixels) for number, pixels in enumerate(images)}
     r2n2["rendering/renderings.txt"] = b"00.png\n01.png\n"
