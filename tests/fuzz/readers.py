@@ -63,7 +63,8 @@ def read_mesh(path: Path) -> Values:
     values = _arrays(found)
     check(values)
     drawn = OpenGL()(mesh.normalized(), _EYE, ("rgb", "alpha", "depth"))
-    return values | {f"drawn {name}": image.numpy() for name, image in drawn.as_dict().items()}
+    # Lights together may exceed 1, so that what is seen may be brighter than the reflectance.
+    return values | {"radiance": drawn.rgb.numpy(), "drawn alpha": drawn.alpha.numpy(), "depth": drawn.depth.numpy()}
 
 
 def _read_image(path: Path) -> Values:
@@ -108,7 +109,7 @@ def _read_checkpoint(path: Path) -> Values:
     }
     assert all(isinstance(record.update, int) and isinstance(record.loss, int | float) for record in saved.records)
     # Any number may be a weight, and a loss may be NaN: they are given back, and a run that goes on looks at them.
-    losses = np.array([record.loss for record in saved.records])
+    losses = np.array([record.loss for record in saved.records], np.float64)
     return {"weights": np.nan_to_num(saved.tensors["weights"].numpy()), "losses": np.nan_to_num(losses)}
 
 
