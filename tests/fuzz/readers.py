@@ -47,7 +47,7 @@ def check(values: Values) -> None:
     """Raise AssertionError unless all is finite, and what is a share is from 0 to 1."""
     for name, array in values.items():
         assert np.isfinite(array).all(), f"{name} is not finite"
-        if name.split()[-1] in _UNIT and array.size:
+        if name.rpartition(" ")[2] in _UNIT and array.size:
             low, high = array.min(), array.max()
             assert -_SLACK <= low <= high <= 1 + _SLACK, f"{name} is from {low} to {high}"
 
@@ -99,7 +99,8 @@ def _read_archive(path: Path) -> Values:
     files = [file for file in folder.rglob("*") if not file.is_dir()]
     assert all(file.is_file() and not file.is_symlink() for file in files), "something else than files"
     assert set(path.parent.iterdir()) == before | {folder}, "something lies beside the folder"
-    return {file.relative_to(folder).as_posix(): np.frombuffer(file.read_bytes(), np.uint8) for file in files}
+    contents = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+    return {f"{name} bytes": np.frombuffer(content, np.uint8) for name, content in contents.items()}
 
 
 def _read_checkpoint(path: Path) -> Values:

@@ -256,7 +256,7 @@ def _shard_seeds() -> list[Seed]:
 
 def _archive_seeds() -> list[Seed]:
     members = {"a.txt": b"first", "deep/b.bin": bytes(range(64)), "deep/c.obj": b"v 0 0 0\n" * 9}
-    known = {name: np.frombuffer(content, np.uint8) for name, content in members.items()}
+    known = {f"{name} bytes": np.frombuffer(content, np.uint8) for name, content in members.items()}
     packed, squeezed = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
