@@ -40,7 +40,8 @@ def _of_zip(archive: Path) -> Iterator[Member]:
         for info in file.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the system that made it has no such kinds
             problem = "" if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "is a link or a device"
-            yield Member(info.filename, info.is_dir(), functools.partial(file.open, info), problem)
+            # Not info.is_dir, which fails for an empty name on Python 3.11.
+            yield Member(info.filename, info.filename.endswith("/"), functools.partial(file.open, info), problem)
 
 
 def _of_tar(archive: Path) -> Iterator[Member]:

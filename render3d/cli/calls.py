@@ -91,7 +91,7 @@ class Result:
             return self.status
         console = Console(highlight=False, markup=False)
         for each in self.shown:
-            console.print(each)
+            console.print(each, soft_wrap=isinstance(each, str))  # paths are copied whole
         if self.report:
             console.print(f"Report: {self.report.resolve()}", soft_wrap=True)
         return self.status

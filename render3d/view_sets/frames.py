@@ -146,7 +146,7 @@ class Frames(StoredViews):
         lens, nearest = self.lenses[number], output in BESIDE
         if not lens.is_distorted and image.shape[-2:] == lens.image_size == self.cameras.image_size:
             return image
-        check_size(self.where(number, output), image, lens.image_size)
+        check_size(self.where(number, output), tuple(image.shape[-2:]), lens.image_size)
         try:
             image = lens.undistorted(image, nearest=nearest, outside=-1 if output == "face_index" else 0)
         except ViewSetError as error:
@@ -156,11 +156,13 @@ class Frames(StoredViews):
     def _colors(self, number: int, frame: Mapping[str, str]) -> dict[str, Tensor]:
         name, mask = frame["image"], frame.get("mask", frame["image"])
         where = self.files.where(name)
-        rgb, alpha = read_image(where, self.files.read(name))
+        content = self.files.read(name)
+        # Before its pixels are read: a small file may hold very many.
+        check_size(where, read_size(where, content), self._size_in_file(number))
+        rgb, alpha = read_image(where, content)
         if mask != name:
             image = alpha if rgb is None else rgb
             assert image is not None  # of the two there is one at least
-            check_size(where, image, self._size_in_file(number))
             alpha = read_mask(self.files.where(mask), self.files.read(mask))
             _check_mask(self.files.where(mask), alpha, where, image)
         return {name: value for name, value in (("rgb", rgb), ("alpha", alpha)) if value is not None}

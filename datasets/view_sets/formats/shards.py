@@ -13,6 +13,7 @@ import io
 import itertools
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
@@ -103,7 +104,9 @@ def read_index(folder: Path) -> tuple[Shard, ...]:
     """
     path = folder / INDEX
     try:
-        return tuple(Shard.from_json(item) for item in json.loads(path.read_bytes())["shards"])
+        shards = tuple(Shard.from_json(item) for item in json.loads(path.read_bytes())["shards"])
+        _check_unique(shards)
+        return shards
     except FileNotFoundError:
         raise DatasetError(
             f"{path}: no such file. Give the folder of shards that a run of views has finished."
@@ -112,6 +115,14 @@ def read_index(folder: Path) -> tuple[Shard, ...]:
         raise DatasetError(
             f"{path}: no index of shards, or damaged ({error!r}). Put it back, or pack again."
         ) from error
+
+
+def _check_unique(shards: Sequence[Shard]) -> None:
+    names = [shard.name for shard in shards]
+    ids = [item.id for shard in shards for item in shard.objects]
+    for what, words in (("shard", names), ("object", ids)):
+        if twice := next((word for word, count in Counter(words).items() if count > 1), None):
+            raise ValueError(f"{what} {twice!r} is there twice")
 
 
 @final

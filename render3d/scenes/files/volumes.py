@@ -73,6 +73,8 @@ def _load_npz(path: Path) -> Volume:
             raise VolumeError(f"its version is {arrays['version']}, and {_VERSION} is the one known")
         values = torch.from_numpy(arrays["values"])
         to_source = torch.from_numpy(arrays["to_source"]) if "to_source" in arrays else None
+        if to_source is not None and not bool(to_source.isfinite().all()):
+            raise VolumeError("its to_source has numbers that are not finite")
         volume = Volume(values, float(arrays["extent"]), to_source)
     if volume.batch_shape:
         raise VolumeError(f"its values have shape {list(values.shape)}, not [C, D, H, W]")

@@ -92,7 +92,7 @@ class StoredViews(abc.ABC):
                 lacks = _NO_SILHOUETTE if name == "alpha" else f"there is no {name} of this view; {_LEAVE_OUT}"
                 raise ViewSetError(f"{self.where(number, 'rgb')}: {lacks}")
         for name, image in view.items():
-            check_size(self.where(number, name), image, self.cameras.image_size)
+            check_size(self.where(number, name), tuple(image.shape[-2:]), self.cameras.image_size)
             if image.shape[0] != CHANNELS[name]:
                 raise ViewSetError(
                     f"{self.where(number, name)}: {name} must have {CHANNELS[name]} channels; got {image.shape[0]}."
@@ -106,15 +106,15 @@ _NO_SILHOUETTE = (
 )
 
 
-def check_size(where: Path | str, image: Tensor, image_size: tuple[int, int]) -> None:
-    """Raise `ViewSetError` unless an image ``[C, H, W]`` has the size of its camera, ``(height, width)``.
+def check_size(where: Path | str, found: tuple[int, ...], image_size: tuple[int, int]) -> None:
+    """Raise `ViewSetError` unless an image has the size of its camera, ``(height, width)``.
 
     Args:
         where: What the message calls the image.
-        image: The image.
+        found: Its size, ``(height, width)``.
         image_size: Of its camera.
     """
-    found, (height, width) = tuple(image.shape[-2:]), image_size
+    height, width = image_size
     if found != image_size:
         way_out = "Resize the image, or correct the size of the camera."
         if found == (width, height):

@@ -321,3 +321,11 @@ def test_a_save_that_fails_keeps_what_was_there(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(VolumeError, match=r"a\.npz: not written: No space left on device"):
         Volume.from_occupancy(torch.ones(2, 2, 2)).save(tmp_path / "a.npz")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.npz", before)]
+
+
+def test_a_place_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    place = np.eye(4, dtype=np.float32)
+    place[0, 3] = np.nan
+    np.savez(tmp_path / "a.npz", version=1, values=np.ones((1, 2, 2, 2), np.float32), extent=1.0, to_source=place)
+    with pytest.raises(VolumeError, match="to_source has numbers that are not finite"):
+        Volume.load(tmp_path / "a.npz")
