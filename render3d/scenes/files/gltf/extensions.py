@@ -6,7 +6,6 @@ from render3d.scenes.files.gltf.document import Document
 _READ = {
     "EXT_mesh_gpu_instancing",
     "EXT_meshopt_compression",  # a buffer view that it compresses is an error where it is used
-    "EXT_texture_avif",
     "EXT_texture_webp",
     "KHR_draco_mesh_compression",
     "KHR_materials_pbrSpecularGlossiness",

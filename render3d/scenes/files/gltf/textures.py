@@ -15,7 +15,7 @@ from render3d.scenes.files.raw import Floats, Image
 
 _REPEAT = 10497  # GL_REPEAT, the wrap mode of a sampler that names none
 _TRANSFORM = "KHR_texture_transform"
-_IMAGE_FORMATS = ("EXT_texture_webp", "EXT_texture_avif")
+_WEBP = "EXT_texture_webp"
 
 
 @final
@@ -60,10 +60,10 @@ def image_index(document: Document, info: Entry) -> int:
     """Which image a texture shows: that of an extension for images of a kind that can be read, else its own.
 
     Raises:
-        MeshError: It has none, or none but of a kind that cannot be read, such as KTX2.
+        MeshError: It has none, or none but of a kind that cannot be read, such as KTX2 or AVIF.
     """
     texture = document.item("textures", info.integer("index"))
-    source = texture.extension(*_IMAGE_FORMATS) or texture
+    source = texture.extension(_WEBP) or texture
     if not source.has("source"):
         others = ", ".join(texture.entry("extensions").values) or "no extension"
         raise MeshError(f"{texture.where} has no image of a kind that can be read ({others})")
