@@ -88,29 +88,56 @@ def _srgb_of_halves() -> NDArray[np.uint8]:
     return table
 
 
-def read_image(path: Path, content: bytes | None = None) -> tuple[Tensor | None, Tensor | None]:
+def check_size(where: Path | str, found: tuple[int, ...], image_size: tuple[int, int]) -> None:
+    """Raise `ViewSetError` unless an image has the size of its camera, ``(height, width)``.
+
+    Args:
+        where: What the message calls the image.
+        found: Its size, ``(height, width)``.
+        image_size: Of its camera.
+    """
+    height, width = image_size
+    if found != image_size:
+        way_out = "Resize it, or correct the size of the camera."
+        if found == (width, height):
+            way_out = (
+                "If the EXIF orientation of the file turns it, and the camera is that of the image as it is stored, "
+                "remove the orientation."
+            )
+        raise ViewSetError(
+            f"{where}: is {found[0]} x {found[1]} (height x width) and its camera {height} x {width}. {way_out}"
+        )
+
+
+def read_image(
+    path: Path, content: bytes | None = None, image_size: tuple[int, int] | None = None
+) -> tuple[Tensor | None, Tensor | None]:
     """Read the colours and the coverage in an image file, turned as its EXIF orientation says.
 
     Args:
         path: The file, of a format in `render3d.images.opening.PHOTOGRAPHS`.
         content: Of the file, where it has been read already.
+        image_size: ``(height, width)`` of its camera, where that is known: an image of another size is refused before
+            its pixels are read, for a small file may hold very many.
 
     Returns:
         ``rgb`` ``[3, H, W]`` float32 in linear light, or None for greyscale files; ``alpha`` ``[1, H, W]`` float32, or
-        None for files without an alpha channel. A greyscale file is a mask: its alpha is what `read_mask` returns.
+        None for files without an alpha channel. The values of a greyscale file without one are its alpha.
 
     Raises:
-        ViewSetError: A file that is missing, no image, truncated, or larger than Pillow thinks safe; or coverage that
-            `read_mask` refuses.
+        ViewSetError: A file that is missing, no image, truncated, or larger than Pillow thinks safe; grey values
+            outside of 0-1; or another size.
     """
-    mode, pixels = _read_pixels(path, content)
+    mode, pixels = _read_pixels(path, content, image_size)
+    if mode == "LA":
+        return None, pixels[1:] / 255
     if mode not in ("RGB", "RGBA"):
-        return None, _coverage(path, mode, pixels)
+        return None, _fractions(path, mode, pixels)
     rgb = torch.from_numpy(linear_of_bytes(pixels[:3].numpy()))
-    return rgb, _fractions(path, mode, pixels[3:]) if mode == "RGBA" else None
+    return rgb, pixels[3:] / 255 if mode == "RGBA" else None
 
 
-def read_mask(path: Path, content: bytes | None = None) -> Tensor:
+def read_mask(path: Path, content: bytes | None = None, image_size: tuple[int, int] | None = None) -> Tensor:
     """Read the coverage ``[1, H, W]`` float32, 0-1, that a mask holds: white is on the object.
 
     It is the alpha channel where that differs between pixels, and otherwise the values of a grey image as they are:
@@ -119,19 +146,16 @@ def read_mask(path: Path, content: bytes | None = None) -> Tensor:
     Args:
         path: As in `read_image`.
         content: As in `read_image`.
+        image_size: As in `read_image`.
 
     Raises:
-        ViewSetError: As `read_image`; an image whose channels differ; values outside of 0-1; or none above 1/255 and
-            some above 0, as masks of 0 and 1 have them, and masks of 8 bits that are stored in 16.
+        ViewSetError: As `read_image`; or an image whose channels differ.
     """
-    return _coverage(path, *_read_pixels(path, content))
-
-
-def _coverage(path: Path, mode: str, pixels: Tensor) -> Tensor:
+    mode, pixels = _read_pixels(path, content, image_size)
     if mode in ("LA", "RGBA"):
         alpha, pixels = pixels[-1:], pixels[:-1]
         if alpha.amin() < alpha.amax():
-            return _fractions(path, mode, alpha)
+            return alpha / 255
     if len(pixels) == 3:
         if (pixels.amax(0) - pixels.amin(0)).amax() > _GREY:
             raise ViewSetError(f"{path}: is coloured, and a mask is grey, white on the object. Store it so.")
@@ -142,40 +166,37 @@ def _coverage(path: Path, mode: str, pixels: Tensor) -> Tensor:
 def _fractions(path: Path, mode: str, values: Tensor) -> Tensor:
     """Values of coverage as fractions of the largest that their type has."""
     kind, whole = ("floats", 1) if mode == "F" else ("integers", 65535 if mode.startswith("I") else 255)
-    least, largest = (value.item() for value in values.aminmax())
-    if not 0 <= least <= largest <= whole:
-        raise ViewSetError(
-            f"{path}: is read as a mask, whose values of {kind} must be from 0 to {whole}; got {least:g} to "
-            f"{largest:g}."
-        )
-    if kind == "integers" and 0 < largest <= whole / 255:
-        meant = next(most for most in (1, 255) if largest <= most)
-        raise ViewSetError(
-            f"{path}: is read as a mask, and its largest value is {largest:g}, of {whole}, which is next to nothing. "
-            f"If {meant} is meant to be white, multiply its values by {whole // meant}."
-        )
+    if values.dtype != torch.uint8:  # bytes are always within
+        least, largest = (value.item() for value in values.aminmax())
+        if not 0 <= least <= largest <= whole:
+            raise ViewSetError(
+                f"{path}: is read as a mask, whose values of {kind} must be from 0 to {whole}; got {least:g} to "
+                f"{largest:g}."
+            )
     return values / whole
 
 
-def read_depth(path: Path, unit: float, content: bytes | None = None) -> Tensor:
+def read_depth(
+    path: Path, unit: float, content: bytes | None = None, image_size: tuple[int, int] | None = None
+) -> Tensor:
     """Depths ``[1, H, W]`` float32 in scene units, from multiples of ``unit``: the inverse of `depth_pixels`.
 
     Raises:
         ViewSetError: As `read_image`, or no grey image of 16 bits.
     """
-    mode, pixels = _read_pixels(path, content)
+    mode, pixels = _read_pixels(path, content, image_size)
     if not mode.startswith("I"):
         raise ViewSetError(f"{path}: depth must be a grey image of 16 bits; got Pillow's mode {mode}.")
     return pixels * unit
 
 
-def read_normal(path: Path, content: bytes | None = None) -> Tensor:
+def read_normal(path: Path, content: bytes | None = None, image_size: tuple[int, int] | None = None) -> Tensor:
     """Unit normals ``[3, H, W]`` float32, 0 where nothing is: the inverse of `normal_pixels` up to rounding.
 
     Raises:
         ViewSetError: As `read_image`, or no image of three channels.
     """
-    mode, pixels = _read_pixels(path, content)
+    mode, pixels = _read_pixels(path, content, image_size)
     if mode not in ("RGB", "RGBA"):
         raise ViewSetError(f"{path}: normals must be an image of three channels; got Pillow's mode {mode}.")
     nothing = (pixels[:3] == 128).all(0)
@@ -201,10 +222,13 @@ def _orientation(image: Image.Image) -> int:
     return int(image.getexif().get(_ORIENTATION, 1)) if "exif" in image.info else 1
 
 
-def _read_pixels(path: Path, content: bytes | None) -> tuple[str, Tensor]:
+def _read_pixels(path: Path, content: bytes | None, image_size: tuple[int, int] | None) -> tuple[str, Tensor]:
     """Pillow's mode, and the values as they are stored, ``[channels, H, W]``: bytes, or float32 for more than those."""
     try:
         with opened(path if content is None else io.BytesIO(content)) as stored:
+            # An orientation may stand behind the pixels: which side is which is known, and checked, later.
+            if image_size is not None and sorted(stored.size) != sorted(image_size):
+                check_size(path, (stored.height, stored.width), image_size)
             stored.load()
             image = ImageOps.exif_transpose(stored) if _orientation(stored) != 1 else stored
             wide = image.mode.startswith(("I", "F"))

@@ -15,6 +15,7 @@ from render3d.cameras import Cameras
 from render3d.errors import ViewSetError
 from render3d.images import Rendering, png
 from render3d.images.files import (
+    check_size,
     color_pixels,
     depth_pixels,
     depth_unit,
@@ -27,7 +28,7 @@ from render3d.images.files import (
     read_size,
 )
 from render3d.view_sets.files import OBJECT, Files, read_json
-from render3d.view_sets.formats.format import StoredViews, check_size
+from render3d.view_sets.formats.format import StoredViews
 from render3d.view_sets.lenses import Lens, resized
 
 BESIDE = ("depth", "normal", "face_index")
@@ -133,7 +134,8 @@ class Frames(StoredViews):
             raise ViewSetError(f"{self.source}: view {number} lacks the path of its image (file_path).")
         try:
             view = self._colors(number, frame) if {"rgb", "alpha"}.intersection(outputs) else {}
-            view |= {kind: self._beside(kind, frame[kind]) for kind in BESIDE if kind in outputs and kind in frame}
+            beside = [kind for kind in BESIDE if kind in outputs and kind in frame]
+            view |= {kind: self._beside(number, kind, frame[kind]) for kind in beside}
             view = {name: self._seen(number, name, image) for name, image in view.items() if name in outputs}
         except ViewSetError as error:
             raise ViewSetError(f"{self.source}: view {number}: {error}") from error
@@ -154,36 +156,23 @@ class Frames(StoredViews):
         return resized(image, self.cameras.image_size, nearest=nearest)
 
     def _colors(self, number: int, frame: Mapping[str, str]) -> dict[str, Tensor]:
-        name, mask = frame["image"], frame.get("mask", frame["image"])
-        where = self.files.where(name)
-        content = self.files.read(name)
-        # Before its pixels are read: a small file may hold very many.
-        check_size(where, read_size(where, content), self._size_in_file(number))
-        rgb, alpha = read_image(where, content)
-        if mask != name:
-            image = alpha if rgb is None else rgb
-            assert image is not None  # of the two there is one at least
-            alpha = read_mask(self.files.where(mask), self.files.read(mask))
-            _check_mask(self.files.where(mask), alpha, where, image)
+        name, mask, image_size = frame["image"], frame.get("mask"), self._size_in_file(number)
+        rgb, alpha = read_image(self.files.where(name), self.files.read(name), image_size)
+        if mask not in (None, name):
+            alpha = read_mask(self.files.where(mask), self.files.read(mask), image_size)
         return {name: value for name, value in (("rgb", rgb), ("alpha", alpha)) if value is not None}
 
     def _size_in_file(self, number: int) -> tuple[int, int]:
         return self.lenses[number].image_size if self.lenses else self.cameras.image_size
 
-    def _beside(self, kind: str, name: str) -> Tensor:
+    def _beside(self, number: int, kind: str, name: str) -> Tensor:
         where, content = self.files.where(name), self.files.read(name)
+        if kind == "face_index":
+            return _face_index(where, content)
+        image_size = self._size_in_file(number)
         if kind == "depth":
-            return read_depth(where, self.depth_unit, content)
-        return read_normal(where, content) if kind == "normal" else _face_index(where, content)
-
-
-def _check_mask(where: Path, mask: Tensor, of: Path, image: Tensor) -> None:
-    (rows, columns), (height, width) = mask.shape[-2:], image.shape[-2:]
-    if (rows, columns) != (height, width):
-        raise ViewSetError(
-            f"{where}: is {rows} x {columns} (height x width) and its image {of} is {height} x {width}. Resize the "
-            "mask, or make it from that image."
-        )
+            return read_depth(where, self.depth_unit, content, image_size)
+        return read_normal(where, content, image_size)
 
 
 def mask_of(files: Files, folder: str, name: str) -> str | None:

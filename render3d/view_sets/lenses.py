@@ -68,6 +68,8 @@ class Lens:
 
     def scaled(self, image_size: tuple[int, int]) -> Self:
         """The same lens for images of another size."""
+        if image_size == self.image_size:
+            return self
         down, right = (new / old for new, old in zip(image_size, self.image_size, strict=True))
         fx, fy, cx, cy = self.pinhole
         return dataclasses.replace(self, image_size=image_size, pinhole=(fx * right, fy * down, cx * right, cy * down))

@@ -1,5 +1,7 @@
 """A mask is a coverage, in whatever type of image it is stored, and never a colour."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from render3d.errors import ViewSetError
-from render3d.images.files import read_image, read_mask
+from render3d.images.files import read_depth, read_image, read_mask, read_normal
 
 MASK = np.array([[0, 128, 255]], np.uint8)
 FULL = np.full((1, 3), 255, np.uint8)
@@ -63,17 +65,9 @@ def test_values_of_every_type(
     torch.testing.assert_close(found, torch.tensor([[expected]], dtype=torch.float32), atol=1e-6, rtol=0)
 
 
-ONE = np.array([[0, 1, 1]], np.uint8)
-
-
 @pytest.mark.parametrize(
     ("pixels", "suffix", "message"),
     [
-        (ONE, "png", r"largest value is 1, of 255.*multiply its values by 255"),
-        (channels(ONE, ONE, ONE), "png", r"largest value is 1, of 255"),
-        (channels(FULL, ONE), "png", r"largest value is 1, of 255"),
-        (ONE.astype(np.uint16), "png", r"largest value is 1, of 65535.*multiply its values by 65535"),
-        (MASK.astype(np.uint16), "png", r"largest value is 255, of 65535.*multiply its values by 257"),
         (MASK.astype(np.float32), "tiff", r"values of floats must be from 0 to 1; got 0 to 255"),
         (np.array([[0, np.nan, 1]], np.float32), "tiff", r"values of floats must be from 0 to 1; got nan"),
         (np.array([[-1, 0, 65535]], np.int32), "tiff", r"values of integers must be from 0 to 65535; got -1 to 65535"),
@@ -88,11 +82,22 @@ def test_values_that_mean_something_else_are_refused_by_their_cause(
         read_mask(stored(tmp_path, pixels, suffix))
 
 
-def test_the_alpha_of_an_image_is_held_to_the_same(tmp_path: Path) -> None:
-    rgb, alpha = read_image(stored(tmp_path, channels(*COLORS, MASK), "png"))
-    assert rgb is not None
-    assert alpha is not None
-    torch.testing.assert_close(alpha, torch.tensor([[[0, HALF, 1]]]))
-    for pixels in (channels(*COLORS, ONE), ONE):
-        with pytest.raises(ViewSetError, match="largest value is 1, of 255"):
-            read_image(stored(tmp_path, pixels, "png"))
+def test_the_alpha_channel_of_an_image_is_its_coverage_whatever_it_is(tmp_path: Path) -> None:
+    """Also where it is the same everywhere, as in a view that the object fills."""
+    for pixels in (channels(*COLORS, MASK), channels(90 * FULL, MASK)):
+        _, alpha = read_image(stored(tmp_path, pixels, "png"))
+        torch.testing.assert_close(alpha, torch.tensor([[[0, HALF, 1]]]))
+    for pixels in (channels(*COLORS, FULL), channels(MASK, FULL)):
+        _, alpha = read_image(stored(tmp_path, pixels, "png"))
+        torch.testing.assert_close(alpha, torch.ones(1, 1, 3))
+
+
+@pytest.mark.parametrize("read", [read_mask, read_image, functools.partial(read_depth, unit=1.0), read_normal])
+def test_another_size_is_refused_before_the_pixels_are_read(tmp_path: Path, read: Callable[..., object]) -> None:
+    """The file is cut off: there are no pixels to read, but its size is there."""
+    path = stored(tmp_path, np.zeros((900, 1200), np.uint8), "png")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ViewSetError, match=r"mask.png: is 900 x 1200 \(height x width\) and its camera 9 x 12"):
+        read(path, image_size=(9, 12))
+    with pytest.raises(ViewSetError, match=r"mask.png: cannot be read as an image, broken or truncated"):
+        read(path, image_size=(900, 1200))

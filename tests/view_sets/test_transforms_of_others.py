@@ -211,7 +211,7 @@ def test_a_mask_of_another_size_than_its_image_is_named_with_both_sizes(
     folder = make(tmp_path, SEEN)
     path = next(iter(sorted((folder / "masks").iterdir())))
     Image.new("L", (11, 8)).save(path)
-    message = f"{path.name}: is 8 x 11 .height x width. and its image .*frame_0000.* 16 x 22. Resize the mask"
+    message = f"{path.name}: is 8 x 11 .height x width. and its camera 16 x 22. Resize it"
     with pytest.raises(ViewSetError, match=message):
         read_views(folder)
 

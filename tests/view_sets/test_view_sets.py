@@ -191,7 +191,7 @@ def test_a_link_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
 
 def test_an_image_of_another_size_than_its_camera(folder: Path) -> None:
     Image.fromarray(np.zeros((16, 20, 4), np.uint8)).save(folder / "images" / "0002.png")
-    with pytest.raises(ViewSetError, match="0002.png: is 16 x 20 .* and its camera 16 x 22. Resize the image"):
+    with pytest.raises(ViewSetError, match="0002.png: is 16 x 20 .* and its camera 16 x 22. Resize it"):
         read_views(folder)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from render3d.cameras import Cameras
 from render3d.errors import ViewSetError
 from render3d.images import CHANNELS, Rendering
+from render3d.images.files import check_size
 from render3d.view_sets.files import Files
 
 
@@ -72,7 +73,8 @@ class StoredViews(abc.ABC):
             optional: Which are read where all views have them.
 
         Raises:
-            ViewSetError: As `view`; or an image is missing, or of another size than its camera.
+            ViewSetError: As `view`; or an image is missing, or of another size than its camera; or no mask of all views
+                has a value above 1/255, but some are above 0, as masks of 0 and 1 have them.
         """
         found: dict[str, Tensor] = {}
         for place, number in enumerate(numbers):
@@ -84,7 +86,24 @@ class StoredViews(abc.ABC):
             found = {name: images for name, images in found.items() if name in view}
             for name, images in found.items():
                 images[place] = view[name]
+        if "alpha" in found:
+            self._check_white(found["alpha"], numbers)
         return found
+
+    def _check_white(self, alpha: Tensor, numbers: Sequence[int]) -> None:
+        """Refuse masks that mean 1 by white; views that show next to nothing are right beside others that show more."""
+        if not 0 < float(alpha.max()) <= _FAINT:
+            return
+        others = set(range(self.cameras.views)) - set(numbers)
+        masks = (self.view(number, ("alpha",)).get("alpha") for number in sorted(others))
+        if any(mask is not None and float(mask.max()) > _FAINT for mask in masks):
+            return
+        brightest = int(alpha.flatten(1).amax(1).argmax())
+        raise ViewSetError(
+            f"{self.where(numbers[brightest], 'alpha')}: its largest value is {float(alpha.max()):.2g} of white, which "
+            "is next to nothing, and no other mask has more. If 1 is meant to be white, multiply the values of masks "
+            "by 255; by 257, if they are of 8 bits in files of 16."
+        )
 
     def _check(self, number: int, view: dict[str, Tensor], outputs: Sequence[str]) -> None:
         for name in outputs:
@@ -99,32 +118,12 @@ class StoredViews(abc.ABC):
                 )
 
 
+_FAINT = 1.001 / 255  # of white; no more than 1 in 8 bits
 _LEAVE_OUT = "leave it out of outputs, or render it."
 _NO_SILHOUETTE = (
     "there is no alpha of this view: no mask, and no alpha channel. Store masks (white is object) in the folder masks, "
     "or RGBA images, or have masks made: --masks grabcut."
 )
-
-
-def check_size(where: Path | str, found: tuple[int, ...], image_size: tuple[int, int]) -> None:
-    """Raise `ViewSetError` unless an image has the size of its camera, ``(height, width)``.
-
-    Args:
-        where: What the message calls the image.
-        found: Its size, ``(height, width)``.
-        image_size: Of its camera.
-    """
-    height, width = image_size
-    if found != image_size:
-        way_out = "Resize the image, or correct the size of the camera."
-        if found == (width, height):
-            way_out = (
-                "If the EXIF orientation of the file turns it, and the camera is that of the image as it is stored, "
-                "remove the orientation."
-            )
-        raise ViewSetError(
-            f"{where}: is {found[0]} x {found[1]} (height x width) and its camera {height} x {width}. {way_out}"
-        )
 
 
 class Format(abc.ABC):
