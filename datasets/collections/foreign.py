@@ -1,7 +1,6 @@
 """Formats of meshes that are not read, by the suffixes of their files."""
 
 import os
-from pathlib import Path
 
 _FORMATS = {
     "3D Studio": (".3ds",),
@@ -48,24 +47,22 @@ _FORMATS = {
     "X3D": (".x3d", ".x3db", ".x3dv"),
     "XGL": (".xgl", ".zgl"),
 }
+_NO_MESH = "is no mesh"
 _NAME = {suffix: name for name, suffixes in _FORMATS.items() for suffix in suffixes}
 
 
 def looks_like_mesh(name: str) -> bool:
     """Return whether the name of a file ends as those of meshes do, be they read or not."""
+    return not unreadable(name).startswith(_NO_MESH)
+
+
+def unreadable(name: str | os.PathLike[str]) -> str:
+    """Return why `Mesh.load` takes no file of such a name; empty if it does."""
     from render3d.scenes.files.meshes import READ  # as in `CollectionObject.load`
 
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # of every file of a tree: a path is many times slower
-    return suffix in READ or suffix in _NAME
-
-
-def unreadable(path: Path) -> str:
-    """Return why `Mesh.load` takes no file of such a name; empty if it does."""
-    from render3d.scenes.files.meshes import READ
-
-    suffix = path.suffix.lower()
+    suffix = os.path.splitext(os.fspath(name))[1].lower()  # noqa: PTH122  # of every file of a tree: a path is many times slower
     if suffix in READ:
         return ""
     if suffix in _NAME:
         return f"is {_NAME[suffix]} ({suffix}), which is not read; convert it to .glb or .obj"
-    return f"is no mesh: these end in {', '.join(READ)}"
+    return f"{_NO_MESH}: these end in {', '.join(READ)}"

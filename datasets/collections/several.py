@@ -8,7 +8,7 @@ from render3d.datasets.collections.collection import CollectionObject, MeshColle
 from render3d.datasets.collections.finding import open_collection
 from render3d.datasets.collections.foreign import unreadable
 from render3d.datasets.collections.ids import endings, unique_ids
-from render3d.datasets.collections.layouts import CollectionLayout
+from render3d.datasets.collections.layouts import LAYOUTS, CollectionLayout
 from render3d.datasets.collections.layouts.listed import SUFFIXES
 from render3d.datasets.collections.tree import Tree
 from render3d.errors import DatasetError
@@ -24,13 +24,15 @@ def open_collections(paths: Sequence[str | Path], layout: str | CollectionLayout
 
     Args:
         paths: At least one.
-        layout: How the folders among them are laid out; as in `open_collection`.
+        layout: How the folders among them are laid out; as in `open_collection`. Files and lists have none.
 
     Raises:
         DatasetError: As `open_collection` of a folder or a list; no such path; or no object that can be used.
     """
     if len(paths) == 1:
         return open_collection(paths[0], layout)
+    if isinstance(layout, str):
+        LAYOUTS.load(layout)  # raises, if there is none of that name, though none of the paths may need it
     given = list(dict.fromkeys(Path(path).absolute() for path in paths))
     if missing := [str(path) for path in given if not path.exists()]:
         raise DatasetError(f"{', '.join(missing)}: no such folder or file (from {Path.cwd()}).")

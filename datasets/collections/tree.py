@@ -28,6 +28,7 @@ class Tree:
         self.root = path if path.is_dir() else path.parent
         self._real_root = self.root.resolve()
         self.skipped: dict[Path, str] = {}
+        self._lists: dict[Path, tuple[list[str], list[str]]] = {}
 
     def folders(self, folder: Path) -> list[Path]:
         """The folders in a folder, by name."""
@@ -87,7 +88,12 @@ class Tree:
         return path.relative_to(self.root).with_suffix("").as_posix()
 
     def _listed(self, folder: Path) -> tuple[list[str], list[str]]:
-        """The names of the folders and of the files in a folder, sorted."""
+        """The names of the folders and of the files in a folder, sorted; asked once, as the disk may be far away."""
+        if folder not in self._lists:
+            self._lists[folder] = self._scanned(folder)
+        return self._lists[folder]
+
+    def _scanned(self, folder: Path) -> tuple[list[str], list[str]]:
         try:
             with os.scandir(folder) as entries:
                 kinds = {entry.name: _is_folder(entry) for entry in entries}

@@ -39,17 +39,13 @@ def opened(file: Path | io.BytesIO, formats: tuple[str, ...] = PHOTOGRAPHS) -> I
             yield image
     except (FileNotFoundError, Render3DError):
         raise
-    except (Image.DecompressionBombError, _TooLargeError) as error:
+    except Image.DecompressionBombError as error:
         raise ValueError(f"too large to be opened safely ({error}). Resize it.") from error
     except Exception as error:  # broken files fail in any way
         reason = "of none of these types" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(
             f"cannot be read as an image, broken or truncated ({reason}). Known types: {', '.join(formats)}."
         ) from error
-
-
-class _TooLargeError(Exception):
-    """An image has too many pixels."""
 
 
 def _unchecked(file: Path | io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
@@ -68,4 +64,4 @@ def _check_pixels(image: Image.Image) -> None:
     most = Image.MAX_IMAGE_PIXELS
     for width, height in sizes:
         if most is not None and width * height > most:
-            raise _TooLargeError(f"{width} x {height} pixels; at most {most} are")
+            raise Image.DecompressionBombError(f"{width} x {height} pixels; at most {most} are")

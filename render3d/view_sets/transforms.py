@@ -127,7 +127,8 @@ def lenses_of(source: Path, transforms: Mapping[str, Any]) -> list[Lens]:
     Source: instant-ngp, nerf_loader.cu, ``read_focal_length`` and ``read_lens`` (https://github.com/NVlabs/instant-ngp).
     """
     frames = frames_of(source, transforms)
-    return [_lens(f"{source}: frames[{number}]", frame, transforms) for number, frame in enumerate(frames)]
+    shared = {**{side: frames[0].get(side) for side in ("h", "w")}, **transforms}  # some files tell them of one alone
+    return [_lens(f"{source}: frames[{number}]", frame, shared) for number, frame in enumerate(frames)]
 
 
 def _lens(where: str, frame: Mapping[str, Any], shared: Mapping[str, Any]) -> Lens:

@@ -4,11 +4,13 @@ What must become of a file was decided by the description of its format. The fac
 are made were counted by trimesh, or by hand where trimesh does not read them.
 """
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
 
-from render3d import Mesh
+from render3d import Mesh, cli
 from render3d.errors import MeshError
 from render3d.scenes.files.meshes import READ
 from tests.fuzz.readers import read_mesh
@@ -163,3 +165,24 @@ def test_a_model_is_refused(name: str, reason: str) -> None:
     with pytest.raises(MeshError) as caught:
         Mesh.load(MODELS / name).check_values()
     assert reason in str(caught.value)
+
+
+def test_one_run_of_views_tells_what_became_of_every_file(tmp_path: Path) -> None:
+    pytest.importorskip("DracoPy", reason="DracoPy is not installed: pip install render3d[draco]")
+    flags = ["--layout", "recursive", "--views", "1", "--size", "16", "--workers", "2", "--quiet"]
+    assert cli.main(["views", str(MODELS), "--out", str(tmp_path / "out"), *flags]) == 0
+    objects = (tmp_path / "out").rglob("object.json")
+    made = {json.loads(path.read_bytes())["source"]["path"] for path in objects}
+    failed, skipped = (_column(tmp_path / "out" / name) for name in ("failures.csv", "skipped.csv"))
+    empty = {name for name, reason in REFUSED.items() if reason == "empty"}
+    assert made == set(MADE)
+    assert failed == {*REFUSED, *WITHOUT_FACES} - empty
+    others = {path.relative_to(MODELS).as_posix() for path in MODELS.rglob("*") if path.suffix.lower() not in READ}
+    assert skipped - empty <= others and empty <= skipped
+    assert {"Collada/COLLADA.dae", "FBX/box.fbx"} <= skipped
+
+
+def _column(path: Path) -> set[str]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {(row.get("source") or row["path"]).removeprefix(f"{MODELS}/") for row in rows}

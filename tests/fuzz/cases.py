@@ -85,10 +85,21 @@ def judge(seed: int, number: int) -> Verdict:
         if case.same:
             _check_same(values, _values_of(case.origin))
     except Render3DError as error:
+        if _is_of_memory(error):
+            return Verdict(reader, "failed", f"took too much memory: {error}")
         return Verdict(reader, "failed" if case.same else "refused", f"{type(error).__name__}: {error}")
     except (Exception, Warning) as error:
         return Verdict(reader, "failed", f"{type(error).__name__}: {error}")
     return Verdict(reader, "same" if case.same else "accepted")
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Whether an error of this package stands for one of memory, of which a worker has little."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):  # as torch says it
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def read(reader: str, files: Files, target: str) -> Values:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from render3d.errors import MeshError
 from tests.fuzz import troubled
 from tests.fuzz.cases import all_seeds, case_of, judge, read
 from tests.fuzz.readers import READERS
@@ -59,6 +60,21 @@ def test_the_judge_tells(monkeypatch: pytest.MonkeyPatch, answer: object, reason
     )
     assert judge(0, unchanged).kind == "failed"
     assert reason in judge(0, unchanged).reason
+
+
+def test_an_error_of_ours_that_stands_for_one_of_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers have little memory: what takes too much of it is no refusal."""
+
+    def read_off(path: object) -> None:
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise MeshError("broken or truncated") from error
+
+    monkeypatch.setitem(READERS, "off", read_off)
+    number = next(number for number in range(2000) if case_of(0, number).origin.reader == "off")
+    assert judge(0, number).kind == "failed"
+    assert "took too much memory" in judge(0, number).reason
 
 
 def test_an_input_that_brings_its_process_down_is_named_and_the_run_goes_on() -> None:

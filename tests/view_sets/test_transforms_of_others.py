@@ -188,6 +188,16 @@ def resized(folder: Path, names: dict[str, tuple[int, int]]) -> Path:
     return folder
 
 
+def test_the_size_of_the_first_frame_is_that_of_frames_that_tell_none(tmp_path: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for frame in content["frames"][1:]:
+            del frame["h"], frame["w"]
+
+    whole, without = trees.nerfstudio(tmp_path / "whole", SEEN), trees.nerfstudio(tmp_path / "without", SEEN, change)
+    assert torch.equal(read_views(without).cameras.intrinsics, read_views(whole).cameras.intrinsics)
+    assert read_views(without).cameras.image_size == (16, 22)
+
+
 def test_frames_of_one_aspect_are_resized_to_the_smallest(tmp_path: Path) -> None:
     folder = resized(trees.nerfstudio(tmp_path, SEEN), {"frame_00004.png": (32, 44), "frame_00001.png": (48, 66)})
     views, expected = read_views(folder), trees.rendered(SEEN).alpha

@@ -3,7 +3,7 @@
 import collections
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -145,8 +145,9 @@ class _Run:
         """What is stored of it, if it is whole; if not, nothing of it is left."""
         place = self._format.place(item)
         facts = read_whole(self._folder, place, lambda source: MeshSource.from_json(source).is_there(item))
-        if facts is None:
+        if facts is None or not _tells_problems(facts):
             discard(self._folder, place)
+            return None
         return facts
 
     def make(self, engine: Engine, job: RenderObject, limits: Limits) -> None:
@@ -200,6 +201,11 @@ class _Run:
             stages=dict(self._stages),
             memory=self._memory.by_worker(),
         )
+
+
+def _tells_problems(facts: Mapping[str, Any]) -> bool:
+    problems = facts.get("problems")
+    return isinstance(problems, list) and all(isinstance(text, str) for text in problems)
 
 
 def _finish(folder: Path, format: Format, stored: list[CollectionObject]) -> None:

@@ -96,3 +96,14 @@ def test_lists_and_single_meshes_take_what_they_name_and_count_nothing_else(tmp_
     assert open_collection(tmp_path / "a.obj").skipped == ()
     listed = open_collection(write(tmp_path / "list.txt", "a.obj\nc.fbx\n"))
     assert skipped(listed, tmp_path)["c.fbx"].startswith("is FBX")
+
+
+@pytest.mark.parametrize("layout", ["classes", "recursive"])
+def test_each_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
+    for name in ("a/one.obj", "a/two.obj", "b/one.obj", "b/deeper/three.obj"):
+        write(tmp_path / name)
+    listed: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(str(folder)) or scandir(folder))
+    open_collection(tmp_path, layout)
+    assert sorted(listed) == sorted(str(path) for path in (tmp_path, *(p for p in tmp_path.rglob("*") if p.is_dir())))

@@ -97,3 +97,9 @@ def test_endings_are_as_short_as_can_be_and_equal_paths_share_theirs() -> None:
     paths = ["/a/b/c", "/a/d/c", "/e/C", "/f", "/f", "/g/f", "/f/h"]
     assert endings([PurePosixPath(path) for path in paths]) == ["b/c", "d/c", "e/C", "f", "f", "g/f", "h"]
     assert endings([]) == []
+
+
+def test_a_layout_that_there_is_not_is_refused_though_no_path_needs_one(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name) for name in ("a.obj", "b.obj")]
+    with pytest.raises(DatasetError, match="typo"):
+        open_collections(paths, "typo")

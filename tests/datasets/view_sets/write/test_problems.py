@@ -185,3 +185,14 @@ def test_runs_that_were_stopped_list_the_same_problems_as_one_run(
     rest = LocalEngine(1) if format == "nerfstudio" else engine
     assert told(parts, generate(objects, settings, parts, rest, resume=True)) == whole
     assert told(parts, generate(objects, settings, parts, engine, resume=True)) == whole
+
+
+@pytest.mark.parametrize("problems", [None, 5, [5]])
+def test_an_object_whose_problems_are_lost_is_made_again(models: Path, tmp_path: Path, engine, problems) -> None:
+    out, objects = tmp_path / "out", open_collection(models)
+    whole = told(out, generate(objects, SETTINGS, out, engine))
+    path = next(path for path in out.rglob("object.json") if "red" in str(path))
+    facts = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**facts, "problems": problems}))
+    assert told(out, generate(objects, SETTINGS, out, engine, resume=True)) == whole
+    assert json.loads(path.read_bytes()) == facts
