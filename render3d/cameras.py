@@ -284,7 +284,9 @@ class Cameras(Batched):
         check_shape(points, "*batch N 3", name="points")
         check_same_device(points=points, cameras=self.world_to_camera)
         broadcast_shapes(points.shape[:-2], self.batch_shape, names=("points", "cameras"))
-        return points[..., None, :, :] @ self.rotation.mT + self.translation[..., None, :]
+        dtype = torch.promote_types(points.dtype, self.dtype)  # vertices at coordinates of maps are float64
+        seen = points[..., None, :, :].to(dtype) @ self.rotation.mT.to(dtype)
+        return seen + self.translation[..., None, :].to(dtype)
 
     def project(self, points: Tensor) -> Tensor:
         """Pixels ``[*batch, views, N, 2]`` (x to the right, y down) of points ``[*batch, N, 3]`` of the world.

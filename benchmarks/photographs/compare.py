@@ -11,8 +11,9 @@ from benchmarks.findings import Cell, Measurements, Results
 from benchmarks.photographs.storing import PHOTOGRAPHS, TRUTH
 from benchmarks.timing import Comparison
 from render3d.fitting import FitFigures, FitSettings, FitTask, fit_to_folder
+from render3d.fitting.task import unlit_renderer
 from render3d.metrics import mesh_topology, silhouette_iou
-from render3d.renderers import OpenGL, Renderer, Shading, make_renderer
+from render3d.renderers import OpenGL, Shading
 from render3d.scenes import Mesh
 from render3d.view_sets import ViewSet, read_views
 
@@ -40,15 +41,11 @@ class Fitting:
     settings: FitSettings = dataclasses.field(default_factory=FitSettings)
     held_out: int = 8
 
-    def make_renderer(self) -> Renderer:
-        """The renderer, without lights, as ``render3d fit`` makes it."""
-        return make_renderer(self.renderer, Shading.unlit())
-
     def run(self, views: ViewSet, truth: Mesh, out: Path) -> FitFigures:
         """Fit, and write everything to a folder, in place of what was there."""
         shutil.rmtree(out, ignore_errors=True)
         task = FitTask(*views.split(self.held_out), settings=self.settings, truth=truth)
-        return fit_to_folder(out, task, self.make_renderer())
+        return fit_to_folder(out, task, unlit_renderer(self.renderer))
 
 
 def compare(folders: Mapping[str, Path], fitting: Fitting) -> Results:

@@ -98,13 +98,13 @@ def written(folder: Path) -> dict[str, Path]:
     views = read_views(folder / PHOTOGRAPHS)
     assert views.rgb is not None
     seen = Rendering({"rgb": views.rgb, "alpha": views.alpha})
-    write_views(found["colmap-binary"], exact(views.cameras, folder / PHOTOGRAPHS), seen, format="colmap")
+    write_views(found["colmap-binary"], with_stored_poses(views.cameras, folder / PHOTOGRAPHS), seen, format="colmap")
     as_text(found["colmap-binary"], found["colmap-text"])
     distort(folder / PHOTOGRAPHS, found["distorted"])
     return found
 
 
-def exact(cameras: Cameras, folder: Path) -> Cameras:
+def with_stored_poses(cameras: Cameras, folder: Path) -> Cameras:
     """Cameras with the poses that nerfstudio's file has, in float64: what float32 drops makes another mesh."""
     frames = read_json(FolderFiles(folder), "transforms.json")["frames"]
     poses = torch.tensor([frame["transform_matrix"] for frame in frames], dtype=torch.float64)

@@ -112,7 +112,7 @@ def _centred(mesh: Mesh, views: ViewSet) -> _Placed:
     to_ball[:3, :3] *= ball.radius
     to_ball[:3, 3] = center
     moved = mesh.with_vertices(unit.vertices * ball.radius + center)
-    return _Placed(moved, (to_ball.to(unit.to_source) @ torch.linalg.inv(unit.to_source)).float())
+    return _Placed(moved, to_ball.to(unit.to_source) @ torch.linalg.inv(unit.to_source))
 
 
 def _target(views: ViewSet) -> Rendering:
@@ -126,8 +126,9 @@ def _target(views: ViewSet) -> Rendering:
 def _moved(rough: _Placed, views: ViewSet, result: PoseResult) -> _Placed:
     """The mesh where the cameras that were found show it, if cameras stay where they are."""
     move = torch.linalg.inv(views.cameras.world_to_camera[0]) @ result.cameras.world_to_camera[0]
-    vertices = rough.mesh.vertices @ move[:3, :3].T + move[:3, 3]
-    return _Placed(rough.mesh.with_vertices(vertices), move @ rough.to_world)
+    of_mesh = move.to(rough.mesh.vertices)
+    vertices = rough.mesh.vertices @ of_mesh[:3, :3].T + of_mesh[:3, 3]
+    return _Placed(rough.mesh.with_vertices(vertices), move.to(rough.to_world) @ rough.to_world)
 
 
 def _page(

@@ -27,8 +27,7 @@ _ENOUGH = 8  # views, of which one may be wrong
 _POINTS = 1 << 18  # at once
 _SMOOTHINGS = (1.0, 0.5)  # standard deviations, cubes; the first is taken where both are as good
 _WORSE = 0.01  # of the intersection over union: what fewer handles may cost
-_LEAST_PART = 0.01  # of the volume of the largest
-_CUT_SHARE = 0.02  # of the border of an image; less is noise of the mask
+_LEAST_PART = 0.01  # of the volume of the largest, or of its area in an image
 
 
 def visual_hull(views: ViewSet, *, resolution: int = 128) -> Mesh:
@@ -72,10 +71,17 @@ def visual_hull(views: ViewSet, *, resolution: int = 128) -> Mesh:
 
 
 def cut_off(alpha: Tensor) -> Tensor:
-    """Whether each silhouette ``[views, 1, H, W]`` runs along the border of its image, ``[views]``."""
-    covered = (alpha[:, 0] > 0.5).float()
-    border = torch.cat([covered[:, 0], covered[:, -1], covered[:, :, 0], covered[:, :, -1]], dim=1)
-    return border.mean(1) > _CUT_SHARE
+    """Whether the border of its image cuts each silhouette ``[views, 1, H, W]``, ``[views]``; specks do not count."""
+    from scipy.ndimage import label
+
+    found = []
+    for mask in alpha[:, 0].cpu().numpy() > 0.5:
+        parts, _ = label(mask)
+        sizes = np.bincount(parts.reshape(-1))
+        sizes[0] = 0  # what is not covered
+        border = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+        found.append(bool((sizes[border] > _LEAST_PART * sizes.max()).any()))
+    return torch.tensor(found, device=alpha.device)
 
 
 def _distances(views: ViewSet) -> list[tuple[Tensor, bool]]:

@@ -18,7 +18,7 @@ from render3d.scenes.repair import Kept, MeshProblems, merged, problems_of, repa
 from render3d.scenes.texture import Texture, check_floating, checked_faces
 from render3d.scenes.topology import Split, split_at_seams
 from render3d.scenes.unwrapping import unwrap
-from render3d.scenes.values import LARGEST_SIDE, bad_rows, check_inputs, fitting, mended_colors, mended_uv
+from render3d.scenes.values import LARGEST_SIDE, bad_rows, check_inputs, mended_colors, mended_uv, shrunk_to
 
 
 @final
@@ -131,7 +131,8 @@ class Mesh(SceneKind):
         A file that cannot be written whole leaves what was there before.
 
         Raises:
-            MeshError: A suffix that is not written; colours that the format has no place for; a batch; a full disk.
+            MeshError: A suffix that is not written; colours that the format has no place for; vertices of float64 that
+                PLY, STL and GLB, which have float32, would move; a batch; a full disk.
         """
         from render3d.scenes.files.meshes import save_mesh
 
@@ -278,7 +279,7 @@ class Mesh(SceneKind):
             image = texture.image
             if any(bad_rows("texture.image", image)):
                 image = mended_colors(image)
-            texture = dataclasses.replace(texture, image=fitting(image), uv=mended_uv(texture.uv))
+            texture = dataclasses.replace(texture, image=shrunk_to(image), uv=mended_uv(texture.uv))
         return dataclasses.replace(self, texture=texture, **colors)
 
     def merged(self) -> Self:

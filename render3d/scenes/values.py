@@ -99,7 +99,7 @@ def shrink(image: Tensor, factors: tuple[int, int]) -> Tensor:
     return torch.nn.functional.adaptive_avg_pool2d(image.movedim(-1, 0), size).movedim(0, -1).contiguous()
 
 
-def fitting(image: Tensor, largest: int = LARGEST_SIDE) -> Tensor:
+def shrunk_to(image: Tensor, largest: int = LARGEST_SIDE) -> Tensor:
     """Return an image ``[H, W, 3]`` shrunk by the least whole factors with which neither side is above ``largest``."""
     height, width, _ = image.shape
     return shrink(image, (-(-height // largest), -(-width // largest)))

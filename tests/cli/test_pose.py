@@ -68,6 +68,17 @@ def test_a_mesh_of_other_units_is_centred_first(views: Path, capsys: pytest.Capt
     assert facts["iou"] > 0.9
 
 
+def test_a_mesh_at_coordinates_of_maps_is_centred_first(views: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    far = box().vertices.double() + torch.tensor([500123.4, 4649777.1, 320.0], dtype=torch.float64)
+    r3.Mesh(far, box().faces).save(views.parent / "far.obj")
+    out = views.parent / "out"
+    assert run(views.parent / "far.obj", views, "--out", out, "--centred", "--pixels", 64, "--json") == 0
+    move = torch.tensor(json.loads(capsys.readouterr().out)["mesh_to_world"], dtype=torch.float64)
+    moved = far @ move[:3, :3].T + move[:3, 3]
+    found = r3.Mesh.load(out / "mesh.glb").vertices.double()
+    assert float((moved - found).abs().max()) < 1e-3
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

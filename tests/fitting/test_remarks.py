@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+import trimesh
 
 from render3d import Cameras, Mesh
 from render3d.errors import FitError
@@ -119,6 +120,18 @@ def test_an_object_that_leaves_the_image_is_told_with_the_views() -> None:
     result = fit(seen(mesh, cameras), settings=SHAPE)
     assert result.remarks == (remark,)
     assert float((result.mesh.vertices.norm(dim=-1) - 0.5).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("count", [6, 12])
+def test_a_thin_part_that_leaves_an_image_is_told_and_stays_whole(count: int) -> None:
+    """It is on less than a fiftieth of the border, but the silhouette goes on behind it."""
+    rod = trimesh.creation.cylinder(radius=0.05, segment=[[0, 0, 0], [0, 1.2, 0]])
+    both = trimesh.util.concatenate([trimesh.creation.icosphere(3, 0.45), rod])
+    mesh = Mesh(torch.tensor(both.vertices, dtype=torch.float32), torch.tensor(both.faces))
+    close, far = (Cameras.orbit(count, away, vertical_fov_degrees=46.0, image_size=(96, 96)) for away in (2.0, 4.0))
+    views = seen(mesh, Cameras.cat([close[:1], far[1:]]))
+    assert any("The object leaves the image in 00.png." in remark for remark in remarks_on(views))
+    assert float(visual_hull(views, resolution=64).vertices[:, 1].max()) > 1.15
 
 
 def test_a_speck_on_the_border_is_noise_and_cuts_nothing_off(photographs: ViewSet) -> None:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from render3d.errors import CapabilityError, DeviceError, GradientError, Graphic
 from render3d.renderers import EmptyViewWarning, OpenGL
 from render3d.renderers.base import SoftwareRenderingWarning, warn_if_software
 from render3d.renderers.opengl import atlas, devices, draws
+from render3d.renderers.opengl.resources import TextureCache
 from render3d.scenes.topology import is_closed
 
 ALL = ("rgb", "alpha", "depth", "normal", "face_index", "barycentric")
@@ -372,3 +374,12 @@ def test_the_number_of_torch_threads_is_as_it_was(cameras: r3.Cameras) -> None:
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_texture_that_is_larger_than_a_driver_takes_is_refused() -> None:
+    class SmallDriver:
+        info: ClassVar = {"GL_MAX_TEXTURE_SIZE": 4}
+
+    textures = TextureCache(SmallDriver())  # type: ignore[arg-type]
+    with pytest.raises(GraphicsError, match=r"shape \[5, 3, 3\], and this OpenGL takes at most 4 pixels along a side"):
+        textures.get(torch.zeros(5, 3, 3))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from render3d.scenes.values import fitting, shrink
+from render3d.scenes.values import shrink, shrunk_to
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ def build_texture(
     used = np.unique(face_image)
     if len(used) == 1:
         return images[used[0]], uv
-    images = [_fitting(image, problems) if index in used else image for index, image in enumerate(images)]
+    images = [_shrunk_to_fit(image, problems) if index in used else image for index, image in enumerate(images)]
     tiles = [_image_tile(images[index], face_image == index, uv) for index in used if index >= 0]
     tiles += _color_tiles(face_image < 0, face_colors)
     shrunk = sum(tile.image.shape != images[index].shape for tile, index in zip(tiles, used[used >= 0], strict=False))
@@ -68,8 +68,8 @@ def build_texture(
     return _assemble(tiles, uv)
 
 
-def _fitting(image: Image, problems: list[str]) -> Image:
-    fitted: Image = fitting(torch.from_numpy(image), _LARGEST_SIDE).numpy()
+def _shrunk_to_fit(image: Image, problems: list[str]) -> Image:
+    fitted: Image = shrunk_to(torch.from_numpy(image), _LARGEST_SIDE).numpy()
     if fitted.shape != image.shape:
         problems.append(f"A texture of it is longer than {_LARGEST_SIDE} pixels; shrunk to fit one image with others.")
     return fitted

@@ -18,7 +18,7 @@ from render3d.color import linear_of_bytes, srgb_bytes, srgb_to_linear
 from render3d.errors import MeshError
 from render3d.images.opening import TEXTURES
 from render3d.scenes.files.text import BLANKS
-from render3d.scenes.values import LARGEST_SIDE, fitting
+from render3d.scenes.values import LARGEST_SIDE, shrunk_to
 
 _WIDE = 65535  # the white of images of 16 bits, which Pillow may open as 32
 
@@ -37,10 +37,8 @@ class Folder:
     """
 
     def __init__(self, mesh_path: Path, root: Path | None = None) -> None:
-        self._mesh_path = mesh_path
         self._folder = mesh_path.parent.resolve()
         self._root = self._folder if root is None else root.resolve()
-        self.file_name = mesh_path.name
         self.problems: list[str] = []
         self.checksums: dict[str, str] = {}
         if root is not None and not mesh_path.resolve().is_relative_to(self._root):
@@ -58,48 +56,34 @@ class Folder:
         return found
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file, or None and a note."""
-        try:
-            return self.get(name)
-        except MeshError:
-            return None
-
-    def get(self, name: str) -> bytes:
-        """The content of a file.
-
-        Raises:
-            MeshError: The file is missing, cannot be read or lies outside the root; also noted in ``problems``.
-        """
+        """The content of a file, or None and a note: it is missing, cannot be read or lies outside the root."""
         slashed = _slashed(name)
-        self.checksums[slashed] = ""
         content = self._content(name, slashed)
-        self.checksums[slashed] = hashlib.sha256(content).hexdigest()
+        self.checksums[slashed] = "" if content is None else hashlib.sha256(content).hexdigest()
         return content
 
-    def _content(self, name: str, slashed: str) -> bytes:
+    def _content(self, name: str, slashed: str) -> bytes | None:
+        problem = f"It refers to {name!r}, which is missing from its folder {self._folder}."
         # glTF escapes spaces in names as %20.
         # In GBK and Shift-JIS, a backslash may be half of a character.
         for spelling in dict.fromkeys([slashed, unquote(slashed), name.strip(BLANKS)]):
             try:
                 path = (self._folder / spelling).resolve()
                 if not path.is_relative_to(self._root) or PureWindowsPath(spelling).drive:
+                    problem = (
+                        f"It refers to {name!r}, which lies outside its folder {self._root}: not read. Copy that file "
+                        "into the folder and refer to it by a relative path."
+                    )
                     break
                 # Reading anything else, such as a pipe, might never end.
                 if path.is_file():
                     return path.read_bytes()
             except (OSError, RuntimeError, ValueError) as error:  # see holds
-                raise self._noted(f"It refers to {name!r}, which cannot be read: {error}.") from error
-        else:
-            raise self._noted(f"It refers to {name!r}, which is missing from its folder {self._folder}.")
-        raise self._noted(
-            f"It refers to {name!r}, which lies outside its folder {self._root}: not read. Copy that file into "
-            "the folder and refer to it by a relative path."
-        )
-
-    def _noted(self, message: str) -> MeshError:
-        if message not in self.problems:
-            self.problems.append(message)
-        return MeshError(f"{self._mesh_path}: {message}")
+                problem = f"It refers to {name!r}, which cannot be read: {error}."
+                break
+        if problem not in self.problems:
+            self.problems.append(problem)
+        return None
 
     def read_image(self, name: str) -> NDArray[np.float32] | None:
         """An image file as ``[H, W, 3]`` linear light, or None and a note."""
@@ -156,7 +140,7 @@ def decode_image(image: Image.Image, name: str, problems: list[str]) -> NDArray[
             "raise PIL.Image.MAX_IMAGE_PIXELS"
         )
     decoded = _decoded(image, name, problems)
-    fitted: NDArray[np.float32] = fitting(torch.from_numpy(decoded)).numpy()
+    fitted: NDArray[np.float32] = shrunk_to(torch.from_numpy(decoded)).numpy()
     if fitted.shape != decoded.shape:
         before, after = (f"{width} x {height}" for height, width, _ in (decoded.shape, fitted.shape))
         problems.append(

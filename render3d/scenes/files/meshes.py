@@ -8,11 +8,11 @@ from render3d.errors import MeshError
 from render3d.registry import Registry
 from render3d.scenes.files.checks import check_source, check_target
 from render3d.scenes.files.folder import Folder
-from render3d.scenes.files.raw import RawMesh, to_mesh
+from render3d.scenes.files.raw import COARSE, RawMesh, to_mesh
 from render3d.scenes.mesh import Mesh
 
 _HERE = "render3d.scenes.files"
-# Imported when asked for, so that a mesh of arrays needs no trimesh and an OBJ none of its 0.5 s.
+# Imported when asked for: a mesh of arrays needs none of them, and only writers need trimesh, which takes 0.5 s.
 _READERS: Registry[Callable[[Path, Folder], RawMesh]] = Registry(
     "reader of meshes",
     {
@@ -35,6 +35,7 @@ _WRITERS: Registry[Callable[[Mesh, Path], dict[str, bytes]]] = Registry(
     error=MeshError,
 )
 READ = tuple(_READERS)
+_OF_FLOAT32 = (".ply", ".stl", ".glb")  # as trimesh writes them
 _COLORS_OF_FORMAT = {
     ".obj": ("colors", "face_colors", "texture"),
     ".off": ("colors", "face_colors"),
@@ -91,7 +92,20 @@ def save_mesh(mesh: Mesh, path: Path) -> None:
                 f"{path}: {suffix} files hold no {kind}, which would be lost. Save as {others}, or save "
                 "mesh.without_colors()."
             )
+    if suffix in _OF_FLOAT32 and (lost := _rounding(mesh)):
+        raise MeshError(
+            f"{path}: {suffix} files hold float32, which would move these vertices by up to {lost:.2g}. Save as .obj "
+            "or .off, or save the mesh as it was loaded, before restored()."
+        )
     write_files(path.parent, _WRITERS.load(suffix)(mesh, path))
+
+
+def _rounding(mesh: Mesh) -> float:
+    """How far float32 would move vertices; 0 where that is next to nothing beside the size of the mesh."""
+    vertices = mesh.vertices.detach()
+    rounding = float((vertices.float().double() - vertices.double()).abs().amax())
+    size = float((vertices.amax(0) - vertices.amin(0)).amax())
+    return rounding if rounding > COARSE * size else 0.0
 
 
 def write_files(folder: Path, contents: dict[str, bytes]) -> None:

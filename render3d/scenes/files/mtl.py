@@ -76,7 +76,7 @@ def read_materials(text: str, folder: Folder) -> dict[str, Material]:
     folder.problems += [f"Material {name!r} is transparent; drawn opaque." for name in transparent]
     materials = {name: Material(image_name=properties.image_name) for name, properties in read.items()}
     colored = {name: properties.kd for name, properties in read.items() if properties.kd is not None}
-    encoded = unit_colors(np.array(list(colored.values())).reshape(-1, 3))
+    encoded = unit_colors(np.array(list(colored.values())).reshape(-1, 3), folder.problems)
     for name, color in zip(colored, linear_light(encoded).tolist(), strict=True):
         materials[name].color = tuple(color)
     return materials

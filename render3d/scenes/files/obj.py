@@ -143,7 +143,8 @@ class _Reader:
         if not self.colors:
             return None
         colors = np.tile(NEUTRAL_GREY, (len(self.vertices), 1))
-        colors[list(self.colors)] = linear_light(unit_colors(np.array(list(self.colors.values()))))
+        encoded = unit_colors(np.array(list(self.colors.values())), self.folder.problems)
+        colors[list(self.colors)] = linear_light(encoded)
         return colors
 
     def _corner_uv(self, index: Integers) -> Floats:

@@ -36,7 +36,7 @@ def read_off(path: Path, folder: Folder) -> RawMesh:
         return RawMesh(
             vertices=vertices,
             faces=faces,
-            vertex_colors=_vertex_colors(rows, header["kinds"]),
+            vertex_colors=_vertex_colors(rows, header["kinds"], folder.problems),
             face_colors=_face_colors(polygons, owner, folder),
         )
     except (ValueError, IndexError) as error:
@@ -63,14 +63,16 @@ def _triangles(vertices: Floats, rows: list[list[str]]) -> tuple[Integers, Integ
     return flat[places], owner
 
 
-def _vertex_colors(rows: list[list[str]], kinds: str) -> Floats | None:
+def _vertex_colors(rows: list[list[str]], kinds: str, problems: list[str]) -> Floats | None:
     start = 6 if "N" in kinds else 3
     words = [row[start : start + 3] for row in rows]
-    if "C" not in kinds and not _are_colors([row[start:] for row in rows], kinds):
-        return None
+    if "C" not in kinds:
+        if not _are_colors([row[start:] for row in rows], kinds):
+            return None
+        problems.append("Its header announces no colours: the numbers after its vertices were taken for them.")
     if any(len(own) != 3 for own in words):
         raise ValueError("a vertex without colour")
-    return _decoded(words)
+    return _decoded(words, problems)
 
 
 def _are_colors(words: list[list[str]], kinds: str) -> bool:
@@ -90,15 +92,15 @@ def _face_colors(polygons: list[list[str]], owner: Integers, folder: Folder) -> 
     if not has_color.any():
         return None
     colors = np.tile(NEUTRAL_GREY, (len(words), 1))
-    colors[has_color] = _decoded([own for own in words if len(own) == 3])
+    colors[has_color] = _decoded([own for own in words if len(own) == 3], folder.problems)
     return colors[owner]
 
 
-def _decoded(words: list[list[str]]) -> Floats:
+def _decoded(words: list[list[str]], problems: list[str]) -> Floats:
     """Linear light ``[N, 3]`` of colours as words: of 0-255 if all are whole numbers and any is above 1."""
     values = np.array([[float(word) for word in own] for own in words], dtype=np.float64).reshape(-1, 3)
     whole = all(word.isdigit() for own in words for word in own)
-    return linear_light(values / 255 if whole and values.max(initial=0) > 1 else unit_colors(values))
+    return linear_light(values / 255 if whole and values.max(initial=0) > 1 else unit_colors(values, problems))
 
 
 def write_off(mesh: Mesh, path: Path) -> dict[str, bytes]:

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-import torch
 
-from render3d.color import srgb_to_linear
 from render3d.errors import MeshError
 from render3d.scenes.files.folder import Folder
 from render3d.scenes.files.ply_rows import Array, Ragged, Rows, read_rows
 from render3d.scenes.files.polygons import triangulate
-from render3d.scenes.files.raw import Floats, Image, Integers, RawMesh, join
+from render3d.scenes.files.raw import Floats, Image, Integers, RawMesh, join, linear_light
 
 _POSITION = [("x", "y", "z")]
 _COLOR = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
@@ -89,20 +87,19 @@ class _Reader:
         opacity = _fractions(rows, _OPACITY)
         if opacity is not None and bool((opacity < 1).any()):
             self.folder.problems.append("Its colours are transparent in places; drawn opaque.")
-        decoded: Floats = srgb_to_linear(torch.from_numpy(encoded)).numpy()
-        return decoded
+        return linear_light(encoded)
 
     def _corner_uv(self, rows: Rows, sizes: Integers, corners: Integers) -> Floats | None:
         """Texture coordinates ``[sum of sizes, 2]`` of the corners of polygons, NaN where there are none."""
-        wedges = rows.lists("texcoord")
-        if wedges is None and self.uv is None:
+        own = rows.lists("texcoord")
+        if own is None and self.uv is None:
             return None
         by_vertex = np.full((1, 2), np.nan) if self.uv is None else np.concatenate([self.uv, [[np.nan, np.nan]]])
         inside = (corners >= 0) & (corners < len(by_vertex) - 1)
         uv: Floats = by_vertex[np.where(inside, corners, -1)]
-        if wedges is not None:
-            fits = wedges.sizes == 2 * sizes
-            uv[np.repeat(fits, sizes)] = wedges.values[np.repeat(fits, wedges.sizes)].reshape(-1, 2)
+        if own is not None:
+            fits = own.sizes == 2 * sizes
+            uv[np.repeat(fits, sizes)] = own.values[np.repeat(fits, own.sizes)].reshape(-1, 2)
         return uv
 
     def _images(self, numbers: Floats | None, row: Integers) -> tuple[tuple[Image, ...], Integers | None]:
@@ -174,12 +171,15 @@ def _fractions(rows: Rows, spellings: Sequence[tuple[str, ...]]) -> Floats | Non
 
 
 def _largest(values: Floats, dtype: np.dtype) -> float:
-    """The number that stands for 1. In types that are wider than any colour, whole numbers up to 255 are bytes."""
+    """The number that stands for 1: in types that are wider than any colour, as the largest number of all shows."""
     if dtype.kind in "iu" and dtype.itemsize <= 2:
         return float(np.iinfo(dtype).max)
-    if 1 < values.max(initial=0) <= 255 and bool((values == np.floor(values)).all()):
-        return 255.0
-    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
+    known = values[np.isfinite(values)]
+    largest = known.max(initial=0)
+    if dtype.kind in "iu":
+        return 255.0 if 1 < largest <= 255 else 1.0 if largest <= 1 else float(np.iinfo(dtype).max)
+    are_whole = bool((known == np.floor(known)).all())
+    return 255.0 if (1 if are_whole else 16) < largest <= 255 else 1.0
 
 
 def _present(rows: Rows, spellings: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:

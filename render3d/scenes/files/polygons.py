@@ -25,8 +25,8 @@ def triangulate(vertices: Floats, indices: Integers, sizes: Integers) -> tuple[I
 
     A convex polygon becomes a fan. From others ears are cut (Meisters 1975, "Polygons have ears") in the plane they
     mostly lie in, since a fan would cover what lies outside them. A polygon may touch itself, as one does whose holes
-    are joined to its outline by bridges. One that crosses itself is covered as nearly as its corners allow. A polygon
-    of N corners becomes N - 2 triangles, of which some have no area where corners coincide.
+    are joined to its outline by bridges. One that crosses itself is covered somehow: no rule says what lies inside. A
+    polygon of N corners becomes N - 2 triangles, of which some have no area where corners coincide.
 
     Args:
         vertices: ``[V, 3]``.
@@ -76,7 +76,9 @@ def _flatten(points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     following = np.roll(edge, -1, axis=1)
     turns = edge[..., 0] * following[..., 1] - edge[..., 1] * following[..., 0]
     lengths = np.hypot(edge[..., 0], edge[..., 1])
-    turns_right = turns < -_FLATTEST_TURN * lengths * np.roll(lengths, -1, axis=1)
+    rounding = _FLATTEST_TURN * lengths * np.roll(lengths, -1, axis=1)
+    turns_back = (np.abs(turns) <= rounding) & ((edge * following).sum(-1) <= 0)  # or a corner stands twice
+    turns_right = (turns < -rounding) | turns_back
     return flat, np.roll(turns_right, 1, axis=1)
 
 

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Image = NDArray[np.float32]
 
-_COARSE = 2.0**-16  # of the size of a mesh: what a coordinate may be off before vertices are centred
+COARSE = 2.0**-16  # of the size of a mesh: what a coordinate may be off before vertices are centred
 _REPEATED = 2.0**12  # texture coordinates beyond are moved by whole repetitions, which float32 would round
 _ABOVE_ONE = 1e-3  # rounding; what is farther outside 0-1 is listed
 
@@ -48,10 +48,13 @@ class RawMesh:
     images: tuple[Image, ...] = ()
 
 
-def unit_colors(values: Floats) -> Floats:
-    """Colours ``[N, 3]`` of one file as 0-1, where the format says so but the largest of all shows that it is 0-255."""
+def unit_colors(values: Floats, problems: list[str]) -> Floats:
+    """Colours of one file as 0-1, where the format says so but the largest of all shows that it is 0-255: listed."""
     largest = values.max(initial=0, where=np.isfinite(values))
-    return values / 255 if 16 < largest <= 255 else values
+    if not 16 < largest <= 255:
+        return values
+    problems.append(f"Its colours reach {largest:g}: they were taken for values of 0 to 255.")
+    return values / 255
 
 
 def linear_light(encoded: Sequence[Sequence[float]] | Floats) -> Floats:
@@ -153,7 +156,7 @@ def _placed(raw: RawMesh, problems: list[str]) -> tuple[torch.Tensor, torch.Tens
         return vertices, None
     # Nearly all files are done after a look at a few faces, which are of nearly the size of the whole.
     exact, few = raw.vertices, faces[:: len(faces) // 64 + 1]
-    if largest > _COARSE * np.ptp(exact[few].reshape(-1, 3), axis=0).max(initial=0):
+    if largest > COARSE * np.ptp(exact[few].reshape(-1, 3), axis=0).max(initial=0):
         exact, to_source = _centred(exact, faces, problems)
         vertices = _float32(exact)
         largest = np.abs(vertices.numpy()[faces] - exact[faces]).max(initial=0)
@@ -168,7 +171,7 @@ def _centred(vertices: Floats, faces: Integers, problems: list[str]) -> tuple[Fl
     rounding = np.abs(_float32(used).numpy() - used).max(initial=0)
     low, high = used.min(0, initial=np.inf), used.max(0, initial=-np.inf)
     size, farthest = (high - low).max(), max(np.abs(low).max(), np.abs(high).max())
-    if rounding <= _COARSE * size or farthest <= 2 * size or _were_float32(used):
+    if rounding <= COARSE * size or farthest <= 2 * size or _were_float32(used):
         return vertices, None
     center = (low + high) / 2
     problems.append(

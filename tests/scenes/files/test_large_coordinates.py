@@ -8,6 +8,7 @@ import torch
 
 from render3d import Mesh
 from render3d.datasets.collections.upright import upright
+from render3d.errors import MeshError
 
 UTM = np.array([500123.37, 4649776.22, 123.4])
 EARTH = np.array([6378137.125, -12.3, 4.5e6])
@@ -132,3 +133,15 @@ def test_several_of_them_are_one_batch(write):
     batch = Mesh.stack([mesh, dataclasses.replace(mesh, vertices=mesh.vertices * 2)]).normalized()
     torch.testing.assert_close(batch.vertices[0], batch.vertices[1])
     np.testing.assert_allclose(batch.restored().vertices[0].numpy(), vertices, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["ply", "stl", "glb"])
+def test_formats_of_float32_are_refused_what_they_would_move(tmp_path, suffix):
+    far = Mesh.icosphere(2).vertices.double() + torch.tensor([500123.4, 4649777.1, 320.0], dtype=torch.float64)
+    mesh = Mesh(far, Mesh.icosphere(2).faces)
+    with pytest.raises(
+        MeshError, match=rf"a\.{suffix}: \.{suffix} files hold float32, which would move .* Save as .obj"
+    ):
+        mesh.save(tmp_path / f"a.{suffix}")
+    assert not list(tmp_path.iterdir())
+    Mesh(far - far.mean(0), mesh.faces).save(tmp_path / f"a.{suffix}")

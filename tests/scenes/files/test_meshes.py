@@ -1,4 +1,4 @@
-"""Saving, and the formats read through trimesh."""
+"""Saving meshes, and what all readers have in common."""
 
 import dataclasses
 import errno

@@ -39,7 +39,9 @@ BLACK_TO_WHITE = [[1, 0.5, 0], [1, 0, 0], [0.5, 0.5, 0.5], [1, 1, 1]]
 def test_colors_of_vertices(write, colors, expected, header):
     mesh = Mesh.load(write("a.off", off(header, with_colors(colors), ["4 0 1 2 3"])))
     torch.testing.assert_close(mesh.colors, linear(expected))
-    assert mesh.problems == ()
+    told = "Its header announces no colours: the numbers after its vertices were taken for them."
+    guess = "Its colours reach 255: they were taken for values of 0 to 255."
+    assert mesh.problems == (*[told] * (header == "OFF"), *[guess] * ("255.0" in colors[0]))
 
 
 @pytest.mark.parametrize(

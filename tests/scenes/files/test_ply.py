@@ -170,6 +170,19 @@ def test_bytes_in_types_that_are_too_wide(load, kind):
     torch.testing.assert_close(mesh.colors, srgb_to_linear(expected))
 
 
+@pytest.mark.parametrize(("kind", "stored", "expected"), [
+    ("float", [127.5, 255, 0], [0.5, 1, 0]),
+    ("float", [10, 20, 30], [10 / 255, 20 / 255, 30 / 255]),
+    ("float", [0, 0.5, 1], [0, 0.5, 1]),
+    ("int", [0, 1, 1], [0, 1, 1]),
+    ("int", [0, 51, 255], [0, 0.2, 1]),
+])  # fmt: skip
+def test_numbers_that_are_wider_than_colours_are_known_by_the_largest(load, kind, stored, expected):
+    rows = [(*corner, *stored) for corner in CORNERS]
+    mesh = load(ply("ascii", vertices(rows, [f"{kind} red", f"{kind} green", f"{kind} blue"]), faces()))
+    torch.testing.assert_close(mesh.colors, linear(expected).expand(5, 3))
+
+
 def test_32_bits_of_colors(load):
     rows = [(*corner, 2**32 - 1, 2**31, 0) for corner in CORNERS]
     mesh = load(ply("binary_big_endian", vertices(rows, ["uint red", "uint green", "uint blue"]), faces()))

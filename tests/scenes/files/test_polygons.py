@@ -88,7 +88,7 @@ def test_stars_are_covered_once(count, seed, backwards, first):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(5, 150), st.integers(0, 10**6), st.data())
+@given(st.integers(4, 8) | st.integers(9, 150), st.integers(0, 10**6), st.data())
 def test_corners_in_a_straight_line_and_twice_the_same_change_no_area(count, seed, data):
     flat = np.round(star(count, seed) * 2**12)  # whole numbers, so that halves of edges lie on them
     which = data.draw(st.lists(st.integers(0, count - 1), max_size=20, unique=True))
@@ -96,6 +96,13 @@ def test_corners_in_a_straight_line_and_twice_the_same_change_no_area(count, see
     longer = np.insert(flat, [index + 1 for index in which], middles[which], axis=0)
     again = data.draw(st.lists(st.integers(0, len(longer) - 1), max_size=5))
     assert_covered_once(np.insert(longer, again, longer[again], axis=0))
+
+
+def test_the_only_corner_that_is_not_convex_may_stand_twice():
+    flat = np.array([(2, 0), (2, 1), (1, 1), (1, 1), (1, 2), (0, 2), (0, 0)], np.float64)
+    assert shoelace(flat) == 3
+    for first in range(len(flat)):
+        assert_covered_once(np.roll(flat, first, axis=0))
 
 
 @pytest.mark.parametrize("holes", [1, 2, 5, 12])

@@ -57,7 +57,7 @@ def test_colors_of_0_to_255_are_known_by_the_file(write):
     mesh = Mesh.load(write("a.obj", "v 0 0 0 255 128 0\nv 1 0 0 1 0 1\nv 0 1 0 0 0 0\nf 1 2 3\n"))
     expected = srgb_to_linear(torch.tensor([[255, 128, 0], [1, 0, 1], [0, 0, 0]]) / 255)
     torch.testing.assert_close(mesh.colors, expected)
-    assert mesh.problems == ()
+    assert mesh.problems == ("Its colours reach 255: they were taken for values of 0 to 255.",)
 
 
 @pytest.mark.parametrize("far", [5000.0, 3.0e9])
