@@ -366,3 +366,12 @@ def test_repr_to_and_pickle() -> None:
 def test_detach() -> None:
     eye = torch.tensor([[0.0, 0.0, 3.0]], requires_grad=True)
     assert not Cameras.look_at(eye).detach().requires_grad
+
+
+def test_points_of_float64_are_seen_by_cameras_of_float32() -> None:
+    cameras = Cameras.sphere(3, 3.0, image_size=(20, 30))
+    points = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    seen = cameras.to_camera_space(points.double())
+    assert seen.dtype == torch.float64
+    torch.testing.assert_close(seen.float(), cameras.to_camera_space(points))
+    assert cameras.to_camera_space(points).dtype == torch.float32
